@@ -1,0 +1,1 @@
+"""Plots, videos and tables of what was recorded."""

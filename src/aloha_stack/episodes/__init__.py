@@ -1,0 +1,1 @@
+"""Episodes on disk: one rosbag2 folder each, written as messages arrive and read without ROS."""

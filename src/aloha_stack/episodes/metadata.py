@@ -1,0 +1,159 @@
+"""`metadata.yaml`: what rosbag2 says about a bag (version 9) and what we say about an episode."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from aloha_stack.episodes.errors import EpisodeError
+from aloha_stack.episodes.qos import Qos
+
+FILE_NAME = "metadata.yaml"
+VERSION = 9
+RECORDING = "recording"
+"""The outcome while messages still come in; found in a file, it tells of a crash."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One recorded stream."""
+
+    name: str
+    type: str
+    definition: str
+    type_hash: str = ""
+    qos: tuple[Qos, ...] = ()
+
+
+@dataclass(frozen=True)
+class EpisodeInfo:
+    """What the operator says about an episode, and what was counted about it."""
+
+    task: str = ""
+    seed: int = -1
+    outcome: str = RECORDING
+    labels: tuple[str, ...] = ()
+    robot: str = ""
+    lost: Mapping[str, int] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    def as_custom_data(self) -> dict[str, str]:
+        """rosbag2's custom data maps strings to strings; lists and numbers become JSON."""
+        return {
+            **self.notes,
+            "task": self.task,
+            "seed": str(self.seed),
+            "outcome": self.outcome,
+            "labels": json.dumps(list(self.labels)),
+            "robot": self.robot,
+            "lost": json.dumps(dict(self.lost)),
+        }
+
+    @staticmethod
+    def from_custom_data(data: Mapping[str, str]) -> "EpisodeInfo":
+        """The reverse. Raises ValueError where a value is not what was written."""
+        own = ("task", "seed", "outcome", "labels", "robot", "lost")
+        return EpisodeInfo(
+            task=data.get("task", ""),
+            seed=int(data.get("seed", "-1")),
+            outcome=data.get("outcome", ""),
+            labels=tuple(str(label) for label in json.loads(data.get("labels", "[]"))),
+            robot=data.get("robot", ""),
+            lost={str(k): int(v) for k, v in json.loads(data.get("lost", "{}")).items()},
+            notes={key: value for key, value in data.items() if key not in own},
+        )
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What has been written so far; times are log times in ns, None before the first message."""
+
+    counts: Mapping[str, int]
+    first_ns: int | None = None
+    last_ns: int | None = None
+
+    @property
+    def messages(self) -> int:
+        """All messages of all topics."""
+        return sum(self.counts.values())
+
+
+def bag_information(
+    topics: Sequence[Topic], tally: Tally, file_name: str, info: EpisodeInfo
+) -> dict[str, Any]:
+    """The mapping below `rosbag2_bagfile_information`, with rosbag2_storage's keys in its order."""
+    start = tally.first_ns if tally.first_ns is not None else 0
+    duration = tally.last_ns - start if tally.last_ns is not None else 0
+    return {
+        "version": VERSION,
+        "storage_identifier": "mcap",
+        "duration": {"nanoseconds": duration},
+        "starting_time": {"nanoseconds_since_epoch": start},
+        "message_count": tally.messages,
+        "topics_with_message_count": [
+            {
+                "topic_metadata": {
+                    "name": topic.name,
+                    "type": topic.type,
+                    "serialization_format": "cdr",
+                    "offered_qos_profiles": [profile.as_dict() for profile in topic.qos],
+                    "type_description_hash": topic.type_hash,
+                },
+                "message_count": tally.counts.get(topic.name, 0),
+            }
+            for topic in topics
+        ],
+        "compression_format": "",
+        "compression_mode": "",
+        "relative_file_paths": [file_name],
+        "files": [
+            {
+                "path": file_name,
+                "starting_time": {"nanoseconds_since_epoch": start},
+                "duration": {"nanoseconds": duration},
+                "message_count": tally.messages,
+            }
+        ],
+        "custom_data": info.as_custom_data(),
+        "ros_distro": "jazzy",
+    }
+
+
+def write_metadata(episode: Path, information: Mapping[str, Any]) -> None:
+    """Replaces `metadata.yaml` at once: a crash leaves the old file or the new one, never half."""
+    text = yaml.safe_dump({"rosbag2_bagfile_information": information}, sort_keys=False)
+    temporary = episode / f".{FILE_NAME}.new"
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(episode / FILE_NAME)
+
+
+def read_metadata(episode: Path) -> dict[str, Any]:
+    """The mapping below `rosbag2_bagfile_information`. Raises EpisodeError, which names the file."""
+    path = episode / FILE_NAME
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise EpisodeError(
+            f"{episode} is not an episode: it has no {FILE_NAME}; give a folder such as "
+            "DIR/episode_000000"
+        ) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise EpisodeError(f"{path} cannot be read as YAML: {error}") from error
+    information = (
+        document.get("rosbag2_bagfile_information") if isinstance(document, dict) else None
+    )
+    if not isinstance(information, dict) or not isinstance(
+        information.get("relative_file_paths"), list
+    ):
+        raise EpisodeError(
+            f"{path} is not the metadata of a bag: expected rosbag2_bagfile_information with "
+            "relative_file_paths; was it written by rosbag2 or this recorder?"
+        )
+    return information
