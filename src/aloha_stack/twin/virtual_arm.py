@@ -1,0 +1,121 @@
+"""The nine virtual servos of one arm, between the bytes of its bus and the joints of its body."""
+
+from collections import deque
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from aloha_stack.dynamixel.units import (
+    NM_PER_UNIT,
+    RAD_PER_TICK,
+    RAD_S_PER_VELOCITY_UNIT,
+)
+from aloha_stack.robot.description import Arm
+from aloha_stack.robot.joints import JOINTS
+from aloha_stack.twin.protocol import ServoLine
+from aloha_stack.twin.servo import CURRENT_BASED, EXTENDED, POSITION, VirtualServo
+
+MOUNTED_REVERSED: Mapping[str, frozenset[int]] = MappingProxyType(
+    {"vx300s": frozenset({2, 4, 7}), "wx250s": frozenset({3, 5, 7})}
+)
+"""The servos that turn against their joint, by arm model and ID: how the metal is screwed together.
+
+Source: Drive_Mode in Interbotix' vx300s.yaml and wx250s.yaml (interbotix_xsarm_control). It is not
+taken from the robot file, so that a wrong drive mode there turns a joint the wrong way here too.
+"""
+
+_POSITION_MODES = (POSITION, EXTENDED, CURRENT_BASED)
+_LOG_LENGTH = 20_000
+
+
+class VirtualArm:
+    """One arm's servos, set up for ALOHA: 1 Mbaud, secondary IDs and EEPROM of the robot file.
+
+    It comes with torque off and RAM as after power-on. Wire side: handle(bytes). World side:
+    update() with the state of the seven joints, goals() with what the servos pull at.
+    `written_goals` logs every goal on the wire as (model time s, addressed ID, ticks), for tests.
+    """
+
+    def __init__(self, arm: Arm) -> None:
+        self.arm = arm
+        reversed_ids = MOUNTED_REVERSED.get(arm.model)
+        if reversed_ids is None:
+            raise ValueError(
+                f"no virtual arm of model '{arm.model}'; there is {', '.join(MOUNTED_REVERSED)}"
+            )
+        self.servos: dict[int, VirtualServo] = {}
+        for servo in arm.servos:
+            mounting = -1 if servo.id in reversed_ids else 1
+            virtual = VirtualServo(servo.model, servo.id, mounting)
+            eeprom = {"baud_rate": 3, **servo.registers}
+            virtual.load_eeprom(eeprom)
+            self.servos[servo.id] = virtual
+        self.written_goals: deque[tuple[float, int, int]] = deque(maxlen=_LOG_LENGTH)
+        self.line = ServoLine(tuple(self.servos.values()), self._log_goal)
+        self._addressed = [self.servos[servo.id] for servo in arm.addressed]
+        all_servos = list(zip(arm.servos, self.servos.values(), strict=True))
+        self._joint_index = np.array([JOINTS.index(servo.joint) for servo, _ in all_servos])
+        share = [sum(s.joint == servo.joint for s in arm.servos) for servo, _ in all_servos]
+        nm = [NM_PER_UNIT[servo.model] for servo, _ in all_servos]
+        self._units_per_nm = 1.0 / (np.array(nm) * np.array(share))
+        self._state = np.zeros((3, len(JOINTS)))
+        self._state_is_new = True
+
+    def _log_goal(self, servo_id: int, ticks: int) -> None:
+        self.written_goals.append((self.line.now_s, servo_id, ticks))
+
+    # -- the wire -------------------------------------------------------------------------------
+
+    def handle(self, data: bytes) -> bytes:
+        """The answers to the bytes on the bus. Never raises, whatever the bytes are."""
+        if self._state_is_new:
+            self._show_state()
+        return self.line.handle(data)
+
+    def advance(self, now_s: float) -> None:
+        """Model time: Bus Watchdogs and reboots count it."""
+        if self._state_is_new:
+            self._show_state()  # a watchdog that trips holds the present position
+        self.line.advance(now_s)
+
+    # -- the world ------------------------------------------------------------------------------
+
+    def update(self, position: np.ndarray, velocity: np.ndarray, effort: np.ndarray) -> None:
+        """The state of the seven joints, each (7,): rad, rad/s, N·m."""
+        self._state[0], self._state[1], self._state[2] = position, velocity, effort
+        self._state_is_new = True
+
+    def goals(self) -> tuple[np.ndarray, np.ndarray]:
+        """What the servos pull at: positions (7,) rad, and which joints have torque (7,) bool.
+
+        A servo in an operating mode other than a position mode counts as limp: not modelled.
+        """
+        servos = self._addressed
+        ticks = [servo.direction * (servo.goal_ticks - servo.zero_ticks) for servo in servos]
+        torque = [servo.torque and servo.mode in _POSITION_MODES for servo in servos]
+        return np.array(ticks) * RAD_PER_TICK, np.array(torque)
+
+    def effort_limits(self) -> np.ndarray:
+        """The most that each joint's servos may pull, (7,) N·m: goal current or current limit."""
+        limits = []
+        for joint, servo in zip(JOINTS, self._addressed, strict=True):
+            name = "goal_current" if servo.mode == CURRENT_BASED else "current_limit"
+            units = abs(servo.get(name)) if name in servo.table else 1000
+            count = sum(one.joint == joint for one in self.arm.servos)
+            limits.append(units * NM_PER_UNIT[servo.model] * count)
+        return np.array(limits)
+
+    def _show_state(self) -> None:
+        """Joints to the present registers of all nine; the servos of a joint share its effort."""
+        self._state_is_new = False
+        position, velocity, effort = self._state[:, self._joint_index]
+        servos = self.servos.values()
+        direction = np.array([servo.direction for servo in servos])
+        zero = np.array([servo.zero_ticks for servo in servos])
+        shaft = position / RAD_PER_TICK
+        ticks = np.rint(zero + direction * shaft).astype(np.int64).tolist()
+        speed = np.rint(direction * velocity / RAD_S_PER_VELOCITY_UNIT).astype(np.int64).tolist()
+        current = np.rint(direction * effort * self._units_per_nm).astype(np.int64).tolist()
+        for servo, *values in zip(servos, shaft.tolist(), ticks, speed, current, strict=True):
+            servo.show(*values)
