@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from aloha_stack.episodes.tables import Column, table
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.folder import episode_paths
 from aloha_stack.episodes.summary import EpisodeSummary, damaged, summarise
+from aloha_stack.episodes.tables import Column, table
 
 COLUMNS = (
     Column("episode"),
