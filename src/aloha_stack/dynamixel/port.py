@@ -157,9 +157,11 @@ class PollingPort(PortHandler):  # type: ignore[misc]
 
     def _check_open(self) -> None:
         if self._fd < 0:
+            self.is_using = False  # the SDK takes the port before it touches it
             raise PortClosed(f"{self._name()}: is not open; call open() first")
 
     def _lost(self) -> PortLost:
+        self.is_using = False
         return PortLost(
             f"{self._name()}: was lost; check the USB cable, the adapter's power and dmesg, "
             "then open it again"

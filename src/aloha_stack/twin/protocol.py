@@ -97,8 +97,9 @@ class ServoLine:
                 answers += b"" if secondary else self._read(servo, parameters)
             else:
                 silent = secondary or not servo.answers_writes
+                alert = servo.alert  # a reboot still answers as it was
                 error = self._obey(servo, code, parameters, secondary)
-                answers += b"" if silent else status(frame.id, error | servo.alert)
+                answers += b"" if silent else status(frame.id, error | alert)
         return answers
 
     def _pong(self, servo: VirtualServo) -> bytes:

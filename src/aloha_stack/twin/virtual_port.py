@@ -46,6 +46,8 @@ class VirtualPort:
     @property
     def in_use(self) -> bool:
         """Whether some program has the port open."""
+        if self._fd < 0:
+            return False
         return not any(events & select.POLLHUP for _, events in self._poll.poll(0))
 
     def service(self, now_s: float) -> bool:
@@ -90,8 +92,9 @@ def wait_for_bytes(ports: Sequence[VirtualPort], timeout_s: float) -> None:
     """Sleeps until one of the ports that are in use has bytes, or the time is up."""
     poll = select.poll()
     for port in ports:
+        fd = port.fileno()
         if port.in_use:  # else it hangs up all the time, and poll() would never sleep
-            poll.register(port.fileno(), select.POLLIN)
+            poll.register(fd, select.POLLIN)
     poll.poll(timeout_s * 1000)
 
 

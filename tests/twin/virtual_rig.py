@@ -1,0 +1,46 @@
+"""An arm of the twin on a pseudo-terminal, answered from a thread, for tests of either end."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from aloha_stack.robot.description import Arm, load_robot
+from aloha_stack.twin.virtual_arm import VirtualArm
+from aloha_stack.twin.virtual_bench import BenchArm
+from aloha_stack.twin.virtual_port import VirtualPort, serving
+
+
+class Rig(NamedTuple):
+    arm: Arm
+    virtual: VirtualArm
+    port: VirtualPort
+
+
+class Tampered:
+    """A virtual arm whose replies pass through `change` on their way to the host."""
+
+    def __init__(self, virtual: VirtualArm, change: Callable[[bytes], bytes]) -> None:
+        self.virtual, self.change = virtual, change
+        self.line = virtual.line
+
+    def advance(self, now_s: float) -> None:
+        self.virtual.advance(now_s)
+
+    def handle(self, data: bytes) -> bytes:
+        return self.change(self.virtual.handle(data))
+
+
+def arm_at(folder: Path, name: str = "follower_left") -> Arm:
+    """An arm of the twin whose port is in `folder`."""
+    return load_robot("twin", {"ALOHA_PORTS": str(folder)}).arm(name)
+
+
+@contextmanager
+def rig(folder: Path, name: str = "follower_left") -> Iterator[Rig]:
+    """A virtual arm that follows its goals at once, on its port in `folder`."""
+    arm = arm_at(folder, name)
+    virtual = BenchArm(arm)
+    port = VirtualPort(folder, Path(arm.port).name, virtual)
+    with serving([port]):
+        yield Rig(arm, virtual, port)
