@@ -1,5 +1,7 @@
 """The bus against virtual servos on a real pseudo-terminal."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -110,11 +112,19 @@ def test_an_alert_shows_in_the_reading_and_is_named_in_words(live, bus):
     assert all(bus.torque().values())
 
 
-def test_a_reboot_does_not_let_the_other_watchdogs_trip(live, bus):
+def test_a_reboot_does_not_let_the_other_watchdogs_trip(tmp_path):
+    with rig(tmp_path, clock=lambda: 0.3 * time.monotonic()) as live:
+        bus = DynamixelBus(live.arm)
+        bus.open()
+        reboot_beside_a_watchdog(bus)
+        bus.close()
+
+
+def reboot_beside_a_watchdog(bus: DynamixelBus) -> None:
     bus.set_torque(True)
-    bus.set_watchdog(0.1)
+    bus.set_watchdog(0.2)
     bus.reboot(9)  # silent for 0.25 s
-    assert bus.read_register(1, "bus_watchdog") == 5
+    assert bus.read_register(1, "bus_watchdog") == 10
 
 
 def test_goals_go_to_the_seven_addressed_servos_and_never_to_a_shadow(live, bus):
@@ -152,6 +162,34 @@ def test_a_new_operating_mode_does_not_leave_reset_gains_behind(live, bus):
     live.virtual.servos[9].load_eeprom({"operating_mode": 3})
     live.virtual.servos[9].put("position_p_gain", 800)
     bus.configure()
+    assert bus.configure() == ()
+
+
+@pytest.mark.parametrize("ticks", [40, -300])
+def test_a_shadow_that_sits_crooked_is_brought_to_agree_with_its_master(live, bus, ticks):
+    live.virtual.servos[3].seat_horn(ticks)
+    live.virtual.place(live.arm.start_pose)
+    (change,) = bus.configure()
+    assert change.startswith("servo 3 (shoulder shadow): homing_offset =")
+    shadow, master = (bus.read_register(i, "present_position") for i in (3, 2))
+    assert abs(shadow - master) <= 1
+    assert bus.configure() == ()
+
+
+def test_a_shadow_on_the_wrong_spline_is_refused(live, bus):
+    live.virtual.servos[5].seat_horn(1500)
+    live.virtual.place(live.arm.start_pose)
+    with pytest.raises(
+        NotTaken, match=r"servo 5 \(elbow shadow\) stands .* ticks off its master 4"
+    ):
+        bus.configure()
+    assert bus.read_register(5, "homing_offset") == 0
+
+
+def test_a_shadow_under_torque_is_not_touched(live, bus):
+    live.virtual.servos[3].seat_horn(40)
+    live.virtual.place(live.arm.start_pose)
+    bus.set_torque(True)
     assert bus.configure() == ()
 
 

@@ -1,5 +1,6 @@
 """An arm of the twin on a pseudo-terminal, answered from a thread, for tests of either end."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,10 +38,12 @@ def arm_at(folder: Path, name: str = "follower_left") -> Arm:
 
 
 @contextmanager
-def rig(folder: Path, name: str = "follower_left") -> Iterator[Rig]:
+def rig(
+    folder: Path, name: str = "follower_left", clock: Callable[[], float] = time.monotonic
+) -> Iterator[Rig]:
     """A virtual arm that follows its goals at once, on its port in `folder`."""
     arm = arm_at(folder, name)
     virtual = BenchArm(arm)
     port = VirtualPort(folder, Path(arm.port).name, virtual)
-    with serving([port]):
+    with serving([port], clock):
         yield Rig(arm, virtual, port)

@@ -52,7 +52,8 @@ class ArmBus(Protocol):
     def configure(self) -> tuple[str, ...]:
         """Brings every register to what the robot file says, verified; returns what it changed.
 
-        EEPROM is written only where it differs, and never under torque (TorqueIsOn).
+        EEPROM is written only where it differs, and never under torque (TorqueIsOn). The homing
+        offset of a limp shadow becomes what makes it agree with its master.
         """
 
     def torque(self) -> Mapping[int, bool]:

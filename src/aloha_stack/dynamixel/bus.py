@@ -18,6 +18,7 @@ from aloha_stack.dynamixel.cyclic import GoalWriter, StateReader
 from aloha_stack.dynamixel.errors import NotTaken, ServoRefused, ServoSilent, TorqueIsOn, WrongModel
 from aloha_stack.dynamixel.packets import BROADCAST, SYNC_WRITE, instruction
 from aloha_stack.dynamixel.port import PollingPort
+from aloha_stack.dynamixel.shadows import align_shadows
 from aloha_stack.robot.description import Arm, Servo
 from aloha_stack.robot.joints import JOINTS
 
@@ -46,6 +47,8 @@ class DynamixelBus:
         self._port = PollingPort(arm.port, arm.baud, arm.name)
         self._sdk = Protocol2PacketHandler()
         self._reader = StateReader(self._port, self._ids)
+        pairs = {i for s in arm.servos if s.shadow_of is not None for i in (s.shadow_of, s.id)}
+        self._pair_reader = StateReader(self._port, sorted(pairs))
         self._writer = GoalWriter(self._port, self._ids)
         self._nm_per_unit = np.array([units.NM_PER_UNIT[servo.model] for servo in addressed])
         limits = [_goal_limits(servo) for servo in addressed]
@@ -123,7 +126,7 @@ class DynamixelBus:
             (servo, name, value)
             for servo in self._servos.values()
             for name, value in servo.registers.items()
-            if name not in NEVER_WRITTEN and self.read_register(servo.id, name) != value
+            if not _is_left_alone(servo, name) and self.read_register(servo.id, name) != value
         ]
         locked = [change for change in changes if register_of(change[0].model, change[1]).eeprom]
         powered = [i for i, on in self.torque().items() if on] if locked else []
@@ -139,7 +142,8 @@ class DynamixelBus:
         if any(name == "operating_mode" for _, name, _ in locked):
             for servo in self._servos.values():
                 self._configure_ram(servo)
-        return tuple(f"{self._call(servo.id)}: {name} = {value}" for servo, name, value in changes)
+        done = [f"{self._call(servo.id)}: {name} = {value}" for servo, name, value in changes]
+        return (*done, *align_shadows(self, self._pair_reader))
 
     def torque(self) -> Mapping[int, bool]:
         return {i: bool(self.read_register(i, "torque_enable")) for i in self._servos}
@@ -272,6 +276,11 @@ class DynamixelBus:
             f"arm's power, the cable chain up to servo {silent[0]}, its ID, and that all servos "
             f"run at {self._arm.baud} baud"
         )
+
+
+def _is_left_alone(servo: Servo, name: str) -> bool:
+    """Registers that configure() does not compare: a shadow's offset is measured instead."""
+    return name in NEVER_WRITTEN or (servo.shadow_of is not None and name == "homing_offset")
 
 
 def _goal_limits(servo: Servo) -> tuple[int, int]:

@@ -38,7 +38,8 @@ def _by_address(model: str) -> dict[int, Register]:
 class VirtualServo:
     """A servo's memory and behaviour. `mounting` is +1 or -1: which way it sits in the arm.
 
-    Public state for tests: `silent` (the cable is cut) and `fail(bits)` (a hardware error).
+    What tests may do to it: `silent` (the cable is cut), `fail()` (a hardware error) and
+    `seat_horn()` (an assembly that is a little off).
     """
 
     def __init__(self, model: str, servo_id: int, mounting: int = 1) -> None:
@@ -52,6 +53,7 @@ class VirtualServo:
         self._by_address = _by_address(model)
         self._shaft_ticks = 0.0
         self._goal_is_fresh = False
+        self._crooked_ticks = 0
         for register in self.table.values():
             self._store(register, register.default)
         self.put("id", servo_id)
@@ -97,7 +99,8 @@ class VirtualServo:
         self.torque = bool(self.memory[64])
         offset = self.get("homing_offset")
         in_turn = self.mode != POSITION or -1024 <= offset <= 1024  # else ignored (e-manual)
-        self.zero_ticks = ZERO_TICKS + (offset if in_turn else 0)
+        crooked = self.direction * self._crooked_ticks
+        self.zero_ticks = ZERO_TICKS + crooked + (offset if in_turn else 0)
         self.lowest_goal = self.get("min_position_limit")
         self.highest_goal = self.get("max_position_limit")
         self.goal_ticks = self.get("goal_position")
@@ -150,6 +153,7 @@ class VirtualServo:
             self._take(register, value)
         if changes:
             self._cache_hot()
+            self.put("present_position", self.present_ticks)
         return OK
 
     def _take_goal(self, data: bytes) -> bool:
@@ -241,6 +245,11 @@ class VirtualServo:
         self.memory[70] |= bits
         if self._is_shut_down():
             self.put("torque_enable", 0)
+        self._cache_hot()
+
+    def seat_horn(self, ticks: int) -> None:
+        """The horn sits `ticks` round from where it should."""
+        self._crooked_ticks = ticks
         self._cache_hot()
 
     def _is_shut_down(self) -> bool:
