@@ -51,8 +51,8 @@ def _correct(bus: ArmBus, reader: StateReader, servo: Servo, offset: int, differ
     bus.write_register(servo.id, "homing_offset", offset)
     raise NotTaken(
         f"{bus.arm.name} ({bus.arm.port}): servo {servo.id} ({servo.joint} shadow) stands "
-        f"{difference} ticks off its master {servo.shadow_of}, which no homing_offset of at most {REACH_TICKS} "
-        "mends; check its drive_mode, and seat its horn anew",
+        f"{difference} ticks off its master {servo.shadow_of}, which no homing_offset of at most "
+        f"{REACH_TICKS} mends; check its drive_mode, and seat its horn anew",
         (servo.id,),
     )
 
