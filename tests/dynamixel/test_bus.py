@@ -158,6 +158,14 @@ def test_configuring_repairs_what_differs_and_says_what(live, bus):
     assert bus.configure() == ()
 
 
+@pytest.mark.parametrize("level", [0, 1])
+def test_servos_that_were_told_to_be_quiet_are_configured_all_the_same(live, bus, level):
+    for servo in live.virtual.servos.values():
+        servo.write(68, bytes((level,)))
+    live.virtual.servos[8].put("position_p_gain", 100)
+    assert bus.configure() == ("servo 8 (wrist_rotate): position_p_gain = 800",)
+
+
 def test_a_new_operating_mode_does_not_leave_reset_gains_behind(live, bus):
     live.virtual.servos[9].load_eeprom({"operating_mode": 3})
     live.virtual.servos[9].put("position_p_gain", 800)

@@ -122,6 +122,8 @@ class DynamixelBus:
             )
 
     def configure(self) -> tuple[str, ...]:
+        # Told without an answer: a servo below level 2 gives none, and would look dead.
+        self._write_all("status_return_level", 2)
         changes = [
             (servo, name, value)
             for servo in self._servos.values()
