@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mcap.exceptions import McapError
-from mcap.records import Channel, Chunk, Footer, Message, Schema
+from mcap.records import Channel, Chunk, Footer, Header, Message, Schema
 from mcap.stream_reader import CRCValidationError, StreamReader, breakup_chunk
 
 from aloha_stack.episodes.errors import EpisodeError
@@ -54,6 +54,7 @@ class McapFile:
         with file:
             reader = StreamReader(file, emit_chunks=True, record_size_limit=max(size, 1))
             records = iter(reader.records)
+            begun = False
             while True:
                 try:
                     record = next(records, None)
@@ -67,9 +68,10 @@ class McapFile:
                 except (McapError, CRCValidationError, struct.error, ValueError) as error:
                     # A record that was being written when the writer died reaches to the end of
                     # the file; the last eight bytes of a whole one are the end's magic.
-                    if file.tell() >= size > 0 and self.channels:
+                    if begun and file.tell() >= size:
                         return
                     raise self._damaged(file.tell(), size, error) from error
+                begun = begun or isinstance(record, Header)
                 if isinstance(record, Footer):
                     self.closed = True
                     return

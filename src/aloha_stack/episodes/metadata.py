@@ -135,7 +135,7 @@ def write_metadata(episode: Path, information: Mapping[str, Any]) -> None:
 
 
 def read_metadata(episode: Path) -> dict[str, Any]:
-    """The mapping below `rosbag2_bagfile_information`. Raises an EpisodeError that names the file."""
+    """The mapping below `rosbag2_bagfile_information`. Raises EpisodeError, naming the file."""
     path = episode / FILE_NAME
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))

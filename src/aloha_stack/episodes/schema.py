@@ -13,8 +13,10 @@ from pathlib import Path
 from aloha_stack.episodes.errors import SchemaError
 
 PRIMITIVES = frozenset(
-    ("bool", "byte", "char", "string", "wstring", "float32", "float64")
-    + tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
+    [
+        *("bool", "byte", "char", "string", "wstring", "float32", "float64"),
+        *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+    ]
 )
 SEPARATOR = "=" * 80
 _TYPE = re.compile(r"^([A-Za-z]\w*)/(?:(\w+)/)?([A-Za-z]\w*)$")

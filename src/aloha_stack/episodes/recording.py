@@ -1,0 +1,145 @@
+"""A recording in progress: takes messages from any thread, writes them in a thread of its own."""
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from aloha_stack.episodes.writer import EpisodeWriter
+
+QUEUE_BYTES = 256 << 20
+"""What may wait for a slow disk: half a minute of four cameras at 8 MB/s."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a recording is to end."""
+
+    outcome: str = ""
+    labels: tuple[str, ...] = ()
+    discard: bool = False
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What became of a recording: `path` is None if discarded, `problem` says what failed."""
+
+    path: Path | None
+    outcome: str
+    messages: int
+    lost: dict[str, int]
+    problem: str
+
+    @property
+    def lost_messages(self) -> int:
+        """All that was lost, of all topics."""
+        return sum(self.lost.values())
+
+
+class Recording:
+    """Feeds one EpisodeWriter. `add` never waits; what finds no room is counted as lost."""
+
+    def __init__(self, writer: EpisodeWriter, queue_bytes: int = QUEUE_BYTES) -> None:
+        self.path = writer.path
+        self._writer = writer
+        self._room = queue_bytes
+        self._waiting = 0
+        self._lock = threading.Lock()
+        self._lost: dict[str, int] = dict.fromkeys(writer.tally.counts, 0)
+        self._messages: queue.SimpleQueue[tuple[str, bytes, int, int, int] | Ending] = (
+            queue.SimpleQueue()
+        )
+        self._problem = ""
+        self._ending = False
+        self._result: Kept | None = None
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="episode writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def messages(self) -> int:
+        """Messages written so far."""
+        return self._writer.tally.messages
+
+    @property
+    def lost(self) -> int:
+        """Messages lost so far, of all topics."""
+        with self._lock:
+            return sum(self._lost.values())
+
+    @property
+    def problem(self) -> str:
+        """Why writing has failed (disk full); empty while all is well."""
+        return self._problem
+
+    def add(self, topic: str, data: bytes, log_ns: int, publish_ns: int, sequence: int) -> None:
+        """Takes a message over. One that comes after `end`, or finds no room, is not written."""
+        with self._lock:
+            if self._ending:
+                return
+            if self._waiting + len(data) > self._room or self._problem:
+                self._lost[topic] += 1
+                return
+            self._waiting += len(data)
+            self._messages.put((topic, data, log_ns, publish_ns, sequence))
+
+    def missed(self, topic: str, count: int) -> None:
+        """Notes that `count` messages of `topic` never arrived."""
+        with self._lock:
+            self._lost[topic] += count
+
+    def end(self, ending: Ending) -> bool:
+        """Asks for the end; False if it was asked for before. Does not wait."""
+        with self._lock:
+            if self._ending:
+                return False
+            self._ending = True
+            self._messages.put(ending)
+            return True
+
+    def wait(self, timeout_s: float | None = None) -> Kept | None:
+        """What became of the episode, once it is closed; None after `timeout_s`."""
+        self._done.wait(timeout_s)
+        return self._result
+
+    def _run(self) -> None:
+        try:
+            while True:
+                try:
+                    item = self._messages.get(timeout=0.2)
+                except queue.Empty:
+                    self._guarded(self._writer.flush_if_due)
+                    continue
+                if isinstance(item, Ending):
+                    self._finish(item)
+                    return
+                with self._lock:
+                    self._waiting -= len(item[1])
+                if self._problem or not self._guarded(partial(self._writer.write, *item)):
+                    self.missed(item[0], 1)
+        finally:
+            self._done.set()
+
+    def _guarded(self, write: Callable[[], object]) -> bool:
+        """Runs a write; a full or vanished disk ends the recording, not the recorder."""
+        try:
+            write()
+        except OSError as error:
+            self._problem = (
+                f"writing {self.path} failed: {error.strerror or error}; make room on the disk or "
+                "choose another directory"
+            )
+            return False
+        return True
+
+    def _finish(self, ending: Ending) -> None:
+        messages, lost = self.messages, dict(self._lost)
+        kept: Path | None = self.path
+        if ending.discard:
+            kept = None
+            self._guarded(self._writer.discard)
+        else:
+            self._guarded(lambda: self._writer.finish(ending.outcome, ending.labels, lost))
+        self._result = Kept(kept, ending.outcome, messages, lost, self._problem)

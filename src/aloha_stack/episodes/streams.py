@@ -1,0 +1,79 @@
+"""Which topics an episode of a robot consists of, and which it cannot do without."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aloha_stack.episodes.qos import Qos
+from aloha_stack.robot.description import Robot
+
+JOINT_QOS = Qos("reliable", depth=5)
+IMAGE_QOS = Qos("best_effort", depth=5)
+STATE_QOS = Qos("reliable", "transient_local", depth=1)
+
+QUEUE_DEPTH = 500
+"""Messages that a subscription keeps while the recorder is busy: 5 s of the fastest stream."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One topic to record. A recording does not start while a `required` one is silent."""
+
+    name: str
+    type: str
+    qos: Qos  # as docs/architecture.md has it; the subscription is made to match
+    required: bool = False
+
+
+KNOWN = {
+    "/task/state": ("aloha_interfaces/msg/TaskState", JOINT_QOS),
+    "/teleop/state": ("aloha_interfaces/msg/TeleopState", STATE_QOS),
+    "/safety/state": ("aloha_interfaces/msg/SafetyState", STATE_QOS),
+}
+"""Topics of this project that can be asked for by name alone."""
+
+
+def robot_streams(robot: Robot, extra: Sequence[str] = ()) -> tuple[Stream, ...]:
+    """Joint states, executed commands, status and pictures of `robot`, then the `extra` topics.
+
+    An extra topic is a name from KNOWN or "NAME:package/msg/Type", if need be with ":best_effort"
+    behind it. Raises ValueError for one that is not understood.
+    """
+    streams = []
+    for arm in robot.arms.values():
+        streams.append(Stream(f"/{arm.name}/joint_states", _JOINTS, JOINT_QOS, required=True))
+        if not arm.is_leader:
+            name = f"/{arm.name}/command_executed"
+            streams.append(Stream(name, _JOINTS, JOINT_QOS, required=True))
+        streams.append(Stream(f"/{arm.name}/status", "aloha_interfaces/msg/ArmStatus", STATE_QOS))
+    for camera in robot.cameras:
+        image = "sensor_msgs/msg/CompressedImage"
+        streams.append(Stream(f"/{camera}/image_raw/compressed", image, IMAGE_QOS, required=True))
+        streams.append(Stream(f"/{camera}/camera_info", "sensor_msgs/msg/CameraInfo", IMAGE_QOS))
+    taken = {stream.name for stream in streams}
+    for text in extra:
+        stream = extra_stream(text)
+        if stream.name not in taken:
+            taken.add(stream.name)
+            streams.append(stream)
+    return tuple(streams)
+
+
+def extra_stream(text: str) -> Stream:
+    """The stream that an entry of extra_topics means. Raises ValueError."""
+    name, *rest = text.split(":")
+    if not name.startswith("/") or len(rest) > 2 or rest[1:] not in ([], ["best_effort"]):
+        raise ValueError(
+            f"extra topic {text!r} is not understood; expected /NAME, /NAME:package/msg/Type or "
+            "/NAME:package/msg/Type:best_effort"
+        )
+    if rest:
+        return Stream(name, rest[0], Qos(rest[1] if rest[1:] else "reliable"))
+    if name not in KNOWN:
+        raise ValueError(
+            f"the type of extra topic {name} is not known; write {name}:package/msg/Type "
+            f"(known by name: {', '.join(KNOWN)})"
+        )
+    return Stream(name, *KNOWN[name])
+
+
+_JOINTS = "sensor_msgs/msg/JointState"

@@ -1,0 +1,319 @@
+"""The recorder against real publishers: what is published is on disk, and refusals have words."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rclpy
+from aloha_interfaces.action import RecordEpisode
+from aloha_interfaces.srv import StopRecording
+from rclpy.action import ActionClient
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, JointState
+
+from aloha_stack.episodes.metadata import read_metadata
+from aloha_stack.episodes.reader import Episode
+from aloha_stack.episodes.summary import summarise
+from aloha_stack.nodes._executor import LeanExecutor
+from aloha_stack.nodes.recorder import Recorder
+from aloha_stack.robot.joints import ARMS, CAMERAS, FOLLOWERS, JOINTS
+from episodes.sample_episodes import jpeg, stamped
+
+BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+class Robot(Node):
+    """Publishes what bridges and cameras would, at 100 and 50 Hz; keeps what it has published."""
+
+    def __init__(self, silent: tuple[str, ...] = ()) -> None:
+        super().__init__("robot")
+        names = [f"/{arm}/joint_states" for arm in ARMS]
+        names += [f"/{arm}/command_executed" for arm in FOLLOWERS]
+        images = [f"/{camera}/image_raw/compressed" for camera in CAMERAS]
+        self.joints = {n: self.create_publisher(JointState, n, 5) for n in names if n not in silent}
+        self.images = {
+            n: self.create_publisher(CompressedImage, n, BEST_EFFORT)
+            for n in images
+            if n not in silent
+        }
+        self.sent: dict[str, list[int]] = {name: [] for name in (*self.joints, *self.images)}
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._publish)
+        self._thread.start()
+
+    def _publish(self) -> None:
+        step = 0
+        while not self._end.wait(0.01):
+            now = time.time_ns()
+            state = stamped(JointState(name=list(JOINTS), position=[step * 0.01] * 7), now)
+            for name, publisher in self.joints.items():
+                publisher.publish(state)
+                self.sent[name].append(now)
+            if step % 2 == 0:
+                image = stamped(CompressedImage(format="rgb8; jpeg compressed bgr8"), now)
+                image.data.frombytes(jpeg(step))
+                for name, publisher in self.images.items():
+                    publisher.publish(image)
+                    self.sent[name].append(now)
+            step += 1
+
+    def close(self) -> None:
+        self._end.set()
+        self._thread.join()
+        self.destroy_node()
+
+
+class Graph:
+    """A recorder, a robot and a client."""
+
+    def __init__(self, directory: Path, silent: tuple[str, ...] = (), **parameters: Any) -> None:
+        rclpy.init(domain_id=random.randint(1, 100))
+        given = {"robot": "twin", "directory": str(directory), "extra_topics": [""], **parameters}
+        self.recorder = Recorder(
+            parameter_overrides=[Parameter(name, value=value) for name, value in given.items()],
+        )
+        self.robot = Robot(silent)
+        self.client = Node("client")
+        self.goals = ActionClient(self.client, RecordEpisode, "/recorder/record_episode")
+        self.stops = self.client.create_client(StopRecording, "/recorder/stop")
+        self.executor = LeanExecutor()
+        self.executor.add_node(self.recorder)
+        self.other = rclpy.executors.SingleThreadedExecutor()
+        self.other.add_node(self.client)
+        self.closing = threading.Event()
+        self.threads = [
+            threading.Thread(target=self._spin, args=(executor,))
+            for executor in (self.executor, self.other)
+        ]
+        for thread in self.threads:
+            thread.start()
+        assert self.recorder.transition("configure")
+        assert self.recorder.transition("activate")
+        assert self.goals.wait_for_server(10.0)
+        assert self.stops.wait_for_service(10.0)
+
+    def _spin(self, executor: Any) -> None:
+        while not self.closing.is_set():
+            executor.spin_once(timeout_sec=0.05)
+
+    def wait_for_streams(self, count: int = 10) -> None:
+        wait_for(lambda: sum(t.counter.last is not None for t in self.recorder._taps) >= count)
+
+    def start(self, feedback: Callable[[Any], None] | None = None, **goal: Any) -> Any:
+        sending = self.goals.send_goal_async(RecordEpisode.Goal(**goal), feedback_callback=feedback)
+        handle = resolved(sending)
+        assert handle.accepted
+        return handle
+
+    def stop(self, **request: Any) -> StopRecording.Response:
+        response = resolved(self.stops.call_async(StopRecording.Request(**request)))
+        assert isinstance(response, StopRecording.Response)
+        return response
+
+    def close(self) -> None:
+        self.recorder.close()
+        self.robot.close()
+        self.closing.set()
+        for thread in self.threads:
+            thread.join()
+        for executor in (self.executor, self.other):
+            executor.shutdown(timeout_sec=0)
+        self.executor.release()
+        self.recorder.time.close()
+        self.goals.destroy()
+        for node in (self.recorder, self.client):
+            node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def resolved(future: Any, timeout_s: float = 15.0) -> Any:
+    wait_for(future.done, timeout_s)
+    return future.result()
+
+
+def result_of(handle: Any) -> RecordEpisode.Result:
+    result = resolved(handle.get_result_async()).result
+    assert isinstance(result, RecordEpisode.Result)
+    return result
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "did not come true in time"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def make_graph(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Graph]]:
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    monkeypatch.setenv("ALOHA_PORTS", "/nowhere")
+    graphs: list[Graph] = []
+
+    def make(*args: Any, **options: Any) -> Graph:
+        graphs.append(Graph(*args, **options))
+        return graphs[-1]
+
+    yield make
+    for graph in graphs:
+        graph.close()
+    rclpy.try_shutdown()
+
+
+def test_everything_published_while_recording_is_in_the_episode(
+    tmp_path: Path, make_graph: Callable[..., Graph]
+) -> None:
+    graph = make_graph(tmp_path)
+    graph.wait_for_streams()
+    feedback: list[Any] = []
+    handle = graph.start(feedback.append, task="transfer_cube", seed=4, labels=["first"])
+    wait_for(lambda: len(feedback) > 0 and feedback[-1].feedback.messages > 300)
+    stopped = graph.stop(outcome="success", labels=["good"])
+    result = result_of(handle)
+    assert stopped.success
+    assert (result.kept, result.lost, result.outcome) == (True, 0, "success")
+    assert result.path == stopped.path == str(tmp_path / "episode_000000")
+    assert feedback[-1].feedback.free_gib > 0
+    episode = Episode(result.path)
+    assert (episode.info.task, episode.info.seed) == ("transfer_cube", 4)
+    assert (episode.info.robot, episode.info.labels) == ("twin", ("first", "good"))
+    stamps: dict[str, list[int]] = {name: [] for name in graph.robot.sent}
+    for record in episode.records():
+        stamps[record.topic].append(record.publish_ns)
+        assert 0 <= record.log_ns - record.publish_ns < 5e9
+    for name, sent in graph.robot.sent.items():
+        first = sent.index(stamps[name][0])
+        assert stamps[name] == sent[first : first + len(stamps[name])]
+    summary = summarise(result.path)
+    assert (summary.verdict, summary.messages) == ("complete", result.messages)
+
+
+def test_offered_qos_is_that_of_the_publishers(
+    tmp_path: Path, make_graph: Callable[..., Graph]
+) -> None:
+    graph = make_graph(tmp_path)
+    graph.wait_for_streams()
+    result = result_of(graph.start(duration=0.2))
+    topics = {
+        entry["topic_metadata"]["name"]: entry["topic_metadata"]
+        for entry in read_metadata(Path(result.path))["topics_with_message_count"]
+    }
+    (image,) = topics["/cam_high/image_raw/compressed"]["offered_qos_profiles"]
+    (joints,) = topics["/leader_left/joint_states"]["offered_qos_profiles"]
+    assert (image["reliability"], joints["reliability"]) == ("best_effort", "reliable")
+    assert topics["/leader_left/joint_states"]["type_description_hash"].startswith("RIHS01_")
+
+
+def test_a_duration_ends_the_recording_by_itself(
+    tmp_path: Path, make_graph: Callable[..., Graph]
+) -> None:
+    graph = make_graph(tmp_path)
+    graph.wait_for_streams()
+    result = result_of(graph.start(duration=0.3))
+    assert result.kept
+    assert result.duration >= 0.3
+    assert not graph.stop().success
+
+
+def test_discard_removes_the_episode_and_the_next_takes_its_number(
+    tmp_path: Path, make_graph: Callable[..., Graph]
+) -> None:
+    graph = make_graph(tmp_path)
+    graph.wait_for_streams()
+    handle = graph.start()
+    wait_for(lambda: (tmp_path / "episode_000000").exists())
+    assert graph.stop(discard=True).success
+    assert not result_of(handle).kept
+    assert list(tmp_path.iterdir()) == []
+    assert result_of(graph.start(duration=0.05)).path.endswith("episode_000000")
+
+
+def test_a_second_recording_and_an_unknown_outcome_are_refused(
+    tmp_path: Path, make_graph: Callable[..., Graph]
+) -> None:
+    graph = make_graph(tmp_path)
+    graph.wait_for_streams()
+    first = graph.start()
+    wait_for(lambda: (tmp_path / "episode_000000").exists())
+    assert "episode_000000 is being recorded" in result_of(graph.start()).message
+    assert "expected success, failure" in graph.stop(outcome="splendid").message
+    first.cancel_goal_async()
+    result = result_of(first)
+    assert (result.kept, result.outcome) == (True, "")
+
+
+def test_silent_streams_are_named_and_nothing_is_made(
+    tmp_path: Path, make_graph: Callable[..., Graph]
+) -> None:
+    silent = ("/cam_low/image_raw/compressed", "/follower_right/command_executed")
+    graph = make_graph(tmp_path, silent=silent)
+    graph.wait_for_streams(8)
+    result = result_of(graph.start())
+    assert not result.kept
+    assert all(name in result.message for name in silent)
+    assert "/cam_high" not in result.message
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("directory", "parameters", "words"),
+    [
+        ("/proc/self/fdinfo", {}, "cannot be written to"),
+        ("", {"min_free_gib": 1e6}, "too full"),
+    ],
+)
+def test_a_folder_that_takes_no_recording_is_refused_before_it_begins(
+    tmp_path: Path,
+    make_graph: Callable[..., Graph],
+    directory: str,
+    parameters: dict[str, float],
+    words: str,
+) -> None:
+    graph = make_graph(Path(directory) if directory else tmp_path, **parameters)
+    graph.wait_for_streams()
+    result = result_of(graph.start())
+    assert not result.kept
+    assert words in result.message
+
+
+def test_the_end_of_the_node_closes_the_episode_as_interrupted(
+    tmp_path: Path, make_graph: Callable[..., Graph]
+) -> None:
+    graph = make_graph(tmp_path)
+    graph.wait_for_streams()
+    handle = graph.start(task="insertion")
+    wait_for(lambda: graph.recorder._recording is not None)
+    wait_for(lambda: graph.recorder._recording.messages > 50)
+    graph.recorder.close()
+    result = result_of(handle)
+    assert (result.kept, result.outcome) == (True, "interrupted")
+    summary = summarise(result.path)
+    assert "the recording was interrupted" in summary.reasons
+    assert summary.messages == result.messages > 50
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "words"),
+    [
+        ("robot", "alohomora", "no robot 'alohomora'.*twin"),
+        ("extra_topics", ["/a"], "write /a:package/msg/Type"),
+        ("extra_topics", ["a:b:c"], "extra topic 'a:b:c' is not understood"),
+    ],
+)
+def test_an_unknown_robot_or_extra_topic_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, parameter: str, value: Any, words: str
+) -> None:
+    monkeypatch.setenv("ALOHA_PORTS", "/nowhere")
+    rclpy.init(domain_id=random.randint(1, 100))
+    given = {"robot": "twin", parameter: value}
+    try:
+        with pytest.raises(ValueError, match=words):
+            Recorder(parameter_overrides=[Parameter(n, value=v) for n, v in given.items()])
+    finally:
+        rclpy.try_shutdown()
