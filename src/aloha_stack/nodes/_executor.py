@@ -1,0 +1,180 @@
+"""An executor whose messages cost little and never wait behind a service."""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import chain
+from typing import Any
+
+from rclpy.executors import Executor, ExternalShutdownException
+from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
+from rclpy.subscription import Subscription
+from rclpy.task import Task
+
+
+class LeanExecutor(Executor):
+    """rclpy's executor for nodes that hear hundreds of messages a second.
+
+    - Subscription callbacks run at once in the thread that spins: no task, no coroutine, and the
+      wait set is kept instead of being made anew for each message. They must be quick, and they
+      ignore their callback groups. /clock is such a message: time goes on whatever services do.
+    - All other callbacks (services, actions, clients, timers) run in a small pool of threads, as in
+      rclpy's MultiThreadedExecutor, and their callback groups hold. They may take their time.
+
+    An exception in any callback ends spin() with that exception.
+    """
+
+    def __init__(self, workers: int = 3) -> None:
+        super().__init__()
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="callbacks")
+        self._held = ExitStack()
+        self._waited: list[Any] = []
+        self._wait_set: Any = None
+        self._failure: BaseException | None = None
+
+    def spin_once(self, timeout_sec: float | None = None) -> None:
+        """Waits until something is ready, and serves all that is."""
+        if self._failure is not None:
+            raise self._failure
+        self._resume_tasks()
+        nodes = self.get_nodes()
+        subscriptions = [sub for node in nodes for sub in node.subscriptions]
+        timers = self._free(chain.from_iterable(node.timers for node in nodes))
+        clients = self._free(chain.from_iterable(node.clients for node in nodes))
+        services = self._free(chain.from_iterable(node.services for node in nodes))
+        waitables = self._free(chain.from_iterable(node.waitables for node in nodes))
+        ready = self._wait(subscriptions, timers, clients, services, waitables, timeout_sec)
+        if ready is None:
+            return
+        for waitable in waitables:
+            if waitable.is_ready(self._wait_set):
+                self._start(waitable, self._take_waitable)
+        pointers = ready["subscription"]
+        for sub in subscriptions:
+            if sub.handle.pointer in pointers:
+                _serve(sub)
+        for timer in timers:
+            if timer.handle.pointer in ready["timer"] and timer.handle.is_timer_ready():
+                self._start(timer, self._take_timer)
+        for client in clients:
+            if client.handle.pointer in ready["client"]:
+                self._start(client, self._take_client)
+        for service in services:
+            if service.handle.pointer in ready["service"]:
+                self._start(service, self._take_service)
+
+    def spin_once_until_future_complete(self, future: Any, timeout_sec: Any = None) -> None:
+        future.add_done_callback(lambda _: self.wake())
+        if not future.done():
+            self.spin_once(getattr(timeout_sec, "timeout", timeout_sec))
+
+    def shutdown(self, timeout_sec: float | None = None) -> bool:
+        """To be called after spin() has returned, or to make it return."""
+        done = super().shutdown(timeout_sec)
+        self._pool.shutdown(wait=timeout_sec is None, cancel_futures=True)
+        return done
+
+    def release(self) -> None:
+        """Lets go of the entities that were waited for, so that their node can be destroyed."""
+        self._wait_set = None
+        self._waited = []
+        self._held.close()
+
+    # -- parts ------------------------------------------------------------------------------
+
+    def _free(self, entities: Iterable[Any]) -> list[Any]:
+        """Those whose callback group lets them run now."""
+        return [entity for entity in entities if self.can_execute(entity)]
+
+    def _wait(
+        self,
+        subscriptions: list[Any],
+        timers: list[Any],
+        clients: list[Any],
+        services: list[Any],
+        waitables: list[Any],
+        timeout_sec: float | None,
+    ) -> dict[str, Any] | None:
+        """The ready entities by kind; None after a shutdown, or if an entity is gone by now."""
+        entities = [*subscriptions, *timers, *clients, *services, *waitables]
+        if entities != self._waited or self._wait_set is None:
+            try:
+                self._hold(entities, subscriptions, timers, clients, services, waitables)
+            except _rclpy.InvalidHandle:
+                self.release()
+                return None
+        wait_set = self._wait_set
+        wait_set.clear_entities()
+        for sub in subscriptions:
+            wait_set.add_subscription(sub.handle)
+        for timer in timers:
+            wait_set.add_timer(timer.handle)
+        for client in clients:
+            wait_set.add_client(client.handle)
+        for service in services:
+            wait_set.add_service(service.handle)
+        for guard in (self._guard, self._sigint_gc):
+            if guard is None:
+                return None
+            wait_set.add_guard_condition(guard.handle)
+        for waitable in waitables:
+            waitable.add_to_wait_set(wait_set)
+        wait_set.wait(-1 if timeout_sec is None or timeout_sec < 0 else int(timeout_sec * 1e9))
+        if self._is_shutdown:
+            return None
+        if not self.context.ok():
+            raise ExternalShutdownException
+        kinds = ("subscription", "timer", "client", "service")
+        return {kind: wait_set.get_ready_entities(kind) for kind in kinds}
+
+    def _hold(self, entities: list[Any], *kinds: list[Any]) -> None:
+        """A new wait set; its entities are kept from being destroyed while it may wait for them."""
+        self.release()
+        subscriptions, timers, clients, services, waitables = kinds
+        for entity in chain(subscriptions, timers, clients, services):
+            self._held.enter_context(entity.handle)
+        counts = [len(subscriptions), 2, len(timers), len(clients), len(services), 0]
+        for waitable in waitables:
+            self._held.enter_context(waitable)
+            more = waitable.get_num_entities()
+            counts = [
+                counts[0] + more.num_subscriptions,
+                counts[1] + more.num_guard_conditions,
+                counts[2] + more.num_timers,
+                counts[3] + more.num_clients,
+                counts[4] + more.num_services,
+                counts[5] + more.num_events,
+            ]
+        self._wait_set = _rclpy.WaitSet(*counts, self.context.handle)
+        self._waited = entities
+
+    def _start(self, entity: Any, take: Any) -> None:
+        # The node is only used to filter tasks by node, which this executor never does.
+        self._pool.submit(self._run, self._make_handler(entity, None, take))  # type: ignore[arg-type]
+
+    def _resume_tasks(self) -> None:
+        """Starts what create_task() asked for, and goes on with coroutines that wait."""
+        if not self._tasks:
+            return
+        with self._tasks_lock:
+            self._tasks = [entry for entry in self._tasks if not entry[0].done()]
+            tasks = [task for task, entity, _ in self._tasks if not task.executing()]
+        for task in tasks:
+            self._pool.submit(self._run, task)
+
+    def _run(self, task: Task) -> None:
+        task()
+        if task.done() and task.exception() is not None:
+            self._failure = task.exception()
+            self.wake()
+
+
+def _serve(sub: Subscription) -> None:
+    """Takes one message and calls back."""
+    found = sub.handle.take_message(sub.msg_type, sub.raw)
+    if found is None:
+        return
+    if sub._callback_type is Subscription.CallbackType.MessageOnly:
+        sub.callback(found[0])
+    else:
+        sub.callback(*found)

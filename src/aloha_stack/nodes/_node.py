@@ -1,0 +1,193 @@
+"""The life of a process with one node: spin, start by itself, end in order on a signal."""
+
+import functools
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any, TypeVar
+
+import rclpy
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from aloha_stack.nodes._executor import LeanExecutor
+from aloha_stack.nodes._parameters import declare
+from aloha_stack.nodes._time import RosTime
+
+RETRY_S = 1.0
+"""Steady time between two attempts of an autostart."""
+
+Transition = TypeVar("Transition", bound=Callable[..., TransitionCallbackReturn])
+
+
+class Stop:
+    """The wish that this process ends. Set by signals; loops sleep on `event`."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_request(self, callback: Callable[[], None]) -> None:
+        """`callback` is called once, inside the signal handler: it must only set things."""
+        self._listeners.append(callback)
+
+    def request(self) -> None:
+        """Asks for the end. Further requests change nothing: who is parking goes on parking."""
+        if not self.event.is_set():
+            self.event.set()
+            for callback in self._listeners:
+                callback()
+
+
+class SimpleNode(Node):
+    """A node without life cycle: it works from its making until close()."""
+
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(name, **options)
+        self.time = RosTime(self)
+
+    def close(self) -> None:
+        """Ends the node's own threads. Time and messages still go on while this runs."""
+
+
+class ManagedNode(LifecycleNode):
+    """A lifecycle node that can start by itself and says in the log what went wrong.
+
+    Subclasses override on_configure, on_activate, on_deactivate, on_cleanup, on_shutdown, decorated
+    with `logged`, and raise what goes wrong.
+    """
+
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(name, **options)
+        self.time = RosTime(self)
+        self.autostart = declare(
+            self,
+            "autostart",
+            True,
+            "configure (again each second until it succeeds) and activate once, unasked",
+        )
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """A transition that raised leaves the node unconfigured, to be tried again."""
+        return TransitionCallbackReturn.SUCCESS
+
+    @property
+    def state(self) -> str:
+        """unconfigured, inactive, active, finalized, or a transition's name."""
+        return str(self._state_machine.current_state[1])
+
+    def transition(self, name: str) -> bool:
+        """configure, activate, deactivate, cleanup or shutdown; True if it succeeded.
+
+        Takes its turn with the transitions that come by service. False if it is not possible now.
+        """
+        group, holder = self.default_callback_group, self._service_change_state
+        while not group.beginning_execution(holder):
+            threading.Event().wait(0.01)
+        try:
+            possible = {label for _, label, *_ in self._state_machine.available_transitions}
+            if name not in possible:
+                return False
+            result = getattr(self, f"trigger_{name}")()
+            return bool(result == TransitionCallbackReturn.SUCCESS)
+        finally:
+            group.ending_execution(holder)
+            if self.executor is not None:
+                self.executor.wake()
+
+    def start_by_itself(self, stop: Stop) -> None:
+        """Configures, trying again each second, and activates once."""
+        while self.state == "unconfigured" and not stop.event.is_set():
+            if self.transition("configure"):
+                break
+            stop.event.wait(RETRY_S)
+        if self.state == "inactive" and not stop.event.is_set():
+            self.transition("activate")
+
+    def close(self) -> None:
+        """Ends in order, from any state. Time and messages still go on while this runs."""
+        if self.state == "active":
+            self.transition("deactivate")
+        if self.state in ("inactive", "unconfigured"):
+            self.transition("shutdown")
+
+
+def logged(callback: Transition) -> Transition:
+    """For lifecycle callbacks: rclpy swallows their exceptions, so that they are logged here."""
+
+    @functools.wraps(callback)
+    def wrapper(self: Node, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            return callback(self, state)
+        except Exception:
+            self.get_logger().error(f"{callback.__name__} failed:\n{traceback.format_exc()}")
+            raise
+
+    return wrapper  # type: ignore[return-value]
+
+
+def run(
+    make_node: Callable[[], SimpleNode | ManagedNode],
+    args: Sequence[str] | None = None,
+    *,
+    executor: Callable[[], Any] = LeanExecutor,
+) -> int:
+    """Runs one node until SIGINT or SIGTERM, then closes it in order; returns the exit status.
+
+    0 after an orderly end, 1 if a callback raised, 2 for wrong parameters. A ManagedNode with
+    `autostart` starts by itself. Signals that come while the node closes are ignored.
+    """
+    stop = Stop()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.request()
+
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
+    rclpy.init(
+        args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO
+    )
+    try:
+        try:
+            node = make_node()
+        except (ValueError, TypeError, rclpy.exceptions.ParameterException) as error:
+            print(error, file=sys.stderr)
+            return 2
+        return _live(node, stop, executor())
+    finally:
+        rclpy.try_shutdown()
+
+
+def _live(node: SimpleNode | ManagedNode, stop: Stop, executor: Any) -> int:
+    failed = threading.Event()
+
+    def spin() -> None:
+        try:
+            executor.spin()
+        except BaseException:
+            failed.set()
+            stop.request()
+            raise
+
+    executor.add_node(node)
+    spinner = threading.Thread(target=spin, name="messages")
+    spinner.start()
+    try:
+        if isinstance(node, ManagedNode) and node.autostart:
+            node.start_by_itself(stop)
+        # In slices: a signal handler runs only when the main thread gets to run Python.
+        while not stop.event.wait(0.5):
+            pass
+        node.close()
+    finally:
+        executor.shutdown(timeout_sec=0)
+        spinner.join()
+        if isinstance(executor, LeanExecutor):
+            executor.release()
+        node.time.close()
+        node.destroy_node()
+    return 1 if failed.is_set() else 0

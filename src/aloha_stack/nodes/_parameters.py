@@ -1,0 +1,51 @@
+"""Declaring parameters as every node here does: described, bounded, read-only."""
+
+from typing import Any, TypeVar
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import ParameterUninitializedException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+Value = TypeVar("Value", bool, int, float, str)
+
+_TYPES = {
+    bool: Parameter.Type.BOOL,
+    int: Parameter.Type.INTEGER,
+    float: Parameter.Type.DOUBLE,
+    str: Parameter.Type.STRING,
+}
+
+
+def declare(
+    node: Node,
+    name: str,
+    default: Value | type[Value],
+    description: str,
+    bounds: tuple[float, float] | None = None,
+    *,
+    read_only: bool = True,
+) -> Value:
+    """Declares a parameter and returns its value.
+
+    `default` is a value, or a type (bool, int, float, str) for a parameter that must be given.
+    `bounds` are the least and the greatest number allowed. A value that is missing, of another
+    type or out of bounds is an exception that names the parameter.
+    """
+    descriptor = ParameterDescriptor(description=description, read_only=read_only)
+    required = isinstance(default, type)
+    kind = default if isinstance(default, type) else type(default)
+    if bounds is not None and kind is float:
+        limits = FloatingPointRange(from_value=float(bounds[0]), to_value=float(bounds[1]))
+        descriptor.floating_point_range = [limits]
+    elif bounds is not None:
+        whole = IntegerRange(from_value=int(bounds[0]), to_value=int(bounds[1]), step=1)
+        descriptor.integer_range = [whole]
+    start: Any = _TYPES[kind] if required else default
+    try:
+        node.declare_parameter(name, start, descriptor)
+        return node.get_parameter(name).value  # type: ignore[return-value]
+    except ParameterUninitializedException as error:
+        raise ValueError(
+            f"{node.get_fully_qualified_name()}: parameter '{name}' must be given: {description}"
+        ) from error
