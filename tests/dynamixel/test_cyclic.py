@@ -127,9 +127,11 @@ def test_a_burst_in_pieces_is_put_together(live, port):
 def test_late_answers_to_an_older_request_are_thrown_away(live, port):
     reader = StateReader(port, IDS)
     reader.read()
-    live.port._send(status(1, 0, struct.pack("<hii", 9, 9, 9)))
+    live.port._send(status(IDS[-1], 0, struct.pack("<hii", 9, 9, 9)))
     assert port.wait(2.0)
-    assert reader.read()[1].position != 9
+    states = reader.read()
+    assert tuple(states) == IDS
+    assert states[IDS[-1]].position != 9
 
 
 def test_goals_arrive_as_written(live, port):
