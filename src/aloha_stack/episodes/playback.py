@@ -1,0 +1,81 @@
+"""The executed commands of an episode as paths in time that can be sent again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aloha_stack.episodes.errors import EpisodeError
+from aloha_stack.episodes.reader import Episode
+from aloha_stack.robot.joints import JOINTS
+
+RAMP_POINT_NS = 50_000_000
+MIN_RAMP_S = 1.0
+
+
+@dataclass(frozen=True)
+class JointPath:
+    """Targets of one arm: `times_ns` (n,) from a start shared by all, `position` (n, 7) rad."""
+
+    times_ns: np.ndarray
+    position: np.ndarray
+
+    @property
+    def end_ns(self) -> int:
+        """When the last target is due."""
+        return int(self.times_ns[-1])
+
+    def window(self, from_ns: int, length_ns: int) -> "JointPath":
+        """The targets from the last one due at `from_ns` to the first one `length_ns` later."""
+        first = int(np.searchsorted(self.times_ns, from_ns, side="right")) - 1
+        last = int(np.searchsorted(self.times_ns, from_ns + length_ns, side="left")) + 1
+        part = slice(max(first, 0), max(last, 1))
+        return JointPath(self.times_ns[part], self.position[part])
+
+
+def executed_paths(episode: Episode, arms: Sequence[str]) -> dict[str, JointPath]:
+    """What each arm executed, from the first command of any. Raises EpisodeError."""
+    topics = {arm: f"/{arm}/command_executed" for arm in arms}
+    streams = episode.joints(*topics.values())
+    for arm, topic in topics.items():
+        stream = streams[topic]
+        if not len(stream.stamps_ns):
+            raise EpisodeError(f"{episode.path} holds no command of {arm}: nothing to replay")
+        if sorted(stream.names) != sorted(JOINTS):
+            raise EpisodeError(
+                f"{episode.path}: {topic} has the joints {', '.join(stream.names)}; expected "
+                f"{', '.join(JOINTS)}"
+            )
+        if not np.isfinite(stream.position).all():
+            raise EpisodeError(f"{episode.path}: {topic} holds positions that are no numbers")
+        if (np.diff(stream.stamps_ns) <= 0).any():
+            raise EpisodeError(
+                f"{episode.path}: the stamps of {topic} do not grow; was the clock set while it "
+                "was recorded?"
+            )
+    start = min(int(streams[topic].stamps_ns[0]) for topic in topics.values())
+    return {
+        arm: JointPath(
+            streams[topic].stamps_ns - start,
+            streams[topic].position[:, [streams[topic].names.index(joint) for joint in JOINTS]],
+        )
+        for arm, topic in topics.items()
+    }
+
+
+def ramp(start: np.ndarray, end: np.ndarray, duration_s: float) -> JointPath:
+    """From `start` to `end`, both (7,) rad, at rest at either side.
+
+    The quintic 10 s³ - 15 s⁴ + 6 s⁵ (Flash and Hogan, 1985: minimum jerk); its peak speed is 15/8
+    of the mean.
+    """
+    count = max(round(duration_s * 1e9 / RAMP_POINT_NS), 2) + 1
+    share = np.linspace(0.0, 1.0, count)[:, None]
+    shape = share**3 * (10.0 - 15.0 * share + 6.0 * share**2)
+    times = np.linspace(0, round(duration_s * 1e9), count).astype(np.int64)
+    return JointPath(times, start + shape * (end - start))
+
+
+def ramp_duration_s(start: np.ndarray, end: np.ndarray, peak_rad_s: float) -> float:
+    """How long a `ramp` takes in which no joint is faster than `peak_rad_s`."""
+    return max(MIN_RAMP_S, 15.0 / 8.0 * float(np.max(np.abs(end - start))) / peak_rad_s)

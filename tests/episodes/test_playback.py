@@ -1,0 +1,86 @@
+"""Executed commands as paths: whole, in time, and in pieces that join without a gap."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aloha_stack.episodes.errors import EpisodeError
+from aloha_stack.episodes.metadata import EpisodeInfo
+from aloha_stack.episodes.playback import JointPath, executed_paths, ramp, ramp_duration_s
+from aloha_stack.episodes.reader import Episode
+from aloha_stack.episodes.writer import EpisodeWriter
+from aloha_stack.robot.joints import FOLLOWERS, JOINTS
+from episodes.sample_episodes import joint_bytes, motion, topic, write_episode
+
+COMMANDS = "/follower_left/command_executed"
+
+
+def test_paths_of_both_arms_share_one_start(tmp_path: Path) -> None:
+    paths = executed_paths(Episode(write_episode(tmp_path, seconds=0.2)), FOLLOWERS)
+    for path in paths.values():
+        np.testing.assert_array_equal(path.times_ns, 10_000_000 * np.arange(20))
+        np.testing.assert_allclose(path.position[7], motion(7, 7))
+
+
+def test_joints_are_put_in_order_by_name(tmp_path: Path) -> None:
+    writer = EpisodeWriter(tmp_path, [topic(COMMANDS)], EpisodeInfo())
+    writer.write(COMMANDS, joint_bytes(5, range(7), JOINTS[::-1]), 5, 5)
+    path = executed_paths(Episode(writer.finish("")), ["follower_left"])["follower_left"]
+    assert path.position.tolist() == [[6.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    ("messages", "words"),
+    [
+        ([], "no command of follower_left"),
+        ([(1, [0.0] * 2, JOINTS[:2])], "has the joints waist, shoulder"),
+        ([(1, [float("nan")] * 7, JOINTS)], "no numbers"),
+        ([(2, [0.0] * 7, JOINTS), (1, [0.0] * 7, JOINTS)], "do not grow"),
+    ],
+)
+def test_commands_that_cannot_be_replayed_are_refused(
+    tmp_path: Path, messages: list[tuple[int, list[float], tuple[str, ...]]], words: str
+) -> None:
+    writer = EpisodeWriter(tmp_path, [topic(COMMANDS)], EpisodeInfo())
+    for stamp, position, names in messages:
+        writer.write(COMMANDS, joint_bytes(stamp, position, names), stamp, stamp)
+    with pytest.raises(EpisodeError, match=words):
+        executed_paths(Episode(writer.finish("")), ["follower_left"])
+
+
+@given(
+    gaps=st.lists(st.integers(1, 400), min_size=1, max_size=60),
+    start=st.integers(-200, 9_000),
+    length=st.integers(1, 2_000),
+)
+def test_a_window_holds_every_target_of_its_time_and_one_before_it(
+    gaps: list[int], start: int, length: int
+) -> None:
+    times = np.cumsum([0, *gaps])
+    path = JointPath(times, np.repeat(times[:, None], 7, axis=1).astype(float))
+    window = path.window(start, length)
+    inside = times[(times > start) & (times < start + length)]
+    assert set(inside) <= set(window.times_ns)
+    assert len(window.times_ns) <= len(inside) + 2
+    # What is due at the start can be interpolated, if the path has begun and has not ended.
+    if times[0] <= start <= times[-1]:
+        assert window.times_ns[0] <= start
+    np.testing.assert_array_equal(window.position[:, 0], window.times_ns)
+
+
+@given(
+    end=st.lists(st.floats(-3, 3), min_size=7, max_size=7),
+    speed=st.floats(0.05, 3.0),
+)
+def test_a_ramp_reaches_its_end_and_keeps_below_its_speed(end: list[float], speed: float) -> None:
+    start, target = np.zeros(7), np.array(end)
+    duration = ramp_duration_s(start, target, speed)
+    path = ramp(start, target, duration)
+    np.testing.assert_array_equal(path.position[0], start)
+    np.testing.assert_allclose(path.position[-1], target)
+    steps = np.diff(path.position, axis=0) / (np.diff(path.times_ns)[:, None] * 1e-9)
+    assert np.abs(steps).max() <= speed * (1 + 1e-6)
+    assert path.end_ns == round(duration * 1e9)
