@@ -116,6 +116,9 @@ class _Reader:
             raise SubstitutionError(
                 f"'$({name} …)' in '{self.text}' has {len(arguments)} arguments, expected {wanted}"
             )
+        if name == "equals" and () in arguments:
+            # Upstream compares with the text "[]" here, which nobody can mean.
+            raise SubstitutionError("an empty argument of '$(equals …)' is not supported")
         return Call(name, tuple(arguments))
 
     def _argument(self, quote: str | None) -> Template:

@@ -1,0 +1,138 @@
+"""The project's launch files: they read for every robot and start the nodes that they promise."""
+
+import json
+import os
+import re
+
+import pytest
+
+from aloha_stack.launch.__main__ import main
+from aloha_stack.launch.evaluate import make_plan
+from aloha_stack.launch.packages import find_launch_file, launch_folder
+from aloha_stack.launch.plan import NodePlan
+
+ARMS = ("leader_left", "leader_right", "follower_left", "follower_right")
+REQUIRED = {"replay": {"episode": "episodes/episode_000000"}}
+PARKING_S = 8.0  # of ROS time, docs/architecture.md
+SLOWEST_REAL_TIME_FACTOR = 0.2
+FILES = ("robot", "twin", "teleop_record", "replay")
+
+
+def plan(name: str, **given: str) -> tuple[NodePlan, ...]:
+    environment = {k: v for k, v in os.environ.items() if k not in ("ALOHA_PORTS", "USER")}
+    return make_plan(find_launch_file(name), {**REQUIRED.get(name, {}), **given}, environment)
+
+
+def inline(node: NodePlan) -> dict[str, object]:
+    (parameters,) = node.parameters
+    assert isinstance(parameters, dict)
+    return parameters
+
+
+def test_every_launch_file_is_tested_here() -> None:
+    names = {file.name.removesuffix(".launch.xml") for file in launch_folder().glob("*.launch.xml")}
+    assert names == set(FILES)
+
+
+EVERY_FILE_AND_ROBOT = [
+    *((name, {"robot": robot}) for name in FILES if name != "twin" for robot in ("twin", "aloha")),
+    ("twin", {}),
+]
+
+
+@pytest.mark.parametrize(("name", "given"), EVERY_FILE_AND_ROBOT)
+def test_each_file_starts_four_bridges_that_have_time_to_park(
+    name: str, given: dict[str, str]
+) -> None:
+    robot = given.get("robot", "twin")
+    nodes = plan(name, **given)
+    bridges = [node for node in nodes if node.executable == "arm_bridge"]
+    assert [node.full_name for node in bridges] == [f"/{arm}/arm_bridge" for arm in ARMS]
+    for bridge, arm in zip(bridges, ARMS, strict=True):
+        assert inline(bridge) == {
+            "robot": robot,
+            "arm": arm,
+            "autostart": True,
+            "use_sim_time": robot == "twin",
+        }
+        before_sigkill_s = bridge.sigterm_timeout_s + bridge.sigkill_timeout_s
+        assert before_sigkill_s > PARKING_S / SLOWEST_REAL_TIME_FACTOR
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [("robot", []), ("teleop_record", ["teleop", "recorder"]), ("replay", ["replay"])],
+)
+@pytest.mark.parametrize("robot", ["twin", "aloha"])
+def test_the_nodes_of_a_file_are_the_robots_and_its_own(
+    name: str, own: list[str], robot: str
+) -> None:
+    nodes = plan(name, robot=robot)
+    world = ["twin"] if robot == "twin" and name != "robot" else []
+    expected = [*world, *["arm_bridge"] * 4, "safety", "camera", *own]
+    assert [node.executable for node in nodes] == expected
+    assert {inline(node)["use_sim_time"] for node in nodes} == {robot == "twin"}
+    assert {inline(node)["robot"] for node in nodes} == {robot}
+
+
+def test_the_twin_outlives_the_arms_that_park_in_it() -> None:
+    world, *others = plan("twin")
+    assert world.executable == "twin"
+    longest_s = max(node.sigterm_timeout_s + node.sigkill_timeout_s for node in others)
+    assert world.sigterm_timeout_s >= longest_s
+
+
+def test_replay_leaves_the_leaders_alone() -> None:
+    assert inline(plan("replay")[0])["operator"] is False
+    assert inline(plan("teleop_record")[0])["operator"] is True
+
+
+def test_all_nodes_share_ports_and_stay_on_this_host() -> None:
+    for node in plan("teleop_record", ports="/ports"):
+        assert node.environment["ALOHA_PORTS"] == "/ports"
+        assert node.environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+
+
+def test_arguments_reach_the_nodes_with_their_types() -> None:
+    given = {"task": "insertion", "seed": "7", "operator": "false", "cameras": "false"}
+    nodes = plan("teleop_record", directory="7", extra_topics="[/a, /b]", **given)
+    assert "camera" not in [node.executable for node in nodes]
+    twin, recorder = inline(nodes[0]), inline(nodes[-1])
+    assert (twin["task"], twin["seed"], twin["operator"]) == ("insertion", 7, False)
+    assert (recorder["directory"], recorder["extra_topics"]) == ("7", ["/a", "/b"])
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ([], "name a launch file: replay, robot, teleop_record, twin"),
+        (["nowhere"], "'nowhere' does not exist; .*: replay, robot, teleop_record, twin"),
+        (["teleop_record", "robots:=twin"], "no argument 'robots'; it takes: cameras, directory"),
+        (["teleop_record", "robot:=atlas"], "'atlas'; valid choices: twin, aloha"),
+        (["teleop_record", "task:=juggle"], "'juggle'; valid choices: transfer_cube, insertion"),
+        (["teleop_record", "robot"], "'robot' is malformed; expected name:=value"),
+        (["replay"], "'episode' .* is required"),
+    ],
+)
+def test_a_wrong_request_is_named_and_starts_nothing(
+    words: list[str], problem: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    output, errors = capfd.readouterr()
+    assert output == ""
+    assert re.search(problem, errors)
+
+
+def test_the_plan_can_be_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["teleop_record.launch.xml", "robot:=aloha", "--print-plan"]) == 0
+    nodes = json.loads(capfd.readouterr().out)
+    assert nodes[0]["parameters"][0]["robot"] == "aloha"
+
+
+def test_the_arguments_can_be_listed(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["teleop_record", "--show-args"]) == 0
+    shown = capfd.readouterr().out
+    for name in ("robot", "task", "seed", "operator", "cameras", "ports", "directory"):
+        assert f"'{name}':" in shown
+    assert "One of: transfer_cube, insertion" in shown
+    assert "(default: 'twin')" in shown
