@@ -1,6 +1,10 @@
 """The recorder against real publishers: what is published is on disk, and refusals have words."""
 
+import os
 import random
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +19,8 @@ from rclpy.action import ActionClient
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CompressedImage, JointState
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import CameraInfo, CompressedImage, JointState
 
 from aloha_stack.episodes.metadata import read_metadata
 from aloha_stack.episodes.reader import Episode
@@ -221,6 +226,27 @@ def test_a_duration_ends_the_recording_by_itself(
     assert not graph.stop().success
 
 
+def test_gaps_in_the_publication_numbers_are_the_episodes_losses(
+    tmp_path: Path, make_graph: Callable[..., Graph]
+) -> None:
+    graph = make_graph(tmp_path)
+    graph.wait_for_streams()
+    name = "/cam_high/camera_info"  # which nobody publishes here
+    (tap,) = (tap for tap in graph.recorder._taps if tap.stream.name == name)
+    hear = graph.recorder._listener(tap)
+    data = bytes(serialize_message(CameraInfo()))
+    hear(data, {"publication_sequence_number": 1})
+    handle = graph.start()
+    wait_for(lambda: graph.recorder._recording is not None)
+    for number in (2, 3, 6, 8):
+        hear(data, {"publication_sequence_number": number})
+    graph.stop()
+    result = result_of(handle)
+    assert result.lost == 3
+    assert Episode(result.path).info.lost[name] == 3
+    assert f"3 lost on {name}" in summarise(result.path).reasons
+
+
 def test_discard_removes_the_episode_and_the_next_takes_its_number(
     tmp_path: Path, make_graph: Callable[..., Graph]
 ) -> None:
@@ -317,3 +343,48 @@ def test_an_unknown_robot_or_extra_topic_is_refused_by_name(
             Recorder(parameter_overrides=[Parameter(n, value=v) for n, v in given.items()])
     finally:
         rclpy.try_shutdown()
+
+
+def test_ctrl_c_while_recording_closes_the_episode_and_ends_in_order(
+    tmp_path: Path, make_graph: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    domain = random.randint(1, 100)
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from aloha_stack.nodes.recorder import main; sys.exit(main())",
+            *("--ros-args", "-p", "robot:=twin", "-p", f"directory:={tmp_path}"),
+        ],
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    rclpy.init(domain_id=domain)
+    robot = Robot()
+    client = Node("client")
+    goals = ActionClient(client, RecordEpisode, "/recorder/record_episode")
+    try:
+        file = tmp_path / "episode_000000" / "episode_000000_0.mcap"
+        assert goals.wait_for_server(20.0)
+
+        def recording() -> bool:
+            if not file.exists():  # refused as long as not all streams have been heard
+                sending = goals.send_goal_async(RecordEpisode.Goal(task="insertion"))
+                rclpy.spin_until_future_complete(client, sending, timeout_sec=5.0)
+            return file.exists()
+
+        wait_for(recording, 20.0)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10.0) == 0
+    finally:
+        process.kill()
+        process.wait()
+        robot.close()
+        goals.destroy()
+        client.destroy_node()
+    episode = Episode(tmp_path / "episode_000000")
+    assert len(list(episode.records())) > 50
+    assert episode.closed
+    assert (episode.info.outcome, episode.info.task) == ("interrupted", "insertion")

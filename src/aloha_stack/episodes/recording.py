@@ -70,6 +70,11 @@ class Recording:
             return sum(self._lost.values())
 
     @property
+    def ending(self) -> bool:
+        """Whether the end was asked for."""
+        return self._ending
+
+    @property
     def problem(self) -> str:
         """Why writing has failed (disk full); empty while all is well."""
         return self._problem

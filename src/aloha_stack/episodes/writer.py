@@ -141,8 +141,15 @@ class EpisodeWriter:
             self._mcap.finish()
             self._file.flush()
             os.fsync(self._file.fileno())
-        finally:
             self._file.close()
+        except OSError:
+            with contextlib.suppress(
+                OSError
+            ):  # what was flushed before stays, and says its outcome
+                self._file.close()
+            with contextlib.suppress(OSError):
+                self._write_metadata()
+            raise
         self._write_metadata()
         return self.path
 

@@ -83,7 +83,7 @@ class Recorder(ManagedNode):
         self._taps: tuple[Tap, ...] = ()
         self._taken: list[Any] = []
         self._recording: Recording | None = None
-        self._began_ns = 0
+        self._began_ns = self._ended_ns = 0
         self._starting = threading.Lock()
         self._idle = threading.Event()
         self._idle.set()
@@ -128,7 +128,7 @@ class Recorder(ManagedNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         recording = self._recording
         if recording is not None:
-            recording.end(Ending(INTERRUPTED))
+            self._end(recording, Ending(INTERRUPTED))
             if recording.wait(CLOSING_S) is None:
                 self.get_logger().error(f"{recording.path} could not be closed in {CLOSING_S} s")
             self._idle.wait(0.5)
@@ -230,16 +230,15 @@ class Recorder(ManagedNode):
     def _follow(self, goal: ServerGoalHandle, recording: Recording) -> RecordEpisode.Result:
         """Until the recording has ended: feedback, the goal's duration, cancelling, the disk."""
         duration_s = goal.request.duration
-        ended_ns = 0
         next_feedback_s = time.monotonic()
         pause_s = 0.0
         while (kept := recording.wait(pause_s)) is None:
             elapsed_s = (self.time.now_ns() - self._began_ns) * 1e-9
             free = free_gib(self._directory)
             if recording.problem or free < 0.1 * self._min_free_gib:
-                recording.end(Ending(INTERRUPTED))
+                self._end(recording, Ending(INTERRUPTED))
             elif goal.is_cancel_requested or (duration_s > 0 and elapsed_s >= duration_s):
-                recording.end(Ending())
+                self._end(recording, Ending())
             if time.monotonic() >= next_feedback_s:
                 next_feedback_s += FEEDBACK_S
                 goal.publish_feedback(
@@ -253,12 +252,11 @@ class Recorder(ManagedNode):
             # ROS time never runs faster than the wall: what is left of it cannot be overslept.
             left_s = duration_s - elapsed_s if duration_s > 0 else FEEDBACK_S
             pause_s = min(max(left_s, 0.005), FEEDBACK_S / 2)
-            ended_ns = self.time.now_ns()
         result = RecordEpisode.Result(
             kept=kept.path is not None,
             path=str(kept.path or ""),
             outcome=kept.outcome,
-            duration=max(ended_ns - self._began_ns, 0) * 1e-9,
+            duration=max(self._ended_ns - self._began_ns, 0) * 1e-9,
             messages=kept.messages,
             lost=kept.lost_messages,
             message=kept.problem,
@@ -275,6 +273,12 @@ class Recorder(ManagedNode):
             goal.succeed()
         return result
 
+    def _end(self, recording: Recording, ending: Ending) -> bool:
+        """Asks for the end of the recording; False if it is ending already."""
+        if not recording.ending:
+            self._ended_ns = self.time.now_ns()
+        return recording.end(ending)
+
     def _stop(
         self, request: StopRecording.Request, response: StopRecording.Response
     ) -> StopRecording.Response:
@@ -286,7 +290,9 @@ class Recorder(ManagedNode):
             )
         elif recording is None:
             response.message = "nothing is being recorded"
-        elif not recording.end(Ending(request.outcome, tuple(request.labels), request.discard)):
+        elif not self._end(
+            recording, Ending(request.outcome, tuple(request.labels), request.discard)
+        ):
             response.message = f"{recording.path.name} is ending already"
         else:
             kept = recording.wait()
