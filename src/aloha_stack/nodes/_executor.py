@@ -133,6 +133,9 @@ class LeanExecutor(Executor):
         subscriptions, timers, clients, services, waitables = kinds
         for entity in chain(subscriptions, timers, clients, services):
             self._held.enter_context(entity.handle)
+        for guard in (self._guard, self._sigint_gc):
+            if guard is not None:  # shutdown() destroys them while spin() may be waiting for them
+                self._held.enter_context(guard.handle)
         counts = [len(subscriptions), 2, len(timers), len(clients), len(services), 0]
         for waitable in waitables:
             self._held.enter_context(waitable)
