@@ -43,7 +43,25 @@ class Stop:
                 callback()
 
 
-class SimpleNode(Node):
+class Ending:
+    """For nodes with threads of their own: one of them may end the process, well or not."""
+
+    finished = False
+    failure: BaseException | None = None
+
+    def finish(self) -> None:
+        """Asks for the orderly end of this process: its work is done."""
+        self.finished = True
+
+    def fail(self, error: BaseException) -> None:
+        """Asks for the end of this process, in order but with status 1; `error` is logged."""
+        self.failure = error
+        self.finished = True
+        lines = "".join(traceback.format_exception(error))
+        self.get_logger().fatal(f"ending after a failure:\n{lines}")  # type: ignore[attr-defined]
+
+
+class SimpleNode(Ending, Node):
     """A node without life cycle: it works from its making until close()."""
 
     def __init__(self, name: str, **options: Any) -> None:
@@ -54,7 +72,7 @@ class SimpleNode(Node):
         """Ends the node's own threads. Time and messages still go on while this runs."""
 
 
-class ManagedNode(LifecycleNode):
+class ManagedNode(Ending, LifecycleNode):
     """A lifecycle node that can start by itself and says in the log what went wrong.
 
     Subclasses override on_configure, on_activate, on_deactivate, on_cleanup, on_shutdown, decorated
@@ -138,8 +156,9 @@ def run(
 ) -> int:
     """Runs one node until SIGINT or SIGTERM, then closes it in order; returns the exit status.
 
-    0 after an orderly end, 1 if a callback raised, 2 for wrong parameters. A ManagedNode with
-    `autostart` starts by itself. Signals that come while the node closes are ignored.
+    0 after an orderly end, 1 if a callback or a thread failed, 2 for wrong parameters. A
+    ManagedNode with `autostart` starts by itself. Signals that come while the node closes are
+    ignored.
     """
     stop = Stop()
 
@@ -180,7 +199,7 @@ def _live(node: SimpleNode | ManagedNode, stop: Stop, executor: Any) -> int:
         if isinstance(node, ManagedNode) and node.autostart:
             node.start_by_itself(stop)
         # In slices: a signal handler runs only when the main thread gets to run Python.
-        while not stop.event.wait(0.5):
+        while not stop.event.wait(0.2) and not node.finished:
             pass
         node.close()
     finally:
@@ -190,4 +209,4 @@ def _live(node: SimpleNode | ManagedNode, stop: Stop, executor: Any) -> int:
             executor.release()
         node.time.close()
         node.destroy_node()
-    return 1 if failed.is_set() else 0
+    return 1 if failed.is_set() or node.failure is not None else 0

@@ -1,0 +1,172 @@
+"""`./aloha demo`: two teleoperated episodes recorded, one of them replayed from its file, all judged."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from aloha_stack.analysis.plots import plot_joints
+from aloha_stack.analysis.tables import camera_table, episode_table, succeeded
+from aloha_stack.analysis.video import write_video
+from aloha_stack.episodes.reader import Episode
+from aloha_stack.episodes.summary import EpisodeSummary, summarise
+from aloha_stack.graph import Graph, GraphFailed
+from aloha_stack.progress import Progress
+
+EXAMPLE = """examples:
+  ./aloha demo
+  ./aloha demo --out /data/demo --seed 7
+"""
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What came of the replay: the seed of its world, and the best reward in it."""
+
+    seed: int
+    reward: int
+    success: bool
+
+
+def main(argv: Sequence[str]) -> int:
+    """Carries out the command. 0: all succeeded and nothing was lost; 1: not so; 2: wrong request."""
+    options = _parser().parse_args(list(argv))
+    out: Path = options.out / datetime.now().strftime("demo_%Y%m%d_%H%M%S")
+    try:
+        out.mkdir(parents=True)
+    except OSError as error:
+        print(f"aloha demo: cannot write into {options.out}: {error.strerror}", file=sys.stderr)
+        return 2
+    began_s = time.monotonic()
+    progress = Progress()
+    try:
+        seeds = [options.seed + index for index in range(options.episodes)]
+        paths = record(out, options.task, seeds, progress)
+        replayed = replay(out, options.task, paths[0], seeds[0], progress)
+    except GraphFailed as failure:
+        progress.say(f"aloha demo: {failure}")
+        return 1
+    summaries = [summarise(path) for path in paths]
+    pictures = draw(out, paths, progress)
+    print()
+    print(f"{episode_table(summaries)}\n\n{camera_table(summaries)}\n")
+    print(f"replay of {paths[0].name}: reward {replayed.reward}, {_word(replayed.success)}\n")
+    for picture in [*pictures, *paths]:
+        print(f"  {picture}")
+    problems = find_problems(summaries, replayed)
+    print(f"\n{time.monotonic() - began_s:.0f} s. The robot and its world were simulated.")
+    for problem in problems:
+        print(f"FAILED: {problem}")
+    if not problems:
+        print("SUCCESS: every episode and the replay reached the task's full reward; nothing lost.")
+    return 1 if problems else 0
+
+
+def record(out: Path, task: str, seeds: Sequence[int], progress: Progress) -> list[Path]:
+    """Starts the teleoperation graph and records one demonstration per seed; their folders."""
+    progress.say(f"Teleoperation: the scripted operator shows '{task}' {len(seeds)} times.")
+    arguments = {
+        "robot": "twin",
+        "task": task,
+        "seed": str(seeds[0]),
+        "directory": str(out / "episodes"),
+        "extra_topics": "['/task/state', '/teleop/state']",
+    }
+    paths = []
+    with Graph("teleop_record", arguments, out / "teleop_record.log") as graph:
+        progress.show("starting 9 nodes")
+        command = ["demonstrate", "--record", "--seeds", *map(str, seeds)]
+        for event in graph.session(*command):
+            if event["event"] == "waiting":
+                progress.show(f"waiting for {event['what']}")
+            elif event["event"] == "progress":
+                progress.show(
+                    f"episode {event['index'] + 1} of {len(seeds)}: {event['elapsed']:.1f} of "
+                    f"{event['length']:.0f} s, reward {event['reward']} of {event['max_reward']}, "
+                    f"{event['real_time_factor']:.2f} × real time",
+                    event["elapsed"] / event["length"],
+                )
+            elif event["event"] == "episode":
+                paths.append(Path(event["path"]))
+                progress.say(
+                    f"  {paths[-1].name}: seed {event['seed']}, reward {event['reward']}, "
+                    f"{event['messages']} messages, {event['lost']} lost"
+                )
+        progress.show("parking the arms")
+    return paths
+
+
+def replay(out: Path, task: str, episode: Path, seed: int, progress: Progress) -> Replayed:
+    """Plays one episode's executed commands through the bridges of a fresh graph."""
+    progress.say(f"Replay: the commands of {episode.name} once more, in a fresh world.")
+    arguments = {
+        "robot": "twin",
+        "task": task,
+        "seed": str(seed),
+        "episode": str(episode),
+        "wait_for_start": "true",
+    }
+    result = None
+    with Graph("replay", arguments, out / "replay.log") as graph:
+        progress.show("starting 8 nodes")
+        for event in graph.session("replay", "--seeds", str(seed)):
+            if event["event"] == "waiting":
+                progress.show(f"waiting for {event['what']}")
+            elif event["event"] == "progress":
+                progress.show(f"replaying, reward {event['reward']}")
+            elif event["event"] == "replayed":
+                result = Replayed(seed, event["reward"], event["success"])
+        progress.show("parking the arms")
+    if result is None:
+        raise GraphFailed("the replay's session ended without a result")
+    return result
+
+
+def draw(out: Path, paths: Sequence[Path], progress: Progress) -> list[Path]:
+    """Joint plots and a four-camera video of each episode."""
+    pictures = []
+    for path in paths:
+        episode = Episode(path)
+        progress.show(f"drawing {path.name}")
+        pictures.append(plot_joints(episode, out / f"{path.name}_joints.png"))
+
+        def tell(done: int, total: int, name: str = path.name) -> None:
+            progress.show(f"video of {name}: {done} of {total} frames", done / total)
+
+        pictures.append(write_video(episode, out / f"{path.name}_cameras.mp4", progress=tell))
+    progress.say("Plots and videos are drawn.")
+    return pictures
+
+
+def find_problems(summaries: Sequence[EpisodeSummary], replayed: Replayed) -> list[str]:
+    """Why the demo failed; empty if it did not."""
+    problems = []
+    for summary in summaries:
+        name = Path(summary.path).name
+        if not succeeded(summary):
+            problems.append(f"{name} reached reward {summary.best_reward} of {summary.max_reward}")
+        problems += [f"{name}: {reason}" for reason in summary.reasons]
+    if not replayed.success:
+        problems.append(f"the replay reached reward {replayed.reward} only")
+    return problems
+
+
+def _word(success: bool) -> str:
+    return "success" if success else "failure"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="aloha demo",
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for what it makes")
+    parser.add_argument("--task", default="transfer_cube", choices=("transfer_cube",))
+    parser.add_argument("--episodes", type=int, default=2, choices=range(1, 101), metavar="N")
+    parser.add_argument("--seed", type=int, default=0, help="of the first episode's world")
+    return parser

@@ -1,0 +1,110 @@
+"""The camera node: one process for the camera set, one thread per camera, one JPEG per image."""
+
+import threading
+from array import array
+
+from builtin_interfaces.msg import Time
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from sensor_msgs.msg import CameraInfo, CompressedImage
+
+from aloha_stack.cameras.source import CameraSource, Frame, open_source
+from aloha_stack.nodes._node import ManagedNode, logged, run
+from aloha_stack.nodes._parameters import declare
+from aloha_stack.nodes._qos import IMAGES
+from aloha_stack.robot.description import Camera, load_robot
+
+JPEG_FORMAT = "rgb8; jpeg compressed bgr8"
+
+
+class CameraNode(ManagedNode):
+    """Publishes /{camera}/image_raw/compressed and /{camera}/camera_info for a robot's cameras.
+
+    A slow or dead camera never blocks another: each has its own thread.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("camera")
+        name = declare(self, "robot", str, "file in config/robots, without .yaml")
+        self._cameras = load_robot(name).cameras
+        self._feeds: list[_Feed] = []
+
+    @logged
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._feeds = []
+        for camera in self._cameras.values():
+            self._feeds.append(_Feed(self, camera, open_source(camera)))
+        return TransitionCallbackReturn.SUCCESS
+
+    @logged
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        for feed in self._feeds:
+            feed.start()
+        self.get_logger().info(f"streaming {', '.join(self._cameras)}")
+        return super().on_activate(state)
+
+    @logged
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        for feed in self._feeds:
+            feed.stop()
+        return super().on_deactivate(state)
+
+    @logged
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        for feed in self._feeds:
+            feed.stop()
+            feed.source.close()
+        return TransitionCallbackReturn.SUCCESS
+
+
+class _Feed:
+    """One camera's thread, from its source to its two topics."""
+
+    def __init__(self, node: CameraNode, camera: Camera, source: CameraSource) -> None:
+        self.source = source
+        self._node, self._camera = node, camera
+        self._images = node.create_publisher(
+            CompressedImage, f"/{camera.name}/image_raw/compressed", IMAGES
+        )
+        self._infos = node.create_publisher(CameraInfo, f"/{camera.name}/camera_info", IMAGES)
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._stopped.clear()
+        self._thread = threading.Thread(target=self._run, name=self._camera.name)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        try:
+            while not self._stopped.is_set():
+                frame = self.source.read(timeout_s=0.5)
+                if frame is not None:
+                    self._publish(frame)
+        except BaseException as error:
+            self._node.fail(error)
+            raise
+
+    def _publish(self, frame: Frame) -> None:
+        stamp = Time(sec=frame.stamp_ns // 10**9, nanosec=frame.stamp_ns % 10**9)
+        image = CompressedImage(format=JPEG_FORMAT, data=array("B", frame.jpeg))
+        image.header.stamp = stamp
+        image.header.frame_id = f"{self._camera.name}_optical"
+        self._images.publish(image)
+        info = CameraInfo(width=frame.width, height=frame.height)  # k[0] = 0: uncalibrated
+        info.header = image.header
+        self._infos.publish(info)
+
+
+def main() -> int:
+    """The executable `camera`."""
+    return run(CameraNode)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

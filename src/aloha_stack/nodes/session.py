@@ -1,0 +1,261 @@
+"""A client of a running graph: demonstrates, records and replays, and tells how it goes.
+
+`./aloha demo` and `./aloha evaluate … --ros` start it as a process. Each line on its standard output
+is one JSON object with an `event`: waiting, progress, episode, replayed or failed.
+"""
+
+import argparse
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from aloha_interfaces.action import RecordEpisode
+from aloha_interfaces.msg import ArmStatus, TaskState, TeleopState
+from aloha_interfaces.srv import ResetTask, StopRecording
+from rclpy.action import ActionClient
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from aloha_stack.nodes._node import SimpleNode, run
+from aloha_stack.nodes._qos import STATE
+from aloha_stack.robot.joints import ARMS
+
+PATIENCE_S = 120.0
+"""Wall time for which one step of the session is waited for."""
+
+LOOK_S = 0.02
+TELL_S = 0.5
+CONTROL_STEP_S = 0.02
+"""The control step in which gym-aloha counts the length of an episode."""
+
+
+class SessionFailed(RuntimeError):
+    """A step of the session did not come about; the message says which and why."""
+
+
+class Session(SimpleNode):
+    """Runs one scenario in a thread of its own, then ends the process."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        super().__init__("session")
+        self._options = options
+        self._task: TaskState | None = None
+        self._teleop: TeleopState | None = None
+        self._replay = ""
+        self._arms: dict[str, ArmStatus] = {}
+        self._leaving = threading.Event()
+        self.create_subscription(TaskState, "/task/state", self._on_task, 5)
+        self.create_subscription(TeleopState, "/teleop/state", self._on_teleop, STATE)
+        self.create_subscription(String, "/replay/state", self._on_replay, STATE)
+        for arm in ARMS:
+            self.create_subscription(
+                ArmStatus, f"/{arm}/status", lambda m, arm=arm: self._arms.update({arm: m}), STATE
+            )
+        self._thread = threading.Thread(target=self._guarded, name="session")
+        self._thread.start()
+
+    def close(self) -> None:
+        self._leaving.set()
+        self._thread.join()
+
+    def _on_task(self, message: TaskState) -> None:
+        self._task = message
+
+    def _on_teleop(self, message: TeleopState) -> None:
+        self._teleop = message
+
+    def _on_replay(self, message: String) -> None:
+        self._replay = message.data
+
+    def _guarded(self) -> None:
+        try:
+            self._options.scenario(self)
+            self.finish()
+        except SessionFailed as failure:
+            tell("failed", message=str(failure))
+            self.fail(failure)
+        except BaseException as error:
+            tell("failed", message=repr(error))
+            self.fail(error)
+            raise
+
+    # -- scenarios ------------------------------------------------------------------------------
+
+    def demonstrate(self) -> None:
+        """The operator performs the task once per seed; each one may be recorded as an episode."""
+        reset = self.create_client(ResetTask, "/twin/reset")
+        perform = self.create_client(Trigger, "/twin/perform")
+        self._wait("the twin", lambda: self._task is not None)
+        for index, seed in enumerate(self._options.seeds):
+            self._call(reset, ResetTask.Request(seed=seed), "/twin/reset")
+            self._wait(
+                f"the operator and teleoperation, seed {seed}", lambda s=seed: self._ready(s)
+            )
+            recording = self._begin_recording(seed) if self._options.record else None
+            self._call(perform, Trigger.Request(), "/twin/perform")
+            ticks = self._watch(index, seed)
+            task = self._known_task()
+            success = 0 < ticks <= self._options.steps
+            outcome: dict[str, Any] = {"seed": seed, "success": success, "ticks": ticks}
+            outcome |= {"reward": task.best_reward, "real_time_factor": task.real_time_factor}
+            if recording is not None:
+                outcome |= self._end_recording(recording, success)
+            tell("episode", index=index, **outcome)
+
+    def replay(self) -> None:
+        """Plays the episode that the graph's replay node holds, in the world of its seed."""
+        reset = self.create_client(ResetTask, "/twin/reset")
+        start = self.create_client(Trigger, "/replay/start")
+        seed = self._options.seeds[0]
+        self._wait("replay to stand at the episode's first pose", lambda: self._replay == "ready")
+        self._call(reset, ResetTask.Request(seed=seed), "/twin/reset")
+        self._wait("the world's reset", lambda: self._known_task().seed == seed)
+        self._call(start, Trigger.Request(), "/replay/start")
+        told_s = 0.0
+        while self._replay in ("ready", "playing"):
+            self._look()
+            if time.monotonic() - told_s > TELL_S:
+                told_s = time.monotonic()
+                tell("progress", reward=self._known_task().best_reward)
+        if self._replay != "done":
+            raise SessionFailed(f"the replay ended early: {self._replay}")
+        task = self._known_task()
+        success = task.best_reward >= task.max_reward
+        tell("replayed", seed=seed, reward=task.best_reward, success=success)
+
+    # -- parts ----------------------------------------------------------------------------------
+
+    def _ready(self, seed: int) -> bool:
+        task, teleop = self._known_task(), self._teleop
+        return (
+            task.seed == seed
+            and task.operator_state == "ready"
+            and teleop is not None
+            and teleop.state == TeleopState.ENGAGED
+        )
+
+    def _watch(self, index: int, seed: int) -> int:
+        """Follows one demonstration; the control step at which it succeeded, 0 if it did not."""
+        length_s = self._options.steps * CONTROL_STEP_S
+        ticks, told_s = 0, 0.0
+        while (task := self._known_task()).elapsed < length_s:
+            if not ticks and task.elapsed > 0 and task.best_reward >= task.max_reward:
+                ticks = max(1, round(task.elapsed / CONTROL_STEP_S))
+                if not self._options.record:
+                    break
+            if time.monotonic() - told_s > TELL_S:
+                told_s = time.monotonic()
+                tell(
+                    "progress",
+                    index=index,
+                    seed=seed,
+                    elapsed=task.elapsed,
+                    length=length_s,
+                    reward=task.best_reward,
+                    max_reward=task.max_reward,
+                    real_time_factor=task.real_time_factor,
+                )
+            self._look()
+        return ticks
+
+    def _begin_recording(self, seed: int) -> Any:
+        """Sends the goal and waits until messages are being written; the future of its result."""
+        recorder = ActionClient(self, RecordEpisode, "/recorder/record_episode")
+        self._wait("the recorder", recorder.server_is_ready)
+        writing = threading.Event()
+        goal = RecordEpisode.Goal(task=self._known_task().task, seed=seed)
+
+        def on_feedback(message: Any) -> None:
+            if message.feedback.messages > 0:
+                writing.set()
+
+        sent = recorder.send_goal_async(goal, feedback_callback=on_feedback)
+        self._wait("the recorder's answer", sent.done)
+        handle = sent.result()
+        if not handle.accepted:
+            raise SessionFailed("the recorder refused the goal; its log says why")
+        result = handle.get_result_async()
+        self._wait("the recording to begin", lambda: writing.is_set() or result.done())
+        if result.done():
+            raise SessionFailed(f"no recording: {result.result().result.message}")
+        return result
+
+    def _end_recording(self, recording: Any, success: bool) -> dict[str, Any]:
+        stop = self.create_client(StopRecording, "/recorder/stop")
+        request = StopRecording.Request(outcome="success" if success else "failure")
+        self._call(stop, request, "/recorder/stop")
+        self._wait("the episode to be closed", recording.done)
+        result = recording.result().result
+        if not result.kept:
+            raise SessionFailed(f"the episode was not kept: {result.message}")
+        return {"path": result.path, "messages": result.messages, "lost": result.lost}
+
+    def _known_task(self) -> TaskState:
+        if self._task is None:
+            raise SessionFailed("no /task/state has come: is the twin running?")
+        return self._task
+
+    def _look(self) -> None:
+        if self._leaving.wait(LOOK_S):
+            raise SessionFailed("interrupted")
+
+    def _wait(self, what: str, condition: Callable[[], bool]) -> None:
+        """Until `condition` holds; a SessionFailed says what was waited for and what is known."""
+        began_s, told = time.monotonic(), False
+        while not condition():
+            self._look()
+            waited_s = time.monotonic() - began_s
+            if waited_s > 1.0 and not told:
+                told = True
+                tell("waiting", what=what)
+            if waited_s > PATIENCE_S:
+                raise SessionFailed(
+                    f"waited {PATIENCE_S:.0f} s for {what}; it did not come. {self._known()}"
+                )
+
+    def _known(self) -> str:
+        """What the graph says of itself, for a failure's message."""
+        said = [f"{name}: mode {m.mode} {m.reason}".strip() for name, m in self._arms.items()]
+        silent = [arm for arm in ARMS if arm not in self._arms]
+        if silent:
+            said.append(f"no status from {', '.join(silent)}")
+        if self._teleop is not None:
+            said.append(f"teleop: state {self._teleop.state} {self._teleop.reason}".strip())
+        if self._replay:
+            said.append(f"replay: {self._replay}")
+        if self._task is not None:
+            said.append(f"operator: {self._task.operator_state or 'none'}")
+        return "Known: " + "; ".join(said)
+
+    def _call(self, client: Any, request: Any, name: str) -> Any:
+        self._wait(f"the service {name}", client.service_is_ready)
+        future = client.call_async(request)
+        self._wait(f"the answer of {name}", future.done)
+        response = future.result()
+        if not response.success:
+            raise SessionFailed(f"{name}: {response.message}")
+        return response
+
+
+def tell(event: str, **details: Any) -> None:
+    """One line of JSON on standard output."""
+    print(json.dumps({"event": event, **details}), flush=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The process `session`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("scenario", choices=("demonstrate", "replay"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--steps", type=int, default=400, help="control steps of 20 ms")
+    parser.add_argument("--record", action="store_true", help="record each as an episode")
+    options = parser.parse_args(sys.argv[1:] if argv is None else argv)
+    options.scenario = getattr(Session, options.scenario)
+    return run(lambda: Session(options), args=[])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

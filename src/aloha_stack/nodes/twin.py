@@ -1,0 +1,160 @@
+"""The twin's node: /clock, the task's state and its services around the simulation."""
+
+import threading
+import time
+
+from aloha_interfaces.msg import TaskState, TeleopState
+from aloha_interfaces.srv import ResetTask
+from builtin_interfaces.msg import Time
+from rosgraph_msgs.msg import Clock
+from std_srvs.srv import Trigger
+
+from aloha_stack.nodes._node import SimpleNode, run
+from aloha_stack.nodes._parameters import declare
+from aloha_stack.nodes._qos import CLOCK, STATE
+from aloha_stack.robot.description import load_robot
+from aloha_stack.twin.operator import NotReadyError
+from aloha_stack.twin.simulation import Simulation
+
+CLOCK_NS = 5_000_000
+"""Model time between two /clock messages."""
+
+TASK_STATE_NS = 20_000_000
+QUIET_S = 0.5
+"""Wall time for which no port may be open before the world leaves."""
+
+LINGER_S = 80.0
+"""Wall time that arms get to park before the world leaves all the same."""
+
+
+class TwinNode(SimpleNode):
+    """Publishes /clock and /task/state; serves /twin/reset and /twin/perform."""
+
+    def __init__(self) -> None:
+        super().__init__("twin")
+        robot = declare(self, "robot", "twin", "file in config/robots, without .yaml")
+        task = declare(self, "task", "transfer_cube", "what the world holds and rewards")
+        seed = declare(self, "seed", 0, "where the objects lie at first", (0, 2**32 - 1))
+        hands = declare(self, "operator", True, "whether a scripted operator moves the leaders")
+        speed = declare(self, "speed", 1.0, "model time per wall time to aim for", (0.01, 100.0))
+        patient = declare(
+            self, "wait_for_users", True, "model time waits for polled ports and cameras"
+        )
+        self._task = task
+        self._simulation = Simulation(
+            load_robot(robot), task, seed, hands=hands, speed=speed, wait_for_users=patient
+        )
+        self._lock = threading.Lock()
+        self._clock_publisher = self.create_publisher(Clock, "/clock", CLOCK)
+        self._task_publisher = self.create_publisher(TaskState, "/task/state", 5)
+        self.create_subscription(TeleopState, "/teleop/state", self._on_teleop, STATE)
+        self.create_service(ResetTask, "/twin/reset", self._on_reset)
+        self.create_service(Trigger, "/twin/perform", self._on_perform)
+        self._next_clock_ns = self._next_state_ns = 0
+        self._leave = threading.Event()
+        self._thread = threading.Thread(target=self._guarded_loop, name="world")
+        self._thread.start()
+        self.get_logger().info(f"the world of '{task}' (seed {seed}) is up")
+
+    def _guarded_loop(self) -> None:
+        try:
+            self._loop()
+        except BaseException as error:
+            self.fail(error)
+            raise
+
+    def _loop(self) -> None:
+        while not self._leave.is_set():
+            with self._lock:
+                stepped = self._simulation.spin_once()
+                if stepped:
+                    self._publish()
+            if not stepped:
+                time.sleep(0)  # lets a waiting service have the lock
+
+    def _publish(self) -> None:
+        now_ns = self._simulation.world.time_ns
+        if now_ns >= self._next_clock_ns:
+            self._next_clock_ns += CLOCK_NS
+            self._clock_publisher.publish(Clock(clock=_stamp(now_ns)))
+        if now_ns >= self._next_state_ns:
+            self._next_state_ns += TASK_STATE_NS
+            self._task_publisher.publish(self._task_state(now_ns))
+
+    def _task_state(self, now_ns: int) -> TaskState:
+        simulation = self._simulation
+        message = TaskState(
+            task=self._task,
+            seed=simulation.world.seed,
+            episode=simulation.episode,
+            reward=simulation.world.reward(),
+            best_reward=simulation.best_reward,
+            max_reward=simulation.world.max_reward,
+            elapsed=simulation.elapsed_s,
+            operator_state=simulation.operator_state,
+            real_time_factor=simulation.pacer.real_time_factor(),
+        )
+        message.header.stamp = _stamp(now_ns)
+        return message
+
+    def _on_teleop(self, message: TeleopState) -> None:
+        self._simulation.engaged = message.state == TeleopState.ENGAGED
+
+    def _on_reset(
+        self, request: ResetTask.Request, response: ResetTask.Response
+    ) -> ResetTask.Response:
+        if not 0 <= request.seed < 2**32:
+            response.message = f"seed must lie in 0 … {2**32 - 1}, got {request.seed}"
+            return response
+        with self._lock:
+            self._simulation.reset(request.seed)
+        response.success = True
+        response.message = f"objects placed by seed {request.seed}"
+        return response
+
+    def _on_perform(
+        self, _request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        with self._lock:
+            try:
+                self._simulation.perform()
+            except NotReadyError as error:
+                response.message = str(error)
+                return response
+        response.success = True
+        return response
+
+    def close(self) -> None:
+        """Leaves after the last port has been closed: arms park in this world."""
+        self._wait_for_arms()
+        self._leave.set()
+        self._thread.join()
+        self._simulation.close()
+
+    def _wait_for_arms(self) -> None:
+        until = time.monotonic() + LINGER_S
+        quiet_since = time.monotonic()
+        while self._thread.is_alive():
+            now = time.monotonic()
+            in_use = self._simulation.ports_in_use
+            if in_use:
+                quiet_since = now
+            if now - quiet_since > QUIET_S:
+                return
+            if now > until:
+                self.get_logger().error(f"leaving while ports are still open: {in_use}")
+                return
+            time.sleep(0.05)
+
+
+def _stamp(time_ns: int) -> Time:
+    return Time(sec=time_ns // 1_000_000_000, nanosec=time_ns % 1_000_000_000)
+
+
+def main() -> int:
+    """The executable `twin`."""
+    return run(TwinNode)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,46 @@
+"""What a person sees while something takes its time: one live line on a terminal, else a few."""
+
+import sys
+import time
+from typing import TextIO
+
+PLAIN_S = 5.0
+"""Time between two lines where there is no terminal to redraw one on."""
+
+BAR = 24
+
+
+class Progress:
+    """A status line. `say` for a lasting line, `show` for the live one."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
+        self._live = self._out.isatty()
+        self._width = 0
+        self._shown_s = -float("inf")
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        self._clear()
+        print(text, file=self._out, flush=True)
+        self._shown_s = -float("inf")
+
+    def show(self, text: str, fraction: float | None = None) -> None:
+        """The live line, with a bar if `fraction` (0 … 1) is given."""
+        if fraction is not None:
+            done = round(BAR * min(max(fraction, 0.0), 1.0))
+            text = f"[{'█' * done}{'·' * (BAR - done)}] {text}"
+        now = time.monotonic()
+        if self._live:
+            self._clear()
+            self._out.write(f"  {text}")
+            self._width = len(text) + 2
+            self._out.flush()
+        elif now - self._shown_s >= PLAIN_S:
+            print(f"  {text}", file=self._out, flush=True)
+            self._shown_s = now
+
+    def _clear(self) -> None:
+        if self._width:
+            self._out.write("\r" + " " * self._width + "\r")
+            self._width = 0
