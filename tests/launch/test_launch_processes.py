@@ -6,6 +6,7 @@ The nodes are small scripts; each says when it is ready. Waiting is for somethin
 import contextlib
 import os
 import pty
+import select
 import signal
 import subprocess
 import time
@@ -61,12 +62,14 @@ def node(executable: str, attributes: str = "") -> str:
 def read_until(launcher: "subprocess.Popen[str]", text: str, times: int = 1) -> str:
     """What the launcher shows up to the line in which `text` has come so many times."""
     assert launcher.stdout is not None
-    seen = ""
-    while seen.count(text) < times:
-        line = launcher.stdout.readline()
-        assert line, f"'{text}' never came; output was:\n{seen}"
-        seen += line
-    return seen
+    descriptor = launcher.stdout.fileno()
+    seen = b""
+    while not (seen.endswith(b"\n") and seen.count(text.encode()) >= times):
+        readable, _, _ = select.select([descriptor], [], [], BOUND_S)
+        byte = os.read(descriptor, 1) if readable else b""  # the rest stays for the next reader
+        assert byte, f"'{text}' never came; output was:\n{seen.decode()}"
+        seen += byte
+    return seen.decode()
 
 
 def end(launcher: "subprocess.Popen[str]") -> tuple[int, str]:
