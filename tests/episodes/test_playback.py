@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.metadata import EpisodeInfo
-from aloha_stack.episodes.playback import JointPath, executed_paths, ramp, ramp_duration_s
+from aloha_stack.episodes.playback import executed_paths, joint_path, ramp, ramp_duration_s
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.episodes.writer import EpisodeWriter
 from aloha_stack.robot.joints import FOLLOWERS, JOINTS
@@ -60,7 +60,7 @@ def test_a_window_holds_every_target_of_its_time_and_one_before_it(
     gaps: list[int], start: int, length: int
 ) -> None:
     times = np.cumsum([0, *gaps])
-    path = JointPath(times, np.repeat(times[:, None], 7, axis=1).astype(float))
+    path = joint_path(times, np.repeat(times[:, None], 7, axis=1).astype(float))
     window = path.window(start, length)
     inside = times[(times > start) & (times < start + length)]
     assert set(inside) <= set(window.times_ns)
@@ -69,6 +69,7 @@ def test_a_window_holds_every_target_of_its_time_and_one_before_it(
     if times[0] <= start <= times[-1]:
         assert window.times_ns[0] <= start
     np.testing.assert_array_equal(window.position[:, 0], window.times_ns)
+    np.testing.assert_array_equal(window.velocity, path.velocity[np.isin(times, window.times_ns)])
 
 
 @given(
@@ -84,3 +85,10 @@ def test_a_ramp_reaches_its_end_and_keeps_below_its_speed(end: list[float], spee
     steps = np.diff(path.position, axis=0) / (np.diff(path.times_ns)[:, None] * 1e-9)
     assert np.abs(steps).max() <= speed * (1 + 1e-6)
     assert path.end_ns == round(duration * 1e9)
+
+
+def test_velocities_are_those_of_the_path_and_zero_at_its_ends() -> None:
+    times = 10_000_000 * np.arange(6)
+    path = joint_path(times, np.tile(3e-9 * times[:, None], 7))
+    np.testing.assert_allclose(path.velocity[1:-1], 3.0)
+    np.testing.assert_array_equal(path.velocity[[0, -1]], 0.0)

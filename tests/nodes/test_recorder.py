@@ -79,7 +79,7 @@ class Graph:
 
     def __init__(self, directory: Path, silent: tuple[str, ...] = (), **parameters: Any) -> None:
         rclpy.init(domain_id=random.randint(1, 100))
-        given = {"robot": "twin", "directory": str(directory), "extra_topics": [""], **parameters}
+        given = {"robot": "twin", "directory": str(directory), **parameters}
         self.recorder = Recorder(
             parameter_overrides=[Parameter(name, value=value) for name, value in given.items()],
         )

@@ -21,6 +21,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
+from aloha_stack.control.commands import CommandStream, check_command
 from aloha_stack.episodes.playback import executed_paths
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.nodes._executor import LeanExecutor
@@ -169,9 +170,41 @@ def test_a_piece_reaches_little_farther_than_a_second(
     graph.bridges.say(ArmStatus.FOLLOWING)
     wait_for(lambda: "done" in graph.bridges.states)
     for message in graph.bridges.commands["follower_left"]:
+        assert len(message.points) > 1  # a single point would be a target of a stream
         last = message.points[-1].time_from_start
         assert last.sec + last.nanosec * 1e-9 <= 1.06
         assert list(message.joint_names) == list(JOINTS)
+
+
+def test_a_bridges_command_stream_takes_every_piece_and_follows_the_recording(
+    tmp_path: Path, make_graph: Callable[..., Graph]
+) -> None:
+    path = write_episode(tmp_path, seconds=0.9)
+    graph = make_graph(path, wait_for_start=True)
+    bridges = graph.bridges
+    bridges.say(ArmStatus.HOLDING)
+    wait_for(lambda: "ready" in bridges.states)
+    ramps = len(bridges.commands["follower_left"])
+    bridges.starter.call_async(Trigger.Request())
+    wait_for(lambda: "done" in bridges.states)
+    recorded = executed_paths(Episode(path), FOLLOWERS)["follower_left"]
+    start_s = min(bridges.absolute("follower_left", ramps)) * 1e-9
+    stream = CommandStream()
+    for index, message in enumerate(bridges.commands["follower_left"][ramps:]):
+        stamp_s = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
+        times = [p.time_from_start.sec + p.time_from_start.nanosec * 1e-9 for p in message.points]
+        positions = [list(p.positions) for p in message.points]
+        velocities = [list(p.velocities) for p in message.points]
+        command = check_command(message.joint_names, positions, velocities, times, stamp_s)
+        now_s = start_s + 0.25 * index
+        stream.offer(command, now_s, recorded.position[0])
+        due = (recorded.times_ns * 1e-9 >= now_s - start_s) & (
+            recorded.times_ns * 1e-9 < now_s - start_s + 0.25
+        )
+        for time_ns, position in zip(recorded.times_ns[due], recorded.position[due], strict=True):
+            wanted = stream.wanted(start_s + time_ns * 1e-9)
+            assert wanted is not None
+            np.testing.assert_allclose(wanted.position, position, atol=1e-5)
 
 
 def test_an_arm_that_stops_ends_the_replay_with_its_reason(

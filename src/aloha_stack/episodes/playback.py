@@ -19,6 +19,7 @@ class JointPath:
 
     times_ns: np.ndarray
     position: np.ndarray
+    velocity: np.ndarray  # (n, 7) rad/s, at rest at both ends: every window joins the next smoothly
 
     @property
     def end_ns(self) -> int:
@@ -30,7 +31,16 @@ class JointPath:
         first = int(np.searchsorted(self.times_ns, from_ns, side="right")) - 1
         last = int(np.searchsorted(self.times_ns, from_ns + length_ns, side="left")) + 1
         part = slice(max(first, 0), max(last, 1))
-        return JointPath(self.times_ns[part], self.position[part])
+        return JointPath(self.times_ns[part], self.position[part], self.velocity[part])
+
+
+def joint_path(times_ns: np.ndarray, position: np.ndarray) -> JointPath:
+    """The path through `position`, its velocities being central differences."""
+    velocity = np.zeros_like(position)
+    if len(times_ns) > 2:
+        spans_s = (times_ns[2:] - times_ns[:-2])[:, None] * 1e-9
+        velocity[1:-1] = (position[2:] - position[:-2]) / spans_s
+    return JointPath(times_ns, position, velocity)
 
 
 def executed_paths(episode: Episode, arms: Sequence[str]) -> dict[str, JointPath]:
@@ -55,7 +65,7 @@ def executed_paths(episode: Episode, arms: Sequence[str]) -> dict[str, JointPath
             )
     start = min(int(streams[topic].stamps_ns[0]) for topic in topics.values())
     return {
-        arm: JointPath(
+        arm: joint_path(
             streams[topic].stamps_ns - start,
             streams[topic].position[:, [streams[topic].names.index(joint) for joint in JOINTS]],
         )
@@ -73,7 +83,7 @@ def ramp(start: np.ndarray, end: np.ndarray, duration_s: float) -> JointPath:
     share = np.linspace(0.0, 1.0, count)[:, None]
     shape = share**3 * (10.0 - 15.0 * share + 6.0 * share**2)
     times = np.linspace(0, round(duration_s * 1e9), count).astype(np.int64)
-    return JointPath(times, start + shape * (end - start))
+    return joint_path(times, start + shape * (end - start))
 
 
 def ramp_duration_s(start: np.ndarray, end: np.ndarray, peak_rad_s: float) -> float:

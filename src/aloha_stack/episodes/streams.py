@@ -29,14 +29,14 @@ KNOWN = {
     "/teleop/state": ("aloha_interfaces/msg/TeleopState", STATE_QOS),
     "/safety/state": ("aloha_interfaces/msg/SafetyState", STATE_QOS),
 }
-"""Topics of this project that can be asked for by name alone."""
+"""What this project says about itself: always part of an episode, if anybody publishes it."""
 
 
 def robot_streams(robot: Robot, extra: Sequence[str] = ()) -> tuple[Stream, ...]:
-    """Joint states, executed commands, status and pictures of `robot`, then the `extra` topics.
+    """Joint states, executed commands, status and pictures of `robot`, KNOWN, then `extra` topics.
 
-    An extra topic is a name from KNOWN or "NAME:package/msg/Type", if need be with ":best_effort"
-    behind it. Raises ValueError for one that is not understood.
+    An extra topic is written "NAME:package/msg/Type", if need be with ":best_effort" behind it.
+    Raises ValueError for one that is not understood.
     """
     streams = []
     for arm in robot.arms.values():
@@ -49,6 +49,7 @@ def robot_streams(robot: Robot, extra: Sequence[str] = ()) -> tuple[Stream, ...]
         image = "sensor_msgs/msg/CompressedImage"
         streams.append(Stream(f"/{camera}/image_raw/compressed", image, IMAGE_QOS, required=True))
         streams.append(Stream(f"/{camera}/camera_info", "sensor_msgs/msg/CameraInfo", IMAGE_QOS))
+    streams += [Stream(name, *known) for name, known in KNOWN.items()]
     taken = {stream.name for stream in streams}
     for text in extra:
         stream = extra_stream(text)

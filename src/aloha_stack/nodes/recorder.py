@@ -75,8 +75,7 @@ class Recorder(ManagedNode):
             description="more topics: /NAME, /NAME:package/msg/Type or that with :best_effort",
             read_only=True,
         )
-        default = ["/task/state", "/teleop/state"]
-        extra = self.declare_parameter("extra_topics", default, described).value
+        extra = self.declare_parameter("extra_topics", [""], described).value
         self._directory = Path(directory).expanduser().absolute()
         self._robot = load_robot(name)
         self._streams = robot_streams(self._robot, [text for text in extra if text])

@@ -104,7 +104,15 @@ class Replay(SimpleNode):
     # -- what goes out ----------------------------------------------------------------------
 
     def _play(self) -> None:
-        """The whole story, in a thread of its own; ends early when the node is closed."""
+        """The thread of the player; a failure ends the process."""
+        try:
+            self._tell()
+        except Exception as error:
+            self.fail(error)
+            raise
+
+    def _tell(self) -> None:
+        """The whole story; ends early when the node is closed."""
         if not self._wait_until_able():
             return
         self._announce("ramping")
@@ -153,8 +161,9 @@ class Replay(SimpleNode):
                 self.get_logger().error(f"replay stopped: {reason}")
                 return False
             for arm, path in paths.items():
-                piece = path.window(at_ns, PIECE_NS)
-                self._senders[arm].publish(_trajectory(piece, start_ns))
+                if at_ns == 0 or at_ns < path.end_ns:  # an arm that is there has its whole path
+                    piece = path.window(at_ns, PIECE_NS)
+                    self._senders[arm].publish(_trajectory(piece, start_ns))
             if at_ns >= end_ns:
                 return True
             at_ns = min(at_ns + PERIOD_NS, end_ns)
@@ -180,12 +189,13 @@ class Replay(SimpleNode):
 
 
 def _trajectory(piece: JointPath, start_ns: int) -> JointTrajectory:
-    """The piece, stamped with the time of its first point: start_ns after that of the path."""
+    """The piece, stamped with the time of its first point: so it is neither late nor ahead."""
     first_ns = int(piece.times_ns[0])
     message = JointTrajectory(joint_names=list(JOINTS))
     message.header.stamp = Time(**_split(start_ns + first_ns))
-    for time_ns, position in zip(piece.times_ns, piece.position, strict=True):
-        point = JointTrajectoryPoint(positions=[float(value) for value in position])
+    rows = zip(piece.times_ns, piece.position.tolist(), piece.velocity.tolist(), strict=True)
+    for time_ns, position, velocity in rows:
+        point = JointTrajectoryPoint(positions=position, velocities=velocity)
         point.time_from_start = Duration(**_split(int(time_ns) - first_ns))
         message.points.append(point)
     return message
