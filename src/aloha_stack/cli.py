@@ -1,0 +1,118 @@
+"""The commands of `./aloha`: a table of names, and the modules that carry them out.
+
+A command's module is imported only when the command is run: `./aloha --help` needs nothing.
+Each module has `main(argv: list[str]) -> int`, which parses its own arguments.
+"""
+
+import importlib
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+USAGE_ERROR = 2
+
+
+@dataclass(frozen=True)
+class Command:
+    """What `./aloha --help` says of a command, and the module behind it."""
+
+    name: str
+    does: str
+    example: str
+    module: str
+
+
+COMMANDS = (
+    Command(
+        "demo",
+        "record two teleoperated episodes with the twin, replay one, and report",
+        "./aloha demo",
+        "aloha_stack.demo",
+    ),
+    Command(
+        "launch",
+        "run a ROS 2 launch file: nodes, parameters, names as `ros2 launch` starts them",
+        "./aloha launch teleop_record.launch.xml task:=transfer_cube",
+        "aloha_stack.launch.__main__",
+    ),
+    Command(
+        "evaluate",
+        "count the successes of the operator over seeds",
+        "./aloha evaluate operator --task transfer_cube --episodes 20 --seed 0 --ros",
+        "aloha_stack.evaluate",
+    ),
+    Command(
+        "episodes",
+        "list recorded episodes",
+        "./aloha episodes list out/demo",
+        "aloha_stack.episodes.cli",
+    ),
+    Command(
+        "test",
+        "ruff, mypy and all tests; further arguments go to pytest",
+        "./aloha test -k limits",
+        "",
+    ),
+    Command(
+        "python",
+        "Python in the project's environment",
+        "./aloha python -c 'import rclpy, aloha_interfaces'",
+        "",
+    ),
+)
+
+
+def overview() -> str:
+    """The help text: every command with an example."""
+    lines = ["usage: ./aloha COMMAND [ARGUMENTS]", ""]
+    for command in COMMANDS:
+        lines += [f"  {command.name:<9} {command.does}", f"  {'':<9}   {command.example}"]
+    return "\n".join([*lines, "", "./aloha COMMAND --help tells a command's arguments."])
+
+
+def run_python(argv: list[str]) -> int:
+    """Become a Python interpreter: same environment, `argv` as its arguments."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *argv])
+
+
+def run_tests(argv: list[str]) -> int:
+    """Style, types, behaviour. All three run; pytest last, so that its summary closes the output."""
+    results = []
+    for name, args in (("ruff", ["check", "."]), ("mypy", [])):
+        print(f"== {name}", flush=True)
+        status = subprocess.run([sys.executable, "-m", name, *args], check=False).returncode
+        results.append((name, "ok" if status == 0 else f"FAILED (exit status {status})"))
+        print(f"{name}: {results[-1][1]}", flush=True)
+    print("== pytest", flush=True)
+    env = dict(os.environ, ALOHA_CHECKS="; ".join(f"{name}: {result}" for name, result in results))
+    status = subprocess.run([sys.executable, "-m", "pytest", *argv], check=False, env=env).returncode
+    return status or int(any(result != "ok" for _, result in results))
+
+
+BUILT_IN = {"test": run_tests, "python": run_python}
+
+
+def main(argv: list[str]) -> int:
+    """Run the command that `argv` names; returns the exit status."""
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0 if argv else USAGE_ERROR
+    name, args = argv[0], argv[1:]
+    command = next((c for c in COMMANDS if c.name == name), None)
+    if command is None:
+        known = ", ".join(c.name for c in COMMANDS)
+        print(f"./aloha: there is no command '{name}'; there are: {known}", file=sys.stderr)
+        return USAGE_ERROR
+    if name in BUILT_IN:
+        if args[:1] in (["-h"], ["--help"]):
+            print(f"{command.does}\n\nexample: {command.example}")
+            return 0
+        return BUILT_IN[name](args)
+    run = importlib.import_module(command.module).main
+    return int(run(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
