@@ -1,0 +1,114 @@
+"""The scripted human operator: moves the leaders' joints as two hands would.
+
+It sees the world's objects, as a person does, and nothing of the software above the wire but whether
+teleoperation follows. Its states:
+
+    homing      brings both leaders to the start pose and squeezes both handles (ALOHA's gesture
+                that asks the robot to follow); stays there until the followers follow
+    ready       has opened the handles to the start opening, holds still
+    performing  does the task
+    done        holds the last pose
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from aloha_stack.robot.description import Robot
+from aloha_stack.robot.joints import LEADERS
+from aloha_stack.twin.operator_motion import Motion, shortest_s
+from aloha_stack.twin.operator_script import Hands, find_script
+from aloha_stack.twin.world import World
+
+HOMING_SPEED_RAD_S = 1.0
+HOMING_AT_LEAST_S = 1.0
+SQUEEZE_S = 0.5
+
+Leaders = dict[str, tuple[np.ndarray, np.ndarray]]
+"""Position (7,) rad and velocity (7,) rad/s by leader."""
+
+
+class NotReadyError(RuntimeError):
+    """The operator was asked to perform and cannot yet."""
+
+
+class Operator:
+    """The operator of one world. `variation` is the spread of its pace from episode to episode."""
+
+    def __init__(self, world: World, robot: Robot, variation: float = 0.02) -> None:
+        self._script = find_script(world.task.name)
+        self._world, self._robot, self._variation = world, robot, variation
+        self._hands = Hands(world, robot)
+        self._now: Leaders = {
+            leader: (robot.arm(leader).rest_pose.copy(), np.zeros(7)) for leader in LEADERS
+        }
+        self._time_s = world.time_s
+        self.reset()
+
+    def reset(self, leaders: Mapping[str, np.ndarray] | None = None) -> None:
+        """Goes home: from `leaders` (7,) rad each if given, else from where its hands are."""
+        for leader, position in (leaders or {}).items():
+            self._now[leader] = (np.array(position, dtype=float), np.zeros(7))
+        self.state = "homing"
+        self._start({leader: self._homing(leader) for leader in LEADERS})
+
+    @property
+    def ready(self) -> bool:
+        """Whether `perform` may be called: at the start pose, followed, the handles open."""
+        return self.state == "ready" and self._ended()
+
+    def perform(self) -> None:
+        """Begins the task. Raises NotReadyError unless it is ready."""
+        if not self.ready:
+            raise NotReadyError(
+                f"the operator is {self.state}, not ready: it needs both leaders at the start pose "
+                "and teleoperation engaged; wait, or send it home with a reset"
+            )
+        pace = np.random.default_rng(self._world.seed).normal(1.0, self._variation)
+        pace = float(np.clip(pace, 1 - 2 * self._variation, 1 + 2 * self._variation))
+        start = {leader: position for leader, (position, _) in self._now.items()}
+        motions = self._script(self._world, self._hands, start, pace)
+        self.state = "performing"
+        self._start(motions)
+
+    def update(self, time_s: float, engaged: bool | None = None) -> Leaders:
+        """Where the hands are at `time_s` (model time, never falling).
+
+        `engaged`: whether the followers follow; None where nobody can tell (then it is assumed).
+        """
+        self._time_s = time_s
+        if self._ended():
+            if self.state == "homing" and engaged is not False:
+                self.state = "ready"
+                self._start({leader: self._opening(leader) for leader in LEADERS})
+            elif self.state == "ready" and engaged is False:
+                self.reset()
+            elif self.state == "performing":
+                self.state = "done"
+        elapsed = time_s - self._began_s
+        self._now = {leader: motion.at(elapsed) for leader, motion in self._motions.items()}
+        return self._now
+
+    def _start(self, motions: dict[str, Motion]) -> None:
+        self._motions, self._began_s = motions, self._time_s
+
+    def _ended(self) -> bool:
+        longest = max(motion.end_s for motion in self._motions.values())
+        return self._time_s - self._began_s >= longest
+
+    def _homing(self, leader: str) -> Motion:
+        """To the start pose as the hand is, then squeeze the handle."""
+        arm = self._robot.arm(leader)
+        here = self._now[leader][0]
+        home = np.append(arm.start_pose[:6], here[6])
+        squeezed = np.append(arm.start_pose[:6], arm.gripper.joint_close_rad)
+        there_s = shortest_s(here, home, HOMING_SPEED_RAD_S, HOMING_AT_LEAST_S)
+        return Motion(
+            np.array([0.0, there_s, there_s + SQUEEZE_S]), np.array([here, home, squeezed])
+        )
+
+    def _opening(self, leader: str) -> Motion:
+        return Motion(
+            np.array([0.0, SQUEEZE_S]),
+            np.array([self._now[leader][0], self._robot.arm(leader).start_pose]),
+        )
