@@ -1,0 +1,206 @@
+"""Where an arm's goals go, cycle by cycle. The safety contract is decided here; no bus, no ROS."""
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+
+from aloha_stack.control.arm_modes import EStop, Health, Mode, Settings
+from aloha_stack.control.commands import Command, CommandError, CommandStream
+from aloha_stack.control.joining import Joining
+from aloha_stack.control.limits import JointLimiter
+from aloha_stack.control.parking import Parking
+from aloha_stack.robot.description import Arm
+
+
+@dataclass
+class Counters:
+    """Since activation."""
+
+    cycles: int = 0
+    failed_reads: int = 0
+    rejected_commands: int = 0
+    clamped_commands: int = 0
+
+
+class ArmController:
+    """Decides the goals of one arm from commands, e-stop, heartbeat and the health of its bus.
+
+    `active` and `torque` tell whether the bridge works with the arm, and holds it by its servos:
+    who drives the bus sets them, calls take_hold() when the torque goes on, and next_goal() once a
+    cycle, from one thread. offer(), e_stop() and heartbeat() may come from other threads. `mode`
+    and `reason` say what it is doing, and why.
+    """
+
+    def __init__(self, arm: Arm, settings: Settings | None = None) -> None:
+        self.arm, self.settings = arm, settings or Settings()
+        self.limiter = JointLimiter(arm.limits, self.settings.period_s)
+        self.stream = CommandStream(self.settings.max_command_age_s)
+        self.joining = Joining(self.settings.period_s)
+        self.counters = Counters()
+        self.mode, self.reason = Mode.INACTIVE, ""
+        self.active = self.torque = False
+        self.fault = ""
+        self.rejected = ""
+        """Why the last command was refused; empty once one is taken."""
+        self._lock = threading.RLock()
+        self._stop = EStop()
+        self._heartbeat_s: float | None = None
+        self._parking: Parking | None = None
+
+    # -- from any thread --------------------------------------------------------------------
+
+    def offer(self, command: Command | CommandError, now_s: float) -> None:
+        """A command, or why what came is none. What is refused moves nothing and is counted.
+
+        Commands count only while the arm follows or waits for them; otherwise they are not heard.
+        """
+        with self._lock:
+            if self.mode not in (Mode.HOLDING, Mode.RAMPING, Mode.FOLLOWING):
+                return
+            try:
+                if isinstance(command, CommandError):
+                    raise command
+                self.stream.offer(command, now_s, self.limiter.position)
+            except CommandError as error:
+                self.counters.rejected_commands += 1
+                self.rejected = str(error)
+                return
+            self.rejected = ""
+            self.counters.clamped_commands += any(map(self.limiter.clamps, command.positions))
+
+    def e_stop(self, cause: str) -> None:
+        """Stops within limits, and obeys nothing until the safety node's e-stop is reset."""
+        with self._lock:
+            self._stop.trip(cause)
+            self._show_e_stop()
+
+    def heartbeat(self, e_stopped: bool, cause: str, steady_s: float) -> None:
+        """The safety node's state, heard at steady time `steady_s`; its reset ends the stop."""
+        with self._lock:
+            self._heartbeat_s = steady_s
+            self._stop.hear(e_stopped, cause)
+            self._show_e_stop()
+
+    def clock_jumped(self) -> None:
+        """ROS time ran backwards: what was commanded before means nothing now."""
+        with self._lock:
+            self.stream.clear()
+
+    # -- from the cycle's thread ------------------------------------------------------------
+
+    def take_hold(self, position: np.ndarray) -> None:
+        """The goals are at `position` (7,) rad, at rest: the arm's own, as its torque goes on."""
+        with self._lock:
+            self.stream.clear()
+            self.limiter.reset(position)
+            self.joining.begin(position)
+
+    def next_goal(self, now_s: float, steady_s: float, health: Health) -> np.ndarray | None:
+        """The goals (7,) rad to write in this cycle; None if nothing is to be written."""
+        with self._lock:
+            if self._idle():
+                return None
+            if self._parking is not None and not self._stop:
+                self._set(Mode.PARKING, "on its way to the rest pose")
+                return self._parking.next_goal(now_s)
+            self._parking = None
+            held = self._hold(steady_s, health)
+            if held:
+                self.stream.clear()
+            else:
+                goal = self._follow(now_s)
+                if goal is not None:
+                    return goal
+            goal = self.limiter.stop()
+            self.joining.begin(goal)
+            return goal
+
+    def react(self, steady_s: float) -> None:
+        """While ROS time stands still: mode and reason go on, nothing moves."""
+        with self._lock:
+            if not self._idle() and self._parking is None:
+                self._hold(steady_s, Health())
+
+    def begin_parking(self) -> None:
+        """From now on next_goal() stops the arm and brings it to its rest pose; see `parked`.
+
+        An arm in e-stop is not moved.
+        """
+        with self._lock:
+            if self.active and self.torque and not self._stop and not self.arm.is_leader:
+                self._parking = Parking(self.arm, self.limiter, self.settings)
+                self._set(Mode.PARKING, "on its way to the rest pose")
+
+    @property
+    def parked(self) -> bool:
+        """Whether nothing is left to wait for: at the rest pose, limp, or stopped by e-stop."""
+        if not self.active or not self.torque or self.arm.is_leader:
+            return True
+        if self._parking is None:
+            return self.limiter.at_rest
+        return self._parking.done
+
+    @property
+    def at_rest_pose(self) -> bool:
+        """Whether parking has come to its end, so that the torque may go off."""
+        return self._parking is not None and self._parking.done
+
+    # -- parts ------------------------------------------------------------------------------
+
+    def _idle(self) -> bool:
+        """True if no goals are written; the mode then says why."""
+        if self.fault:
+            self._set(Mode.FAULT, self.fault)
+        elif self.active and self.arm.is_leader:
+            self._set(Mode.BACK_DRIVEN, self._stop.cause)
+        elif self.active and self.torque:
+            return False
+        elif self._stop and not self.arm.is_leader:
+            self._set(Mode.E_STOPPED, self._stop.cause)
+        else:
+            self._set(Mode.INACTIVE, "torque was switched off by service" if self.active else "")
+        return True
+
+    def _show_e_stop(self) -> None:
+        """At once, so that the acknowledgement does not wait for a cycle."""
+        if self._stop and not self.fault and not self.arm.is_leader:
+            self._set(Mode.E_STOPPED, self._stop.cause)
+
+    def _hold(self, steady_s: float, health: Health) -> bool:
+        """Whether commands do not count now; the mode and the reason then say why."""
+        timeout = self.settings.heartbeat_timeout_s
+        if self._stop:
+            self._set(Mode.E_STOPPED, self._stop.cause)
+        elif self._heartbeat_s is None or steady_s - self._heartbeat_s > timeout:
+            self._set(Mode.HOLDING, "no heartbeat from safety")
+        elif health.error:
+            self._set(
+                Mode.HOLDING,
+                f"hardware error: {health.error}; mend its cause and call /{self.arm.name}/reboot",
+            )
+        elif health.read_age_s > self.settings.max_read_age_s:
+            silent = ", ".join(map(str, health.silent))
+            self._set(Mode.HOLDING, f"servos {silent} do not answer; check their cables and power")
+        else:
+            return False
+        return True
+
+    def _follow(self, now_s: float) -> np.ndarray | None:
+        """The next goal on the way that is commanded; None if there is nothing to follow."""
+        wanted = self.stream.wanted(now_s)
+        if wanted is None:
+            silence = self.stream.silence(now_s)
+            self._set(Mode.HOLDING, f"{silence} ({self.rejected})" if self.rejected else silence)
+            return None
+        position, velocity = self.joining.towards(wanted.position, wanted.velocity)
+        if self.joining.active:
+            self._set(Mode.RAMPING, "joining the commands")
+        elif wanted.ended and self.limiter.at_rest:
+            self._set(Mode.HOLDING, "at the end of its trajectory")
+        else:
+            self._set(Mode.FOLLOWING, "")
+        return self.limiter.step(position, velocity)
+
+    def _set(self, mode: Mode, reason: str) -> None:
+        self.mode, self.reason = mode, reason

@@ -1,0 +1,69 @@
+"""The modes of an arm, and the settings and findings that decide between them."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Mode(IntEnum):
+    """As in aloha_interfaces/ArmStatus (a test compares)."""
+
+    INACTIVE = 0
+    RAMPING = 1
+    FOLLOWING = 2
+    HOLDING = 3
+    E_STOPPED = 4
+    PARKING = 5
+    FAULT = 6
+    BACK_DRIVEN = 7
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Times in s; `heartbeat_timeout_s` counts steady time, everything else ROS time."""
+
+    period_s: float = 0.01
+    max_command_age_s: float = 0.1
+    heartbeat_timeout_s: float = 0.5
+    max_read_age_s: float = 0.1
+    park_speed_rad_s: float = 1.0
+    park_limit_s: float = 6.5
+
+
+@dataclass(frozen=True)
+class Health:
+    """What the last reading of the bus found.
+
+    `read_age_s` is since the last complete reading; `silent` servos did not answer; `error` is the
+    hardware error in words, empty if there is none.
+    """
+
+    read_age_s: float = 0.0
+    silent: tuple[int, ...] = ()
+    error: str = ""
+
+
+class EStop:
+    """The latch of one arm: its cause is kept until the safety node's e-stop is reset."""
+
+    def __init__(self) -> None:
+        self.cause = ""
+        self._seen_remote = False
+
+    def trip(self, cause: str) -> None:
+        """The first cause is kept."""
+        self.cause = self.cause or cause or "e-stop"
+
+    def hear(self, e_stopped: bool, cause: str) -> None:
+        """The safety node's state.
+
+        Only a reset that was seen to happen ends the stop: a safety node that has not yet heard of
+        this arm's own stop does not end it.
+        """
+        if e_stopped:
+            self._seen_remote = True
+            self.trip(cause)
+        elif self._seen_remote:
+            self._seen_remote, self.cause = False, ""
+
+    def __bool__(self) -> bool:
+        return bool(self.cause)

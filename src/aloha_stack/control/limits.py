@@ -1,0 +1,223 @@
+"""The last word before the wire: every joint within its limits, whatever is asked."""
+
+import math
+
+import numpy as np
+
+from aloha_stack.control.braking import State, after, brake, stop_range
+from aloha_stack.robot.description import Limits
+from aloha_stack.robot.joints import JOINTS
+
+BANDWIDTH_RAD_S = 40.0
+"""How quickly a small deviation from the target is made good: three equal poles at -40 rad/s."""
+
+PLANNED = 0.4
+"""The part of acceleration and jerk that approaches plan with; the rest is for corrections."""
+
+REST_RAD_S, REST_RAD_S2 = 1e-4, 1e-2
+"""Slower than this counts as rest: the law nears its target for ever, ever more slowly."""
+
+_ROUNDING = 1e-12
+
+
+class JointLimiter:
+    """Follows a target with the seven joints of an arm, each within its own limits.
+
+    Every position that step() and stop() return, and its first, second and third difference over
+    `period_s`, obey position (with margin), velocity, acceleration and jerk limits. This holds for
+    any target: each joint is a jerk-limited motion, and a step is taken only if the quickest stop
+    after it still ends within the position limits; else the joint brakes.
+
+    A target that keeps the limits is followed without lag at constant velocity: the target's
+    velocity is fed forward, and the law pulls on the deviation only.
+
+    Not thread-safe. About 40 us a step.
+    """
+
+    def __init__(
+        self, limits: Limits, period_s: float, bandwidth_rad_s: float = BANDWIDTH_RAD_S
+    ) -> None:
+        if not 0 < period_s <= 0.1:
+            raise ValueError(f"period_s is {period_s}; expected up to 0.1 s")
+        self.period_s = period_s
+        self.lower, self.upper = limits.soft_lower, limits.soft_upper
+        # Poles slower than the sampling can carry.
+        bandwidth = min(bandwidth_rad_s, 0.6 / period_s)
+        self._joints = [
+            _Joint(low, high, speed, acceleration, jerk, period_s, bandwidth)
+            for low, high, speed, acceleration, jerk in zip(
+                self.lower.tolist(),
+                self.upper.tolist(),
+                limits.velocity.tolist(),
+                limits.acceleration.tolist(),
+                limits.jerk.tolist(),
+                strict=True,
+            )
+        ]
+
+    def reset(self, position: np.ndarray) -> None:
+        """At rest at `position` (7,) rad. A joint outside its limits may only move inwards."""
+        start = _seven(position, "position")
+        for joint, value in zip(self._joints, start, strict=True):
+            joint.reset(value)
+
+    def step(self, target: np.ndarray, target_velocity: np.ndarray | None = None) -> np.ndarray:
+        """The positions (7,) rad for the next instant, one period on.
+
+        `target` (7,) rad is where the joints should be at that instant, `target_velocity` (7,)
+        rad/s how fast the target moves (0 if left out). A ValueError for numbers that are not
+        finite or of the wrong shape; nothing has moved then.
+        """
+        targets = _seven(target, "target")
+        speeds = [0.0] * len(JOINTS)
+        if target_velocity is not None:
+            speeds = _seven(target_velocity, "target_velocity")
+        joints = zip(self._joints, targets, speeds, strict=True)
+        return np.array([joint.follow(where, speed) for joint, where, speed in joints])
+
+    def stop(self) -> np.ndarray:
+        """Like step(), on the way to the quickest stop within the limits."""
+        return np.array([joint.stop() for joint in self._joints])
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether no joint moves to speak of."""
+        return all(
+            abs(joint.state.velocity) < REST_RAD_S and abs(joint.state.acceleration) < REST_RAD_S2
+            for joint in self._joints
+        )
+
+    @property
+    def position(self) -> np.ndarray:
+        """The last position returned (7,) rad."""
+        return np.array([joint.state.position for joint in self._joints])
+
+    @property
+    def velocity(self) -> np.ndarray:
+        """The velocity at the last position (7,) rad/s."""
+        return np.array([joint.state.velocity for joint in self._joints])
+
+    def clamps(self, target: np.ndarray) -> bool:
+        """Whether a part of `target` (7,) rad lies outside the position limits."""
+        return bool(((target < self.lower) | (target > self.upper)).any())
+
+
+def _seven(values: np.ndarray, name: str) -> list[float]:
+    array = np.asarray(values, dtype=np.float64)
+    if array.shape != (len(JOINTS),):
+        raise ValueError(f"{name} has shape {array.shape}, expected ({len(JOINTS)},)")
+    numbers: list[float] = array.tolist()
+    if not all(map(math.isfinite, numbers)):
+        bad = [j for j, x in zip(JOINTS, numbers, strict=True) if not math.isfinite(x)]
+        raise ValueError(f"{name} of {', '.join(bad)} is not a finite number")
+    return numbers
+
+
+class _Joint:
+    """One joint: a state, and the choice of one jerk per period."""
+
+    def __init__(
+        self,
+        lower: float,
+        upper: float,
+        velocity: float,
+        acceleration: float,
+        jerk: float,
+        period_s: float,
+        bandwidth_rad_s: float,
+    ) -> None:
+        self.lower, self.upper = lower, upper
+        self.max_velocity, self.max_acceleration, self.max_jerk = velocity, acceleration, jerk
+        self.period_s = period_s
+        # (s + w)^3 = s^3 + 3w (s^2 + w (s + w/3)): the slopes of three nested loops.
+        self._from_error = _Approach(bandwidth_rad_s / 3, PLANNED * acceleration)
+        self._from_velocity = _Approach(bandwidth_rad_s, PLANNED * jerk)
+        self._share = 1 - math.exp(-3 * bandwidth_rad_s * period_s)
+        self.reset(min(max(0.0, lower), upper))
+
+    def reset(self, position: float) -> None:
+        self.state = State(position, 0.0, 0.0)
+        self._low, self._high = min(self.lower, position), max(self.upper, position)
+
+    def stop(self) -> float:
+        return self._take(self._braked())
+
+    def follow(self, target: float, target_velocity: float) -> float:
+        p, v, a = self.state
+        period, top = self.period_s, self.max_velocity
+        ahead = min(max(target_velocity, -top), top)
+        if target >= self.upper:
+            target, ahead = self.upper, min(ahead, 0.0)
+        elif target <= self.lower:
+            target, ahead = self.lower, max(ahead, 0.0)
+        # Where the target was one period ago, beside where the joint is now.
+        wanted = ahead + self._from_error(target - ahead * period - p)
+        wanted = min(max(wanted, -top), top)
+        pull = self._from_velocity(wanted - v)
+        aim = a + self._share * (pull - a)
+        low, high = self._acceleration_range()
+        aim = min(max(aim, low), high)
+        candidate = after(self.state, (aim - a) / period, period)
+        candidate = State(candidate.position, candidate.velocity, aim)
+        if self._may_stop_after(candidate):
+            return self._take(candidate)
+        return self._take(self._braked())
+
+    def _braked(self) -> State:
+        return brake(self.state, self.max_acceleration, self.max_jerk, self.period_s)
+
+    def _acceleration_range(self) -> tuple[float, float]:
+        """Accelerations after this period that obey the limits and leave a way to go on obeying.
+
+        Acceleration, jerk, mean velocity over the period, velocity after it, and the velocity that
+        would be reached while the acceleration then goes back to zero. Never empty.
+        """
+        _, v, a = self.state
+        step = self.max_jerk * self.period_s
+        high = min(self.max_acceleration, a + step, self._highest(v, a))
+        low = max(-self.max_acceleration, a - step, -self._highest(-v, -a))
+        return (low, high) if low <= high else (high, high)
+
+    def _highest(self, v: float, a: float) -> float:
+        """The greatest acceleration b after the period that the velocity limit V allows.
+
+        Velocity then is v + (a + b) T/2, its mean on the way v + a T/3 + b T/6. For b > 0 the
+        velocity goes on growing by b^2 / 2J.
+        """
+        period, jerk = self.period_s, self.max_jerk
+        room = self.max_velocity - v - a * period / 2
+        mean = 6 * (room + a * period / 6) / period
+        if room < 0:
+            return min(mean, 2 * room / period)
+        half = period / 2
+        return min(mean, jerk * (math.sqrt(half * half + 2 * room / jerk) - half))
+
+    def _may_stop_after(self, candidate: State) -> bool:
+        low, high = stop_range(candidate, self.max_acceleration, self.max_jerk)
+        return self._low - _ROUNDING <= low and high <= self._high + _ROUNDING
+
+    def _take(self, state: State) -> float:
+        self.state = state
+        if self._low < self.lower or self._high > self.upper:
+            # Began outside the limits: no further out than the next stop needs.
+            low, high = stop_range(state, self.max_acceleration, self.max_jerk)
+            self._low, self._high = min(self.lower, low), max(self.upper, high)
+        return state.position
+
+
+class _Approach:
+    """Speed towards zero deviation: proportional when near, sqrt(2 d |x|) when far.
+
+    `deceleration` d is what it plans to slow down with; `slope` (1/s) is the proportional gain. The
+    square root is shifted so that the two meet with the same value and slope.
+    """
+
+    def __init__(self, slope: float, deceleration: float) -> None:
+        self.slope, self.twice = slope, 2 * deceleration
+        self.near = deceleration / slope**2
+
+    def __call__(self, deviation: float) -> float:
+        size = abs(deviation)
+        if size <= self.near:
+            return self.slope * deviation
+        return math.copysign(math.sqrt(self.twice * (size - self.near / 2)), deviation)

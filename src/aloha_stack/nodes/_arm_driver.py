@@ -1,0 +1,178 @@
+"""An arm's controller on its bus: the order in which servos are read, held, moved and let go."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aloha_stack.control.arm_controller import ArmController, Counters
+from aloha_stack.control.arm_modes import Health
+from aloha_stack.dynamixel.arm_bus import ArmBus, BusState
+from aloha_stack.dynamixel.errors import BusError
+
+
+class Refused(RuntimeError):
+    """What was asked for is not done; the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """What one cycle saw and did. `state` is None if a servo was silent; `written` (7,) rad is None
+    if no goals went to the wire."""
+
+    state: BusState | None
+    written: np.ndarray | None
+
+
+class ArmDriver:
+    """Everything that touches the bus; for one thread."""
+
+    def __init__(self, bus: ArmBus, controller: ArmController, watchdog_s: float = 0.5) -> None:
+        self.bus, self.controller, self.watchdog_s = bus, controller, watchdog_s
+        self.arm = bus.arm
+        self._last_read_s: float | None = None
+        self._alert: tuple[int, ...] = ()
+        self._error = ""
+
+    # -- every cycle ------------------------------------------------------------------------
+
+    def cycle(self, now_s: float, steady_s: float) -> Cycle:
+        """Reads, decides, writes. A BusError means that the bus is lost: call fail()."""
+        counters = self.controller.counters
+        counters.cycles += 1
+        state = self.bus.read()
+        if state.complete:
+            self._last_read_s = now_s
+        else:
+            counters.failed_reads += 1
+        if state.alert != self._alert:
+            self._alert, self._error = state.alert, self._describe_alert(state.alert)
+        health = Health(self.read_age_s(now_s), state.missing, self._error)
+        goal = self.controller.next_goal(now_s, steady_s, health)
+        written = None if goal is None else self.bus.write_goals(goal)
+        return Cycle(state if state.complete else None, written)
+
+    def read_age_s(self, now_s: float) -> float:
+        """Since the last complete reading; infinite before the first."""
+        return float("inf") if self._last_read_s is None else max(0.0, now_s - self._last_read_s)
+
+    # -- life cycle -------------------------------------------------------------------------
+
+    def connect(self) -> tuple[str, ...]:
+        """Opens the port, checks and configures the servos; returns what was changed. BusError."""
+        self.controller.fault = ""
+        self._last_read_s, self._alert, self._error = None, (), ""
+        self.bus.open()
+        try:
+            self.bus.check()
+            return self.bus.configure()
+        except BusError:
+            self.bus.close()
+            raise
+
+    def activate(self, adopt: bool = False) -> None:
+        """Takes the arm as it is. Refused if torque was found on, unless `adopt`.
+
+        A follower gets its goal from its present position, torque, and the Bus Watchdog, and holds
+        until commands come. A leader gets no torque: it is moved by hand.
+        """
+        hot = [servo for servo, on in self.bus.torque().items() if on]
+        if hot and not adopt:
+            raise Refused(
+                f"{self.arm.name}: servos {_list(hot)} have torque already: somebody may rely on "
+                f"it. See that nobody else drives the arm, then call /{self.arm.name}/adopt"
+            )
+        self.controller.counters = Counters()
+        if self.arm.is_leader:
+            self.bus.set_watchdog(0)
+            self.bus.set_torque(False)
+        else:
+            self._take_hold()
+        self.controller.active = True
+
+    def release(self) -> str:
+        """Lets go of the arm: torque off, but only at the rest pose.
+
+        Returns what was left on, in words; empty if nothing was.
+        """
+        controller, left = self.controller, ""
+        if controller.active and controller.torque:
+            if controller.at_rest_pose:
+                self._let_go()
+            else:
+                left = (
+                    f"{self.arm.name} is not at its rest pose ({controller.reason}): its torque "
+                    "stays on, so that it does not drop; to go on from there call "
+                    f"/{self.arm.name}/adopt"
+                )
+        controller.active = controller.torque = False
+        return left
+
+    def fail(self, why: str) -> None:
+        """The bridge cannot go on until it is cleaned up and configured again."""
+        self.controller.active = self.controller.torque = False
+        self.controller.fault = why
+        self.bus.close()
+
+    # -- services ---------------------------------------------------------------------------
+
+    def set_torque(self, on: bool) -> str:
+        """By the operator's wish. Raises Refused while the arm moves, and for leaders."""
+        name, controller = self.arm.name, self.controller
+        if self.arm.is_leader:
+            raise Refused(f"{name} is a leader: it has no torque, a hand moves it")
+        if not controller.active:
+            raise Refused(f"{name} is not active; activate its bridge first")
+        if on:
+            if not controller.torque:
+                self._take_hold()
+            return f"{name} is held where it is"
+        if not controller.limiter.at_rest:
+            raise Refused(f"{name} is {controller.mode.name.lower()}: stop its commands first")
+        self._let_go()
+        return f"{name} is limp"
+
+    def reboot(self) -> str:
+        """Reboots the servos in hardware error and takes hold again; says which."""
+        masters = {servo.id: servo.shadow_of or servo.id for servo in self.arm.servos}
+        broken = self.bus.hardware_errors()
+        for servo_id in dict.fromkeys(masters[i] for i in broken):
+            self.bus.reboot(servo_id)
+        self._alert, self._error = (), ""
+        if not broken:
+            return f"{self.arm.name}: no servo is in hardware error"
+        if self.controller.torque:
+            self._take_hold()
+        return f"{self.arm.name}: rebooted servos {_list(broken)}"
+
+    # -- parts ------------------------------------------------------------------------------
+
+    def _take_hold(self) -> None:
+        """Goal := present, torque on, watchdog armed."""
+        state = self.bus.read()
+        if not state.complete:
+            raise Refused(
+                f"{self.arm.name}: servos {_list(state.missing)} do not answer; check their cables "
+                "and power"
+            )
+        self.bus.set_watchdog(0)
+        self.bus.write_goals(state.position)
+        self.bus.set_torque(True)
+        self.bus.write_goals(state.position)
+        self.bus.set_watchdog(self.watchdog_s)
+        self.controller.take_hold(state.position)
+        self.controller.torque = True
+
+    def _let_go(self) -> None:
+        self.bus.set_watchdog(0)
+        self.bus.set_torque(False)
+        self.controller.torque = False
+
+    def _describe_alert(self, alert: tuple[int, ...]) -> str:
+        if not alert:
+            return ""
+        errors = self.bus.hardware_errors()
+        return "; ".join(f"servo {i} {', '.join(words)}" for i, words in errors.items())
+
+
+def _list(ids: object) -> str:
+    return ", ".join(map(str, ids))  # type: ignore[call-overload]
