@@ -1,4 +1,4 @@
-"""`./aloha demo`: two teleoperated episodes recorded, one of them replayed from its file, all judged."""
+"""`./aloha demo`: two teleoperated episodes are recorded, one is replayed, all are judged."""
 
 import argparse
 import sys
@@ -32,7 +32,7 @@ class Replayed:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Carries out the command. 0: all succeeded and nothing was lost; 1: not so; 2: wrong request."""
+    """Carries out the command. 0: all succeeded, nothing lost; 1: not so; 2: wrong request."""
     options = _parser().parse_args(list(argv))
     out: Path = options.out / datetime.now().strftime("demo_%Y%m%d_%H%M%S")
     try:
@@ -73,7 +73,6 @@ def record(out: Path, task: str, seeds: Sequence[int], progress: Progress) -> li
         "task": task,
         "seed": str(seeds[0]),
         "directory": str(out / "episodes"),
-        "extra_topics": "['/task/state', '/teleop/state']",
     }
     paths = []
     with Graph("teleop_record", arguments, out / "teleop_record.log") as graph:

@@ -1,4 +1,4 @@
-"""`./aloha evaluate MODEL --task TASK`: how often it succeeds in the twin, by the task's own reward.
+"""`./aloha evaluate MODEL --task TASK`: success rate in the twin, by the task's own reward.
 
 MODEL `operator` is the twin's scripted operator. With `--ros` every command goes through the whole
 graph: leader servos, bridges, teleop, follower servos, physics.
@@ -59,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _through_the_graph(task: str, seeds: list[int], progress: Progress) -> list[dict[str, Any]]:
-    """The operator's hands on the leaders, teleop, bridges and physics. No cameras: none is used."""
+    """The operator's hands on the leaders, teleop, bridges and physics. No camera is used."""
     log = Path(tempfile.mkdtemp(prefix="aloha_evaluate_")) / "teleop_record.log"
     arguments = {"robot": "twin", "task": task, "seed": str(seeds[0]), "cameras": "false"}
     arguments["directory"] = str(log.parent / "episodes")

@@ -138,7 +138,7 @@ class Graph:
         return "\n".join([*(f"  | {line}" for line in lines), f"The whole log: {self.log}"])
 
     def session(self, *arguments: str) -> Iterator[dict[str, Any]]:
-        """Runs a session (nodes/session) in this graph; its events. Raises GraphFailed if it fails."""
+        """Runs a session (nodes/session) in this graph; its events. GraphFailed if it fails."""
         command = [sys.executable, "-m", "aloha_stack.nodes.session", *arguments]
         errors = self.log.with_suffix(".session.log")
         with (

@@ -1,7 +1,7 @@
 """A client of a running graph: demonstrates, records and replays, and tells how it goes.
 
-`./aloha demo` and `./aloha evaluate … --ros` start it as a process. Each line on its standard output
-is one JSON object with an `event`: waiting, progress, episode, replayed or failed.
+`./aloha demo` and `./aloha evaluate … --ros` start it as a process. Each line on its standard
+output is one JSON object with an `event`: waiting, progress, episode, replayed or failed.
 """
 
 import argparse

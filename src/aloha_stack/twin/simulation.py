@@ -1,7 +1,7 @@
 """The twin without ROS: world, virtual ports, leader arms and the operator's hands, in one loop.
 
-`spin_once` answers the bytes on the four ports and, when the next step is due, integrates the world.
-Everything happens in the thread that calls it.
+`spin_once` answers the bytes on the four ports and, when the next step is due, integrates the
+world. Everything happens in the thread that calls it.
 """
 
 import time
@@ -153,7 +153,7 @@ class Simulation:
     # -- the task -------------------------------------------------------------------------------
 
     def reset(self, seed: int) -> None:
-        """Puts the objects where `seed` says; the operator goes home. The arms are not teleported."""
+        """Puts the objects where `seed` says; the operator goes home. The arms stay."""
         self.world.reset(seed)
         self.episode += 1
         self._best_reward, self._began_s = 0, None
