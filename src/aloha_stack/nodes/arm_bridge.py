@@ -34,6 +34,8 @@ from aloha_stack.robot.description import Arm, load_robot
 from aloha_stack.robot.joints import JOINTS
 
 STATUS_PERIOD_NS = 100_000_000
+STATUS_STEADY_S = 0.5
+"""A status goes out at least so often, however slowly ROS time runs: the bridge is alive."""
 CLOCK_GONE_S = 5.0
 """Steady time after which parking gives up on a clock that stands still."""
 SERVICE_LIMIT_S = 20.0
@@ -82,7 +84,7 @@ class ArmBridge(ManagedNode):
         self._adopting = False
         self._overruns = 0
         self._shown: tuple[Any, ...] = ()
-        self._shown_ns = 0
+        self._shown_ns, self._shown_s = 0, 0.0
         self._make_topics()
         self._publish_status(self.time.now_ns())
 
@@ -182,6 +184,8 @@ class ArmBridge(ManagedNode):
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+            self.controller.react(time.monotonic())
+            self._publish_status(self.time.now_ns())
         self.driver.bus.close()
         self.controller.fault = ""
 
@@ -237,13 +241,15 @@ class ArmBridge(ManagedNode):
         """At 10 Hz, and at once when something has changed."""
         control = self.controller
         shown = (control.mode, control.reason, control.torque)
-        if shown == self._shown and 0 <= now_ns - self._shown_ns < STATUS_PERIOD_NS:
+        steady_s = time.monotonic()
+        recent = 0 <= now_ns - self._shown_ns < STATUS_PERIOD_NS
+        if shown == self._shown and recent and steady_s - self._shown_s < STATUS_STEADY_S:
             return
         if shown != self._shown and self._shown:
             self.get_logger().info(
                 f"{self.arm.name}: {control.mode.name} {control.reason}".rstrip()
             )
-        self._shown, self._shown_ns = shown, now_ns
+        self._shown, self._shown_ns, self._shown_s = shown, now_ns, steady_s
         message = ArmStatus(arm=self.arm.name, mode=int(control.mode), reason=control.reason)
         set_stamp(message.header.stamp, now_ns)
         message.torque = control.torque
@@ -280,9 +286,10 @@ class ArmBridge(ManagedNode):
         self.controller.offer(read_command(message), self.time.now_s())
 
     def _on_safety(self, message: SafetyState) -> None:
-        before = self.controller.mode
-        self.controller.heartbeat(message.e_stopped, message.cause, time.monotonic())
-        if self.controller.mode != before:
+        before, steady_s = self.controller.mode, time.monotonic()
+        self.controller.heartbeat(message.e_stopped, message.cause, steady_s)
+        # Wakes the cycle's thread too where /clock does not: it stands still, or crawls.
+        if self.controller.mode != before or steady_s - self._shown_s > STATUS_STEADY_S:
             self.time.poke(self._wake)
 
     def _on_e_stop(self, _: Any, response: Any) -> Any:

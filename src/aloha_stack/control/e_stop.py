@@ -1,0 +1,71 @@
+"""The e-stop of the whole robot: one latch, and who has acknowledged it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aloha_stack.control.arm_modes import Mode
+
+GONE_S = 2.0
+"""Steady time without a report after which an arm counts as gone; bridges report twice a second."""
+
+_STOPPED = frozenset({Mode.E_STOPPED})
+_LIMP = frozenset({Mode.E_STOPPED, Mode.BACK_DRIVEN, Mode.INACTIVE})
+
+
+@dataclass(frozen=True)
+class ArmReport:
+    """What an arm said last: its mode, the reason, and when (steady s)."""
+
+    mode: Mode
+    reason: str
+    steady_s: float
+
+
+class EmergencyStop:
+    """Latches on request, or when any arm has stopped by its own e-stop; keeps the first cause.
+
+    `arms` maps the names of all arms to whether they are leaders: those have no torque, so that
+    being moved by hand acknowledges. An arm that was stopped at a reset may go on saying so until
+    it has heard of the reset: that does not latch again.
+    """
+
+    def __init__(self, arms: Mapping[str, bool]) -> None:
+        self.arms = dict(arms)
+        self.cause = ""
+        self._reports: dict[str, ArmReport] = {}
+        self._leaving: set[str] = set()
+
+    @property
+    def stopped(self) -> bool:
+        return bool(self.cause)
+
+    def trip(self, cause: str) -> None:
+        self.cause = self.cause or cause
+        self._leaving.clear()
+
+    def hear(self, arm: str, report: ArmReport) -> None:
+        """A status of one arm."""
+        self._reports[arm] = report
+        if report.mode != Mode.E_STOPPED:
+            self._leaving.discard(arm)
+        elif arm not in self._leaving:
+            self.trip(report.reason or f"{arm} has stopped by itself")
+
+    def reset(self) -> None:
+        self.cause = ""
+        self._leaving = {a for a, report in self._reports.items() if report.mode == Mode.E_STOPPED}
+
+    def pending(self, steady_s: float) -> dict[str, str]:
+        """The arms that have not acknowledged, and what they do instead."""
+        waiting = {}
+        for arm, is_leader in self.arms.items():
+            report = self._reports.get(arm)
+            if report is None or steady_s - report.steady_s > GONE_S:
+                waiting[arm] = "gone: no status"
+            elif report.mode not in (_LIMP if is_leader else _STOPPED):
+                waiting[arm] = report.mode.name.lower()
+        return waiting
+
+    def leaving(self, steady_s: float) -> set[str]:
+        """The arms that are there, and have not yet left the e-stop that was reset."""
+        return {a for a in self._leaving if steady_s - self._reports[a].steady_s <= GONE_S}

@@ -1,0 +1,129 @@
+"""The e-stop of the whole robot: latched, with its cause, and a heartbeat that every arm needs.
+
+Counts steady time only, so that it works while /clock stands still.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from aloha_interfaces.msg import ArmStatus, SafetyState
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_srvs.srv import Trigger
+
+from aloha_stack.control.arm_modes import Mode
+from aloha_stack.control.e_stop import ArmReport, EmergencyStop
+from aloha_stack.nodes._conversions import set_stamp
+from aloha_stack.nodes._node import SimpleNode, run
+from aloha_stack.nodes._parameters import declare
+from aloha_stack.robot.description import load_robot
+
+
+class Safety(SimpleNode):
+    """/e_stop, /e_stop_reset and /safety/state."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("safety", **options)
+        robot = declare(self, "robot", "aloha", "robot file: a name in config/robots, or a path")
+        rate_hz = declare(self, "rate_hz", 20.0, "heartbeats per second, steady", (5.0, 100.0))
+        self._answer_s = declare(
+            self, "answer_time", 2.0, "s to wait until every arm has acknowledged", (0.1, 30.0)
+        )
+        arms = load_robot(robot).arms.values()
+        self._stop = EmergencyStop({arm.name: arm.is_leader for arm in arms})
+        self._changed = threading.Condition()
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._publisher = self.create_publisher(SafetyState, "/safety/state", latched)
+        for arm in arms:
+            hear = partial(self._on_status, arm.name)
+            self.create_subscription(ArmStatus, f"/{arm.name}/status", hear, latched)
+        group = ReentrantCallbackGroup()
+        self.create_service(Trigger, "/e_stop", self._on_e_stop, callback_group=group)
+        self.create_service(Trigger, "/e_stop_reset", self._on_reset, callback_group=group)
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._beat, args=(1 / rate_hz,), name="heartbeat")
+        self._thread.start()
+
+    def close(self) -> None:
+        self._ending.set()
+        self._thread.join()
+
+    def _beat(self, period_s: float) -> None:
+        deadline = time.monotonic()
+        while not self._ending.is_set():
+            with self._changed:
+                self._publish()
+            deadline = max(deadline + period_s, time.monotonic())
+            self._ending.wait(deadline - time.monotonic())
+
+    def _publish(self) -> None:
+        now = time.monotonic()
+        message = SafetyState(e_stopped=self._stop.stopped, cause=self._stop.cause)
+        if self._stop.stopped:
+            message.pending = sorted(self._stop.pending(now))
+            message.acknowledged = sorted(set(self._stop.arms) - set(message.pending))
+        set_stamp(message.header.stamp, self.time.now_ns())
+        self._publisher.publish(message)
+
+    def _on_status(self, arm: str, message: ArmStatus) -> None:
+        with self._changed:
+            before = self._stop.stopped
+            report = ArmReport(Mode(message.mode), message.reason, time.monotonic())
+            self._stop.hear(arm, report)
+            if self._stop.stopped and not before:
+                self.get_logger().error(f"e-stop: {self._stop.cause}")
+                self._publish()
+            self._changed.notify_all()
+
+    def _on_e_stop(self, _: Any, response: Any) -> Any:
+        with self._changed:
+            self._stop.trip("the service /e_stop was called")
+            self.get_logger().error(f"e-stop: {self._stop.cause}")
+            self._publish()
+            self._wait(lambda: not self._stop.pending(time.monotonic()))
+            pending = self._stop.pending(time.monotonic())
+        response.success = not pending
+        response.message = (
+            f"not acknowledged by {_words(pending)}; the e-stop is latched"
+            if pending
+            else "every arm has stopped"
+        )
+        return response
+
+    def _on_reset(self, _: Any, response: Any) -> Any:
+        with self._changed:
+            was = self._stop.cause
+            self._stop.reset()
+            self._publish()
+            self._wait(lambda: not self._stop.leaving(time.monotonic()))
+            left = self._stop.leaving(time.monotonic())
+        response.success = not left
+        response.message = (
+            f"still stopped: {', '.join(sorted(left))}" if left else f"reset; it was: {was}"
+        )
+        if not was:
+            response.message = "there was no e-stop"
+        self.get_logger().info(f"e-stop reset: {response.message}")
+        return response
+
+    def _wait(self, condition: Callable[[], bool]) -> None:
+        """Until `condition`, at most the answer time; reports come in meanwhile."""
+        end = time.monotonic() + self._answer_s
+        while not condition() and (left := end - time.monotonic()) > 0:
+            self._changed.wait(min(left, 0.1))
+
+
+def _words(pending: dict[str, str]) -> str:
+    return ", ".join(f"{arm} ({why})" for arm, why in sorted(pending.items()))
+
+
+def main(args: list[str] | None = None) -> int:
+    return run(Safety, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

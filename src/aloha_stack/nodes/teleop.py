@@ -1,0 +1,163 @@
+"""Leaders to followers at 50 Hz of ROS time."""
+
+import sys
+import threading
+from functools import partial
+from typing import Any
+
+import numpy as np
+from aloha_interfaces.msg import ArmStatus, SafetyState, TeleopState
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+from aloha_stack.control.arm_modes import Mode
+from aloha_stack.control.pacing import Pacer
+from aloha_stack.control.teleop import ArmView, Pair, Teleoperation, TeleopSettings, TeleopStage
+from aloha_stack.nodes._conversions import set_stamp, stamp_ns, target_message
+from aloha_stack.nodes._node import SimpleNode, run
+from aloha_stack.nodes._parameters import declare
+from aloha_stack.robot.description import load_robot
+from aloha_stack.robot.joints import JOINTS, leader_of
+
+STATE_PERIOD_NS = 100_000_000
+
+
+class Teleop(SimpleNode):
+    """Publishes /{follower}/command and /teleop/state."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("teleop", **options)
+        robot = load_robot(
+            declare(self, "robot", "aloha", "robot file: a name in config/robots, or a path")
+        )
+        self._rate_hz = declare(self, "rate_hz", 50.0, "targets per second of ROS time", (10, 200))
+        settings = TeleopSettings(
+            tolerance_rad=declare(
+                self, "tolerance", 0.2, "rad; how far each joint may be off to match", (0.01, 1.0)
+            ),
+            max_state_age_s=declare(
+                self, "max_state_age", 0.1, "s; older joint states stop the followers", (0.02, 1.0)
+            ),
+            ramp_speed_rad_s=declare(
+                self, "ramp_speed", 0.8, "rad/s; top speed to the start pose", (0.1, 2.0)
+            ),
+            blend_s=declare(
+                self,
+                "blend_time",
+                1.0,
+                "s in which a difference fades after engagement",
+                (0.1, 5.0),
+            ),
+        )
+        pairs = tuple(Pair(robot.arm(leader_of(arm.name)), arm) for arm in robot.followers)
+        self._teleop = Teleoperation(pairs, settings)
+        self._lock = threading.Lock()
+        self._positions: dict[str, tuple[int, np.ndarray]] = {}
+        self._modes: dict[str, Mode] = {}
+        self._e_stop = ""
+        self._shown: TeleopStage | None = None
+        self._shown_ns = 0
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._state = self.create_publisher(TeleopState, "/teleop/state", latched)
+        self._commands = {
+            pair.follower.name: self.create_publisher(
+                JointTrajectory, f"/{pair.follower.name}/command", 1
+            )
+            for pair in pairs
+        }
+        self._arms = [arm.name for pair in pairs for arm in (pair.leader, pair.follower)]
+        for arm in self._arms:
+            hear, status = partial(self._on_joints, arm), partial(self._on_status, arm)
+            self.create_subscription(JointState, f"/{arm}/joint_states", hear, 5)
+            self.create_subscription(ArmStatus, f"/{arm}/status", status, latched)
+        self.create_subscription(SafetyState, "/safety/state", self._on_safety, latched)
+        self.create_service(
+            Trigger,
+            "/teleop/disengage",
+            self._on_disengage,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+        )
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run_ticks, name="ticks")
+        self._thread.start()
+
+    def close(self) -> None:
+        self.time.poke(self._ending)
+        self._thread.join()
+
+    # -- the ticks' thread ------------------------------------------------------------------
+
+    def _run_ticks(self) -> None:
+        pacer = Pacer(
+            1 / self._rate_hz,
+            self.time.now_ns,
+            lambda deadline_ns: self.time.sleep_until(deadline_ns, self._ending),
+        )
+        while not self._ending.is_set():
+            if pacer.wait():
+                self._tick(self.time.now_ns())
+
+    def _tick(self, now_ns: int) -> None:
+        with self._lock:
+            views = {arm: self._view(arm, now_ns) for arm in self._arms}
+            targets = self._teleop.tick(now_ns * 1e-9, views, self._e_stop)
+        for follower, target in targets.items():
+            self._commands[follower].publish(target_message(target, now_ns))
+        self._publish_state(now_ns)
+
+    def _view(self, arm: str, now_ns: int) -> ArmView:
+        mode = self._modes.get(arm)
+        if arm not in self._positions:
+            return ArmView(mode=mode)
+        stamp, position = self._positions[arm]
+        return ArmView(position, max(0, now_ns - stamp) * 1e-9, mode)
+
+    def _publish_state(self, now_ns: int) -> None:
+        """At 10 Hz, and at once when the stage has changed."""
+        stage, reason = self._teleop.stage, self._teleop.reason
+        if stage == self._shown and 0 <= now_ns - self._shown_ns < STATE_PERIOD_NS:
+            return
+        if stage != self._shown:
+            self.get_logger().info(f"{stage.name} {reason}".rstrip())
+        self._shown, self._shown_ns = stage, now_ns
+        message = TeleopState(state=int(stage), reason=reason)
+        set_stamp(message.header.stamp, now_ns)
+        self._state.publish(message)
+
+    # -- messages ---------------------------------------------------------------------------
+
+    def _on_joints(self, arm: str, message: JointState) -> None:
+        if tuple(message.name[: len(JOINTS)]) != JOINTS or len(message.position) < len(JOINTS):
+            self.get_logger().error(
+                f"{arm}/joint_states has joints {list(message.name)}; expected {list(JOINTS)}",
+                throttle_duration_sec=5.0,
+            )
+            return
+        position = np.array(message.position[: len(JOINTS)])
+        if np.isfinite(position).all():
+            self._positions[arm] = (stamp_ns(message.header.stamp), position)
+
+    def _on_status(self, arm: str, message: ArmStatus) -> None:
+        self._modes[arm] = Mode(message.mode)
+
+    def _on_safety(self, message: SafetyState) -> None:
+        self._e_stop = message.cause if message.e_stopped else ""
+
+    def _on_disengage(self, _: Any, response: Any) -> Any:
+        with self._lock:
+            before = self._teleop.stage
+            self._teleop.disengage()
+        response.success = True
+        response.message = f"was {before.name.lower()}, is {self._teleop.stage.name.lower()}"
+        return response
+
+
+def main(args: list[str] | None = None) -> int:
+    return run(Teleop, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
