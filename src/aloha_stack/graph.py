@@ -20,6 +20,8 @@ STOP_S = 150.0
 """Wall time in which a graph must end after SIGINT: longer than any launch file's time-outs."""
 
 TAIL_LINES = 25
+LAUNCH = ["-m", "aloha_stack.launch"]
+SESSION = ["-m", "aloha_stack.nodes.session"]
 
 
 class GraphFailed(RuntimeError):
@@ -82,7 +84,7 @@ class Graph:
             "ROS_LOG_DIR": str(self.log.parent / "ros"),
             "ALOHA_PORTS": self._ports,
         }
-        command = [sys.executable, "-m", "aloha_stack.launch", self.launch_file, *self._arguments]
+        command = [sys.executable, *LAUNCH, self.launch_file, *self._arguments]
         with self.log.open("wb") as output:
             self._process = subprocess.Popen(
                 command,
@@ -139,7 +141,7 @@ class Graph:
 
     def session(self, *arguments: str) -> Iterator[dict[str, Any]]:
         """Runs a session (nodes/session) in this graph; its events. GraphFailed if it fails."""
-        command = [sys.executable, "-m", "aloha_stack.nodes.session", *arguments]
+        command = [sys.executable, *SESSION, *arguments]
         errors = self.log.with_suffix(".session.log")
         with (
             errors.open("wb") as error_output,
