@@ -61,7 +61,8 @@ class ArmController:
             try:
                 if isinstance(command, CommandError):
                     raise command
-                self.stream.offer(command, now_s, self.limiter.position)
+                if self.stream.offer(command, now_s, self.limiter.position):
+                    self.joining.begin(self.limiter.position)
             except CommandError as error:
                 self.counters.rejected_commands += 1
                 self.rejected = str(error)

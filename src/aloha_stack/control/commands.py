@@ -98,7 +98,7 @@ class CommandStream:
     so that the 100 Hz cycle sees no steps between 50 Hz targets. A stream of them is late once its
     last target is older than `max_age_s`. A trajectory starts at its stamp, goes through its points
     (cubic Hermite; velocities that are not given are estimated, zero at both ends), and at its end
-    stays there, which is not late. A new command replaces the old one from where that is.
+    stays there, which is not late. A new command replaces the old one.
     """
 
     def __init__(self, max_age_s: float = 0.1) -> None:
@@ -111,9 +111,10 @@ class CommandStream:
         self._course = None
         self._last_target_s = None
 
-    def offer(self, command: Command, now_s: float, present: np.ndarray) -> None:
+    def offer(self, command: Command, now_s: float, present: np.ndarray) -> bool:
         """Takes a command that arrived at `now_s`; `present` (7,) rad is where the goals are.
 
+        True if it begins something new, which may be far away; False if it carries on a stream.
         Raises CommandError if it is late, from the future, or older than the one before.
         """
         start = now_s if command.stamp_s is None else command.stamp_s
@@ -126,30 +127,30 @@ class CommandStream:
         if not command.is_target:
             self._course = _trajectory(command, start, present)
             self._last_target_s = None
-            return
+            return True
         if age < -self.max_age_s:
             raise CommandError(
                 f"the target is stamped {-age:.3f} s in the future; check the sender's clock"
             )
-        tick, before = TICK_S, present
-        if self._last_target_s is not None:
+        target = command.positions[0]
+        tick, before, goes_on = TICK_S, target, False
+        if self._last_target_s is not None and self._course is not None:
             gap = start - self._last_target_s
             if gap < 0 or (gap == 0 and command.stamp_s is not None):
                 raise CommandError("the target is not newer than the one before it")
-            if 0 < gap <= self.max_age_s:
-                tick = gap
-        if self._course is not None and (at := self._at(start)) is not None:
-            before = at.position
-        slope = (command.positions[0] - before) / tick
-        knots = np.stack([before, command.positions[0]])
-        self._course = _Course((start, start + tick), knots, np.stack([slope, slope]), True)
+            if gap <= self.max_age_s:
+                tick, before, goes_on = gap or TICK_S, self._course.at(start).position, True
+        slope = (target - before) / tick
+        knots, slopes = np.stack([before, target]), np.stack([slope, slope])
+        self._course = _Course((start, start + tick), knots, slopes, True)
         self._last_target_s = start
+        return not goes_on
 
     def wanted(self, now_s: float) -> Wanted | None:
         """What is wanted at `now_s`; None while there is no command in force (see `silence`)."""
-        if self.silence(now_s):
+        if self._course is None or self.silence(now_s):
             return None
-        return self._at(now_s)
+        return self._course.at(now_s)
 
     def silence(self, now_s: float) -> str:
         """Why there is nothing to follow, in words; empty while there is."""
@@ -159,9 +160,6 @@ class CommandStream:
         if last is not None and now_s - last > self.max_age_s:
             return f"late: the last target is older than {self.max_age_s:g} s"
         return ""
-
-    def _at(self, now_s: float) -> Wanted | None:
-        return None if self._course is None else self._course.at(now_s)
 
 
 @dataclass(frozen=True)

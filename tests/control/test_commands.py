@@ -1,0 +1,214 @@
+"""What is accepted as a command, and what a stream of them wants at a given instant."""
+
+import numpy as np
+import pytest
+
+from aloha_stack.control.commands import Command, CommandError, CommandStream, check_command
+from aloha_stack.robot.joints import JOINTS
+
+HERE = np.zeros(7)
+
+
+def target(value: float, stamp_s: float | None) -> Command:
+    return Command(stamp_s, (0.0,), np.full((1, 7), value))
+
+
+def trajectory(stamp_s: float | None, *points: tuple[float, float]) -> Command:
+    times = tuple(t for t, _ in points)
+    return Command(stamp_s, times, np.array([np.full(7, x) for _, x in points]))
+
+
+def at(stream: CommandStream, now_s: float) -> float:
+    wanted = stream.wanted(now_s)
+    assert wanted is not None
+    return float(wanted.position[0])
+
+
+# -- checking -------------------------------------------------------------------------------
+
+
+def test_names_may_come_in_any_order() -> None:
+    shuffled = list(reversed(JOINTS))
+    command = check_command(shuffled, [[6, 5, 4, 3, 2, 1, 0]], [[]], [0.0], 1.0)
+    np.testing.assert_array_equal(command.positions, [[0, 1, 2, 3, 4, 5, 6]])
+    assert command.is_target
+    assert command.velocities is None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"names": (*JOINTS[:-1], "hand")}, r"missing \['gripper'\], unknown \['hand'\]"),
+        ({"names": JOINTS[:-1]}, "missing"),
+        ({"names": (*JOINTS, "waist")}, "stand there once"),
+        ({"positions": [[0.0] * 6]}, "point 0 has 6 positions; expected 7"),
+        ({"positions": [[0.0] * 6 + [float("nan")]]}, "positions contain a number that is not"),
+        ({"positions": [[0.0] * 6 + [float("inf")]]}, "not finite"),
+        ({"velocities": [[float("-inf")] * 7]}, "velocities contain"),
+        ({"velocities": [[0.0] * 3]}, "point 0 has 3 velocities"),
+        ({"positions": [], "velocities": [], "times_s": []}, "no points"),
+        ({"times_s": [-1.0]}, "must not be negative"),
+        (
+            {"positions": [[0.0] * 7] * 2, "velocities": [[], []], "times_s": [1.0, 1.0]},
+            "must increase",
+        ),
+    ],
+)
+def test_a_malformed_command_is_refused_in_words(change: dict, words: str) -> None:
+    good = {
+        "names": JOINTS,
+        "positions": [[0.0] * 7],
+        "velocities": [[]],
+        "times_s": [0.0],
+        "stamp_s": 1.0,
+    }
+    check_command(**good)
+    with pytest.raises(CommandError, match=words):
+        check_command(**(good | change))
+
+
+# -- single targets -------------------------------------------------------------------------
+
+
+def test_targets_at_50_hz_become_a_line_one_tick_behind() -> None:
+    stream = CommandStream()
+    for k in range(1, 6):
+        stream.offer(target(0.1 * k, 10 + 0.02 * k), 10 + 0.02 * k, HERE)
+    assert at(stream, 10.10) == pytest.approx(0.4)
+    assert at(stream, 10.11) == pytest.approx(0.45)
+    assert at(stream, 10.12) == pytest.approx(0.5)
+    wanted = stream.wanted(10.11)
+    assert wanted is not None
+    np.testing.assert_allclose(wanted.velocity, 5.0)
+
+
+def test_a_target_that_comes_10_ms_late_leaves_no_gap() -> None:
+    stream = CommandStream()
+    for k in range(1, 6):
+        stream.offer(target(0.1 * k, 10 + 0.02 * k), 10 + 0.02 * k + 0.009, HERE)
+    assert at(stream, 10.11) == pytest.approx(0.45)
+
+
+def test_a_stream_that_stops_is_late_after_its_limit() -> None:
+    stream = CommandStream(0.1)
+    stream.offer(target(0.1, 10.0), 10.0, HERE)
+    assert at(stream, 10.09) == pytest.approx(0.1)
+    assert stream.wanted(10.11) is None
+    assert "late" in stream.silence(10.11)
+
+
+@pytest.mark.parametrize("stamped", [True, False])
+def test_a_stream_may_go_on_after_a_gap(stamped: bool) -> None:
+    stream = CommandStream(0.1)
+    stream.offer(target(0.1, 10.0 if stamped else None), 10.0, HERE)
+    assert stream.wanted(10.5) is None
+    stream.offer(target(0.2, 10.5 if stamped else None), 10.5, HERE)
+    assert at(stream, 10.52) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("stamp_s", "words"), [(9.8, "late: stamped 0.200 s ago"), (10.2, "in the future")]
+)
+def test_a_target_from_another_time_is_refused(stamp_s: float, words: str) -> None:
+    stream = CommandStream(0.1)
+    with pytest.raises(CommandError, match=words):
+        stream.offer(target(0.1, stamp_s), 10.0, HERE)
+    assert stream.wanted(10.0) is None
+
+
+def test_a_target_that_is_not_newer_is_refused() -> None:
+    stream = CommandStream()
+    stream.offer(target(0.1, 10.0), 10.0, HERE)
+    for stamp in (10.0, 9.99):
+        with pytest.raises(CommandError, match="not newer"):
+            stream.offer(target(0.5, stamp), 10.01, HERE)
+    assert at(stream, 10.02) == pytest.approx(0.1)
+
+
+def test_a_refused_command_changes_nothing() -> None:
+    stream = CommandStream()
+    stream.offer(target(0.1, 10.0), 10.0, HERE)
+    with pytest.raises(CommandError):
+        stream.offer(target(9.0, 9.0), 10.01, HERE)
+    assert at(stream, 10.02) == pytest.approx(0.1)
+
+
+# -- trajectories ---------------------------------------------------------------------------
+
+
+def test_a_trajectory_goes_through_its_points_and_stays_at_its_end() -> None:
+    stream = CommandStream(0.1)
+    stream.offer(trajectory(10.0, (0.0, 0.1), (0.5, 0.4), (1.0, 0.3)), 10.0, HERE)
+    assert at(stream, 10.0) == pytest.approx(0.1)
+    assert at(stream, 10.5) == pytest.approx(0.4)
+    assert at(stream, 11.0) == pytest.approx(0.3)
+    wanted = stream.wanted(99.0)
+    assert wanted is not None
+    assert wanted.ended
+    assert not stream.silence(99.0)
+    np.testing.assert_array_equal(wanted.velocity, np.zeros(7))
+
+
+def test_the_velocity_wanted_is_the_slope_of_the_positions() -> None:
+    stream = CommandStream()
+    stream.offer(trajectory(0.0, (0.0, 0.0), (0.5, 0.4), (1.0, 0.3), (1.2, 0.9)), 0.0, HERE)
+    for now_s in np.linspace(0.01, 1.19, 40):
+        wanted = stream.wanted(now_s)
+        assert wanted is not None
+        slope = (at(stream, now_s + 1e-6) - at(stream, now_s - 1e-6)) / 2e-6
+        assert wanted.velocity[0] == pytest.approx(slope, abs=1e-3)
+
+
+def test_given_velocities_are_kept() -> None:
+    command = check_command(
+        JOINTS, [[0.0] * 7, [1.0] * 7], [[0.5] * 7, [2.0] * 7], [0.0, 1.0], None
+    )
+    stream = CommandStream()
+    stream.offer(command, 3.0, HERE)
+    wanted = stream.wanted(3.0)
+    assert wanted is not None
+    np.testing.assert_allclose(wanted.velocity, 0.5)
+
+
+def test_one_point_with_a_time_is_a_move_from_here() -> None:
+    stream = CommandStream()
+    stream.offer(trajectory(None, (2.0, 1.0)), 5.0, np.full(7, 0.4))
+    assert at(stream, 5.0) == pytest.approx(0.4)
+    assert at(stream, 6.0) == pytest.approx(0.7)
+    assert at(stream, 7.0) == pytest.approx(1.0)
+
+
+def test_a_trajectory_stamped_in_the_future_waits_for_its_start() -> None:
+    stream = CommandStream()
+    stream.offer(trajectory(12.0, (0.0, 0.1), (1.0, 0.5)), 10.0, HERE)
+    assert at(stream, 11.0) == pytest.approx(0.1)
+    assert at(stream, 12.5) == pytest.approx(0.3)
+
+
+def test_a_late_trajectory_is_refused() -> None:
+    with pytest.raises(CommandError, match="late"):
+        CommandStream(0.1).offer(trajectory(9.0, (0.0, 0.1), (1.0, 0.5)), 10.0, HERE)
+
+
+def test_a_new_command_replaces_a_trajectory() -> None:
+    stream = CommandStream()
+    stream.offer(trajectory(0.0, (0.0, 0.0), (1.0, 1.0)), 0.0, HERE)
+    assert stream.offer(target(0.6, 0.5), 0.5, HERE)
+    assert at(stream, 0.5) == pytest.approx(0.6)
+    assert stream.offer(trajectory(0.52, (0.0, 0.3), (1.0, 1.0)), 0.52, HERE)
+    assert at(stream, 0.52) == pytest.approx(0.3)
+
+
+def test_it_tells_whether_a_command_begins_something_new() -> None:
+    stream = CommandStream(0.1)
+    assert stream.offer(target(0.1, 10.0), 10.0, HERE)
+    assert not stream.offer(target(0.2, 10.02), 10.02, HERE)
+    assert stream.offer(target(0.3, 10.5), 10.5, HERE)
+
+
+def test_clear_forgets_everything() -> None:
+    stream = CommandStream()
+    stream.offer(trajectory(0.0, (0.0, 0.0), (1.0, 1.0)), 0.0, HERE)
+    stream.clear()
+    assert stream.wanted(0.5) is None
+    assert stream.silence(0.5) == "waiting for commands"

@@ -1,0 +1,59 @@
+"""The latch of the whole robot."""
+
+import pytest
+
+from aloha_stack.control.arm_modes import Mode
+from aloha_stack.control.e_stop import ArmReport, EmergencyStop
+
+ARMS = {"leader_left": True, "follower_left": False}
+
+
+def report(mode: Mode, reason: str = "", steady_s: float = 10.0) -> ArmReport:
+    return ArmReport(mode, reason, steady_s)
+
+
+@pytest.fixture
+def stop() -> EmergencyStop:
+    return EmergencyStop(ARMS)
+
+
+def test_it_latches_with_its_first_cause(stop: EmergencyStop) -> None:
+    assert not stop.stopped
+    stop.trip("operator")
+    stop.trip("somebody else")
+    assert stop.stopped
+    assert stop.cause == "operator"
+
+
+def test_every_arm_has_to_acknowledge(stop: EmergencyStop) -> None:
+    stop.trip("operator")
+    assert set(stop.pending(10.0)) == set(ARMS)
+    stop.hear("leader_left", report(Mode.BACK_DRIVEN))
+    stop.hear("follower_left", report(Mode.FOLLOWING))
+    assert stop.pending(10.0) == {"follower_left": "following"}
+    stop.hear("follower_left", report(Mode.E_STOPPED))
+    assert stop.pending(10.0) == {}
+
+
+def test_an_arm_that_is_gone_has_not_acknowledged(stop: EmergencyStop) -> None:
+    stop.hear("leader_left", report(Mode.BACK_DRIVEN, steady_s=19.5))
+    stop.hear("follower_left", report(Mode.E_STOPPED, steady_s=10.0))
+    assert stop.pending(20.0) == {"follower_left": "gone: no status"}
+
+
+def test_an_arm_that_stopped_by_itself_stops_all(stop: EmergencyStop) -> None:
+    stop.hear("follower_left", report(Mode.E_STOPPED, "its own button"))
+    assert stop.cause == "its own button"
+
+
+def test_a_reset_is_not_undone_by_arms_that_have_not_heard_of_it(stop: EmergencyStop) -> None:
+    stop.trip("operator")
+    stop.hear("follower_left", report(Mode.E_STOPPED))
+    stop.reset()
+    stop.hear("follower_left", report(Mode.E_STOPPED))
+    assert not stop.stopped
+    assert stop.leaving(10.0) == {"follower_left"}
+    stop.hear("follower_left", report(Mode.HOLDING))
+    assert stop.leaving(10.0) == set()
+    stop.hear("follower_left", report(Mode.E_STOPPED, "again"))
+    assert stop.cause == "again"
