@@ -6,7 +6,9 @@ least squares on MuJoCo's Jacobian:
 
     dq = J^T (J J^T + lambda^2 I)^-1 e,    e = [position error, rotation vector error]
 
-with every iterate clipped to the joint limits.
+with every iterate clipped to the joint limits. The axes of the last three joints meet in one point, so
+every solution has a twin: forearm and wrist half a turn round, the wrist bent the other way. Close to
+a straight wrist a descent may end at either; the one that moves the joints less is taken.
 """
 
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from aloha_stack.robot.joints import ARM_JOINTS
 
 PINCH_M = 0.14
 DAMPING = 0.02
-MAX_ITERATIONS = 300
+MAX_ITERATIONS = 100
 MAX_STEP_RAD = 0.2
 RESTARTS = 8
 
@@ -68,23 +70,33 @@ class ArmKinematics:
         tolerance_m: float = 2e-4,
         tolerance_rad: float = 2e-3,
     ) -> np.ndarray:
-        """Joint angles (6,) rad that bring the pinch point to `target`, sought from `guess` (6,).
+        """Joint angles (6,) rad that bring the pinch point to `target`, near `guess` (6,).
 
         Raises UnreachableError when neither the guess nor a few others near it lead there.
         """
         random = np.random.default_rng(0)
-        best = np.inf
+        guess = np.asarray(guess, dtype=float)[:6]
+        nearest_m = np.inf
         for attempt in range(RESTARTS):
-            spread = random.normal(0.0, 0.5, 6) if attempt else 0.0
-            joints = np.clip(np.asarray(guess[:6]) + spread, self.lower, self.upper)
+            spread = random.normal(0.0, 0.4, 6) if attempt else 0.0
+            joints = np.clip(guess + spread, self.lower, self.upper)
             joints, far, turned = self._descend(target, joints, tolerance_m, tolerance_rad)
             if far <= tolerance_m and turned <= tolerance_rad:
-                return joints
-            best = min(best, far)
+                either = [joints, *self._flipped(joints)]
+                return min(either, key=lambda joints: float(np.abs(joints - guess).max()))
+            nearest_m = min(nearest_m, far)
         raise UnreachableError(
             f"no joint angles within the limits bring the gripper to {np.round(target.position, 3)} m "
-            f"in the wanted orientation: the nearest ends {best * 1000:.1f} mm away"
+            f"in the wanted orientation: the nearest ends {nearest_m * 1000:.1f} mm away"
         )
+
+    def _flipped(self, joints: np.ndarray) -> list[np.ndarray]:
+        """The same pose with the wrist bent the other way, where the limits allow it."""
+        other = joints.copy()
+        other[3] -= np.copysign(np.pi, joints[3])
+        other[4] = -joints[4]
+        other[5] -= np.copysign(np.pi, joints[5])
+        return [other] if np.all((self.lower <= other) & (other <= self.upper)) else []
 
     def _descend(
         self, target: Pose, joints: np.ndarray, tolerance_m: float, tolerance_rad: float

@@ -2,7 +2,7 @@
 
 A rehearsal stands for the chain between a leader's joints and a follower's servos, in model time, as
 fast as the machine can: 50 Hz samples of the leaders in whole ticks of 2 pi / 4096 rad, the gripper
-mapping, a pure delay, goals in whole ticks at 100 Hz.
+mapping, a pure delay, the joint limiter and goals in whole ticks at 100 Hz.
 """
 
 from collections import deque
@@ -11,6 +11,7 @@ from math import pi
 
 import numpy as np
 
+from aloha_stack.control.limits import JointLimiter
 from aloha_stack.robot.description import Robot
 from aloha_stack.robot.joints import FOLLOWERS, LEADERS, leader_of
 from aloha_stack.twin.operator import Operator
@@ -43,6 +44,9 @@ def rehearse(
     operator = Operator(world, robot, variation)
     start = {arm: robot.arm(arm).start_pose for arm in FOLLOWERS}
     late = deque([start] * (round(delay_s / CYCLE_S) + 1))
+    limiters = {arm: JointLimiter(robot.arm(arm).limits, CYCLE_S) for arm in FOLLOWERS}
+    for arm, limiter in limiters.items():
+        limiter.reset(start[arm])
     engaged, performing_since, best, success = False, -1, 0, None
     cycles_per_tick = round(TICK_S / CYCLE_S)
     sampled: dict[str, np.ndarray] = start
@@ -67,7 +71,8 @@ def rehearse(
                 sampled = _follow(robot, {leader: leaders[leader][0] for leader in LEADERS})
         late.append(sampled)
         for arm, goal in late.popleft().items():
-            world.command(arm, _to_ticks(goal), np.ones(7, dtype=bool))
+            position = limiters[arm].step(goal)
+            world.command(arm, _to_ticks(position), np.ones(7, dtype=bool))
         for _ in range(round(CYCLE_S / world.step_s)):
             world.step()
         cycle += 1

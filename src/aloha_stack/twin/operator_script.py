@@ -96,23 +96,23 @@ def transfer_cube(
     mx, my, mz = meeting
     motions = {
         "leader_right": [
-            right(50, x, y, 0.10, OPEN_M),
-            right(74, x, y, 0.018, OPEN_M),
-            right(78, x, y, 0.018, OPEN_M),
-            right(94, x, y, 0.018, SHUT_M),
-            right(104, x, y, 0.018, SHUT_M),
-            right(146, mx, my, mz, SHUT_M),
-            right(196, mx, my, mz, SHUT_M),
-            right(208, mx, my, mz, OPEN_M),
-            right(230, mx + 0.10, my, mz + 0.04, OPEN_M),
+            right(56, x, y, 0.10, OPEN_M),
+            right(80, x, y, 0.018, OPEN_M),
+            right(84, x, y, 0.018, OPEN_M),
+            right(100, x, y, 0.018, SHUT_M),
+            right(110, x, y, 0.018, SHUT_M),
+            right(158, mx, my, mz, SHUT_M),
+            right(206, mx, my, mz, SHUT_M),
+            right(218, mx, my, mz, OPEN_M),
+            right(240, mx + 0.10, my, mz + 0.04, OPEN_M),
         ],
         "leader_left": [
-            left(70, -0.12, OPEN_M),
-            left(146, -0.12, OPEN_M),
-            left(168, 0.0, OPEN_M),
-            left(172, 0.0, OPEN_M),
-            left(188, 0.0, SHUT_M),
-            left(230, 0.0, SHUT_M),
+            left(76, -0.12, OPEN_M),
+            left(156, -0.12, OPEN_M),
+            left(178, 0.0, OPEN_M),
+            left(182, 0.0, OPEN_M),
+            left(198, 0.0, SHUT_M),
+            left(240, 0.0, SHUT_M),
         ],
     }
     return {
