@@ -1,7 +1,11 @@
 """The twin's node: /clock, the task's state and its services around the simulation."""
 
+import queue
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
 
 from aloha_interfaces.msg import TaskState, TeleopState
 from aloha_interfaces.srv import ResetTask
@@ -22,6 +26,9 @@ CLOCK_NS = 5_000_000
 TASK_STATE_NS = 20_000_000
 QUIET_S = 0.5
 """Wall time for which no port may be open before the world leaves."""
+
+WORLD_ANSWER_S = 10.0
+"""Wall time within which the world's thread gets to a request."""
 
 LINGER_S = 80.0
 """Wall time that arms get to park before the world leaves all the same."""
@@ -44,7 +51,7 @@ class TwinNode(SimpleNode):
         self._simulation = Simulation(
             load_robot(robot), task, seed, hands=hands, speed=speed, wait_for_users=patient
         )
-        self._lock = threading.Lock()
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
         self._clock_publisher = self.create_publisher(Clock, "/clock", CLOCK)
         self._task_publisher = self.create_publisher(TaskState, "/task/state", 5)
         self.create_subscription(TeleopState, "/teleop/state", self._on_teleop, STATE)
@@ -65,12 +72,20 @@ class TwinNode(SimpleNode):
 
     def _loop(self) -> None:
         while not self._leave.is_set():
-            with self._lock:
-                stepped = self._simulation.spin_once()
-                if stepped:
-                    self._publish()
-            if not stepped:
-                time.sleep(0)  # lets a waiting service have the lock
+            if self._simulation.spin_once():
+                self._publish()
+            while not self._jobs.empty():
+                job, answer = self._jobs.get()
+                try:
+                    answer.set_result(job())
+                except NotReadyError as error:
+                    answer.set_exception(error)
+
+    def _in_world(self, job: Callable[[], Any]) -> Any:
+        """Runs `job` between two steps, in the one thread that may touch the simulation."""
+        answer: Future[Any] = Future()
+        self._jobs.put((job, answer))
+        return answer.result(WORLD_ANSWER_S)
 
     def _publish(self) -> None:
         now_ns = self._simulation.world.time_ns
@@ -106,8 +121,7 @@ class TwinNode(SimpleNode):
         if not 0 <= request.seed < 2**32:
             response.message = f"seed must lie in 0 … {2**32 - 1}, got {request.seed}"
             return response
-        with self._lock:
-            self._simulation.reset(request.seed)
+        self._in_world(lambda: self._simulation.reset(request.seed))
         response.success = True
         response.message = f"objects placed by seed {request.seed}"
         return response
@@ -115,12 +129,11 @@ class TwinNode(SimpleNode):
     def _on_perform(
         self, _request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        with self._lock:
-            try:
-                self._simulation.perform()
-            except NotReadyError as error:
-                response.message = str(error)
-                return response
+        try:
+            self._in_world(self._simulation.perform)
+        except NotReadyError as error:
+            response.message = str(error)
+            return response
         response.success = True
         return response
 
@@ -136,7 +149,7 @@ class TwinNode(SimpleNode):
         quiet_since = time.monotonic()
         while self._thread.is_alive():
             now = time.monotonic()
-            in_use = self._simulation.ports_in_use
+            in_use = self._in_world(lambda: self._simulation.ports_in_use)
             if in_use:
                 quiet_since = now
             if now - quiet_since > QUIET_S:
