@@ -1,0 +1,1 @@
+"""The ALOHA stack in rqt."""

@@ -1,0 +1,37 @@
+"""Installs the nodes, launch files and robot files where `ros2 run` and `ros2 launch` look for them."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = "aloha_stack"
+SHARE = f"share/{NAME}"
+NODES = ("arm_bridge", "camera", "recorder", "replay", "safety", "session", "teleop", "twin")
+
+
+def shared_files(folder: str) -> list[tuple[str, list[str]]]:
+    """`folder` with its subfolders, as setuptools' data_files under share/."""
+    below = sorted(file for file in Path(folder).rglob("*") if file.is_file())
+    return [(f"{SHARE}/{file.parent.as_posix()}", [file.as_posix()]) for file in below]
+
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    description="Control stack for ALOHA-style bimanual robots",
+    maintainer="ALOHA stack maintainers",
+    maintainer_email="maintainers@aloha-stack.example",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    package_dir={"": "src"},
+    packages=find_packages("src"),
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (SHARE, ["package.xml"]),
+        *shared_files("config"),
+        *shared_files("launch"),
+    ],
+    install_requires=["setuptools"],
+    zip_safe=True,
+    entry_points={"console_scripts": [f"{node} = {NAME}.nodes.{node}:main" for node in NODES]},
+)
