@@ -111,6 +111,7 @@ class ArmDriver:
         """The bridge cannot go on until it is cleaned up and configured again."""
         self.controller.active = self.controller.torque = False
         self.controller.fault = why
+        self.controller.react(0.0)
         self.bus.close()
 
     # -- services ---------------------------------------------------------------------------

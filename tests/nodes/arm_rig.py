@@ -1,0 +1,187 @@
+"""A bridge in this process, virtual servos on a pseudo-terminal, and someone to talk to it."""
+
+import contextlib
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from aloha_interfaces.msg import ArmStatus, SafetyState
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+from aloha_stack.control.arm_modes import Mode
+from aloha_stack.nodes._conversions import target_message
+from aloha_stack.nodes._executor import LeanExecutor
+from aloha_stack.nodes.arm_bridge import ArmBridge
+from aloha_stack.robot.description import load_robot
+from aloha_stack.twin.virtual_bench import BenchArm
+from aloha_stack.twin.virtual_port import VirtualPort, serving
+
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def wait_for(condition: Callable[[], Any], timeout_s: float = 15.0) -> None:
+    """Until `condition` holds; an AssertionError if it does not in time."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
+
+
+def call(node: Node, service: str, kind: Any = Trigger, **request: Any) -> Any:
+    """The response of a service; `node` must be spun by another thread."""
+    client = node.create_client(kind, service)
+    assert client.wait_for_service(10.0), f"no service {service}"
+    future = client.call_async(kind.Request(**request))
+    wait_for(future.done)
+    return future.result()
+
+
+def with_parameters(**given: Any) -> list[Parameter]:
+    """Parameter overrides."""
+    return [Parameter(name, value=value) for name, value in given.items()]
+
+
+@contextlib.contextmanager
+def spinning(*nodes: Node) -> Iterator[None]:
+    """Serves the nodes from a thread of its own."""
+    executor = LeanExecutor()
+    for node in nodes:
+        executor.add_node(node)
+    thread = threading.Thread(target=executor.spin)
+    thread.start()
+    try:
+        yield
+    finally:
+        executor.shutdown(timeout_sec=0)
+        thread.join()
+        executor.release()
+
+
+@contextlib.contextmanager
+def ros() -> Iterator[None]:
+    """A ROS graph of its own."""
+    rclpy.init(domain_id=random.randint(1, 100))
+    try:
+        yield
+    finally:
+        rclpy.try_shutdown()
+
+
+class Operator(Node):
+    """Sends heartbeats and commands to one arm, and keeps what it publishes."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("operator")
+        self.arm = load_robot("twin", {"ALOHA_PORTS": "ports"}).arm(name)
+        self.beating, self.e_stopped = True, False
+        self.target: Callable[[float], np.ndarray] | None = None
+        self.status: list[ArmStatus] = []
+        self.states: list[JointState] = []
+        self.executed: list[JointState] = []
+        self.create_subscription(ArmStatus, f"/{name}/status", self.status.append, LATCHED)
+        self.create_subscription(JointState, f"/{name}/joint_states", self.states.append, 50)
+        executed = f"/{name}/command_executed"
+        self.create_subscription(JointState, executed, self.executed.append, 50)
+        self.commands = self.create_publisher(JointTrajectory, f"/{name}/command", 1)
+        self.heartbeat = self.create_publisher(SafetyState, "/safety/state", LATCHED)
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._act)
+        self._thread.start()
+
+    @property
+    def mode(self) -> Mode | None:
+        return Mode(self.status[-1].mode) if self.status else None
+
+    @property
+    def reason(self) -> str:
+        return self.status[-1].reason if self.status else ""
+
+    def _act(self) -> None:
+        started = time.monotonic()
+        while not self._end.wait(0.02):
+            if self.beating:
+                cause = "test" if self.e_stopped else ""
+                self.heartbeat.publish(SafetyState(e_stopped=self.e_stopped, cause=cause))
+            if self.target is not None:
+                target = self.target(time.monotonic() - started)
+                self.commands.publish(target_message(target, time.time_ns()))
+
+    def close(self) -> None:
+        self._end.set()
+        self._thread.join()
+
+
+class Rig:
+    """`bridge` and `servos` of one arm, and its `operator`; unplug() takes the port away."""
+
+    def __init__(
+        self,
+        bridge: ArmBridge,
+        servos: BenchArm,
+        operator: Operator,
+        unplug: Callable[[], None],
+    ) -> None:
+        self.bridge, self.servos, self.operator = bridge, servos, operator
+        self.unplug = unplug
+        self.arm = servos.arm
+
+    def wait_mode(self, mode: Mode, words: str = "") -> None:
+        operator = self.operator
+        try:
+            wait_for(lambda: operator.mode == mode and words in operator.reason)
+        except AssertionError as error:
+            raise AssertionError(
+                f"waited for {mode.name} '{words}', is {operator.mode} '{operator.reason}'"
+            ) from error
+
+    def start(self) -> None:
+        assert self.bridge.transition("configure")
+        assert self.bridge.transition("activate")
+        self.wait_mode(Mode.BACK_DRIVEN if self.arm.is_leader else Mode.HOLDING)
+
+    def follow(self, offset: float = 0.1) -> None:
+        """Targets that swing slowly beside the rest pose."""
+        rest = np.asarray(self.arm.rest_pose)
+        self.operator.target = lambda t: rest + offset * (1 + 0.3 * np.sin(2 * t)) * INWARDS
+        self.wait_mode(Mode.FOLLOWING)
+
+
+INWARDS = np.array([1, 1, -1, 1, 1, 1, 1])
+"""From the rest pose to where every joint has room."""
+
+
+@contextlib.contextmanager
+def rig(folder: Path, name: str = "follower_left", **parameters: Any) -> Iterator[Rig]:
+    """An unconfigured bridge with servos that follow at once."""
+    os.environ["ALOHA_PORTS"] = str(folder)
+    servos = BenchArm(load_robot("twin").arm(name))
+    port = VirtualPort(folder, f"ttyDXL_{name}", servos)
+    given = {"robot": "twin", "arm": name, "autostart": False, "park_speed": 3.0}
+    given |= parameters
+    with contextlib.ExitStack() as plug, ros():
+        plug.enter_context(serving([port], time.monotonic))
+        bridge = ArmBridge(
+            namespace=name,
+            parameter_overrides=with_parameters(**given),
+        )
+        operator = Operator(name)
+        with spinning(bridge), spinning(operator):
+            try:
+                yield Rig(bridge, servos, operator, plug.close)
+            finally:
+                bridge.close()
+                operator.close()
+                bridge.time.close()
+        bridge.destroy_node()
+        operator.destroy_node()

@@ -1,0 +1,317 @@
+"""The bridge over real rclpy and real bytes: the safety contract at the wire."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rclpy
+from aloha_interfaces.msg import ArmStatus
+from std_srvs.srv import SetBool
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from aloha_stack.control.arm_modes import Mode
+from aloha_stack.dynamixel.units import RAD_PER_TICK
+from aloha_stack.nodes._conversions import stamp_ns, target_message
+from aloha_stack.robot.description import load_robot
+from aloha_stack.robot.gripper import finger_from_joint
+from aloha_stack.robot.joints import JOINTS, STATE_JOINTS
+from aloha_stack.twin.virtual_bench import BenchArm
+from aloha_stack.twin.virtual_port import VirtualPort, serving
+from nodes.arm_rig import INWARDS, Operator, Rig, call, rig, ros, spinning, wait_for
+
+
+@pytest.fixture
+def follower(tmp_path: Path) -> Iterator[Rig]:
+    with rig(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def active(follower: Rig) -> Rig:
+    follower.start()
+    return follower
+
+
+def on_the_wire(of: Rig) -> list[np.ndarray]:
+    """Every goal that the servos received, (7,) rad each."""
+    ids = [servo.id for servo in of.arm.addressed]
+    rows: list[dict[int, int]] = [{}]
+    for _, servo_id, ticks in list(of.servos.written_goals):
+        if servo_id in rows[-1]:
+            rows.append({})
+        rows[-1][servo_id] = ticks
+    return [
+        (np.array([row[i] for i in ids]) - 2048) * RAD_PER_TICK for row in rows if len(row) == 7
+    ]
+
+
+def test_modes_are_those_of_the_message() -> None:
+    for mode in Mode:
+        assert getattr(ArmStatus, mode.name) == mode
+
+
+def test_inactive_it_only_reads(follower: Rig) -> None:
+    assert follower.bridge.transition("configure")
+    wait_for(lambda: len(follower.operator.states) > 5)
+    assert follower.operator.mode == Mode.INACTIVE
+    assert not follower.servos.written_goals
+    assert not follower.servos.goals()[1].any()
+
+
+def test_joint_states_have_nine_joints_with_the_fingers_of_the_linkage(follower: Rig) -> None:
+    follower.servos.place(np.linspace(-0.5, 0.5, 7))
+    assert follower.bridge.transition("configure")
+    wait_for(lambda: follower.operator.states)
+    state = follower.operator.states[-1]
+    assert tuple(state.name) == STATE_JOINTS
+    assert len(state.position) == len(state.velocity) == len(state.effort) == 9
+    np.testing.assert_allclose(state.position[:7], np.linspace(-0.5, 0.5, 7), atol=RAD_PER_TICK)
+    finger = finger_from_joint(state.position[6], follower.arm.gripper.linkage)
+    assert state.position[7] == pytest.approx(finger)
+    assert state.position[8] == pytest.approx(-finger)
+    assert abs(time.time_ns() - stamp_ns(state.header.stamp)) < 2e9
+
+
+def test_activation_holds_the_arm_where_it_is(follower: Rig) -> None:
+    place = np.asarray(follower.arm.start_pose) + 0.07
+    follower.servos.place(place)
+    follower.start()
+    assert follower.servos.goals()[1].all()
+    time.sleep(0.1)
+    np.testing.assert_allclose(follower.servos.position, place, atol=2 * RAD_PER_TICK)
+    assert follower.bridge.driver.bus.read_register(1, "bus_watchdog") == 25
+
+
+def test_what_it_says_it_executed_is_what_the_servos_received(active: Rig) -> None:
+    active.follow()
+    time.sleep(0.3)
+    active.operator.target = None
+    active.wait_mode(Mode.HOLDING, "late")
+    wait_for(lambda: active.operator.executed)
+    assert active.bridge.transition("deactivate")
+    said = np.array([message.position for message in list(active.operator.executed)])
+    assert tuple(active.operator.executed[-1].name) == JOINTS
+    # The first may have gone out before they were listened to; from then on none is missing.
+    heard = np.array(on_the_wire(active))[-len(said) :]
+    np.testing.assert_allclose(said, heard, atol=1e-9)
+
+
+def test_goals_on_the_wire_keep_every_limit_whatever_is_asked(active: Rig) -> None:
+    random = np.random.default_rng(3)
+    active.operator.target = lambda t: random.uniform(-6, 6, 7)
+    wait_for(lambda: active.operator.mode in (Mode.RAMPING, Mode.FOLLOWING))
+    time.sleep(1.5)
+    path, limits, period = np.array(on_the_wire(active)), active.arm.limits, 0.01
+    assert len(path) > 100
+    assert (path <= limits.upper).all()
+    assert (path >= limits.lower).all()
+    # A tick of rounding at either end of each difference.
+    speed = np.abs(np.diff(path, axis=0)) / period
+    assert (speed <= limits.velocity + RAD_PER_TICK / period).all()
+    pull = np.abs(np.diff(path, 2, axis=0)) / period**2
+    assert (pull <= limits.acceleration + 2 * RAD_PER_TICK / period**2).all()
+    wait_for(lambda: active.operator.status[-1].clamped_commands > 0)
+
+
+def test_a_late_command_moves_nothing_and_is_counted(active: Rig) -> None:
+    before = on_the_wire(active)[-1]
+    for _ in range(5):
+        message = target_message(before + 0.3, time.time_ns() - 300_000_000)
+        active.operator.commands.publish(message)
+        time.sleep(0.03)
+    active.wait_mode(Mode.HOLDING, "late: stamped 0.3")
+    assert active.operator.status[-1].rejected_commands > 0
+    np.testing.assert_array_equal(on_the_wire(active)[-1], before)
+
+
+@pytest.mark.parametrize(
+    ("names", "values", "words"),
+    [
+        (JOINTS, [float("nan")] * 7, "not finite"),
+        ((*JOINTS[:-1], "claw"), [0.0] * 7, "claw"),
+        (JOINTS, [0.0] * 5, "5 positions"),
+        (JOINTS[:5], [0.0] * 5, "missing"),
+    ],
+)
+def test_a_malformed_command_moves_nothing_and_says_why(
+    active: Rig, names: tuple[str, ...], values: list[float], words: str
+) -> None:
+    before = on_the_wire(active)[-1]
+    point = JointTrajectoryPoint(positions=values)
+    message = JointTrajectory(joint_names=list(names), points=[point])
+    wait_for(lambda: active.operator.commands.get_subscription_count() == 1)
+    active.operator.commands.publish(message)
+    active.wait_mode(Mode.HOLDING, words)
+    np.testing.assert_array_equal(on_the_wire(active)[-1], before)
+
+
+def test_a_stream_that_stops_makes_it_hold(active: Rig) -> None:
+    active.follow()
+    active.operator.target = None
+    active.wait_mode(Mode.HOLDING, "late")
+    time.sleep(0.3)
+    last = on_the_wire(active)
+    np.testing.assert_array_equal(last[-1], last[-5])
+
+
+def test_a_trajectory_is_executed_to_its_end(active: Rig) -> None:
+    end = np.asarray(active.arm.rest_pose) + 0.1 * INWARDS
+    message = target_message(end, 0)
+    message.points[0].time_from_start.nanosec = 500_000_000
+    wait_for(lambda: active.operator.commands.get_subscription_count() == 1)
+    active.operator.commands.publish(message)
+    active.wait_mode(Mode.HOLDING, "end of its trajectory")
+    np.testing.assert_allclose(active.servos.position, end, atol=2 * RAD_PER_TICK)
+
+
+def test_no_heartbeat_means_hold_and_it_goes_on_when_there_is_one(active: Rig) -> None:
+    active.follow()
+    active.operator.beating = False
+    active.wait_mode(Mode.HOLDING, "no heartbeat")
+    active.operator.beating = True
+    active.wait_mode(Mode.FOLLOWING)
+
+
+def test_the_latched_e_stop_stops_it_until_the_reset(active: Rig) -> None:
+    active.follow()
+    active.operator.e_stopped = True
+    active.wait_mode(Mode.E_STOPPED, "test")
+    time.sleep(0.5)
+    held = on_the_wire(active)
+    np.testing.assert_array_equal(held[-1], held[-10])
+    assert active.servos.goals()[1].all()
+    active.operator.e_stopped = False
+    active.wait_mode(Mode.FOLLOWING)
+
+
+def test_its_own_e_stop_latches(active: Rig) -> None:
+    active.follow()
+    response = call(active.operator, "/follower_left/e_stop")
+    assert response.success
+    active.wait_mode(Mode.E_STOPPED, "e_stop was called")
+    time.sleep(0.3)
+    assert active.operator.mode == Mode.E_STOPPED
+
+
+def test_torque_found_on_is_refused_until_it_is_adopted(follower: Rig) -> None:
+    assert follower.bridge.transition("configure")
+    follower.bridge._in_cycle_thread(lambda: follower.bridge.driver.bus.set_torque(True))
+    assert not follower.bridge.transition("activate")
+    assert follower.bridge.state == "inactive"
+    assert not follower.servos.written_goals
+    response = call(follower.operator, "/follower_left/adopt")
+    assert response.success, response.message
+    follower.wait_mode(Mode.HOLDING)
+    follower.follow()
+
+
+def test_deactivation_parks_at_the_rest_pose_and_takes_the_torque_off(active: Rig) -> None:
+    active.follow(0.15)
+    assert active.bridge.transition("deactivate")
+    assert not active.servos.goals()[1].any()
+    np.testing.assert_allclose(active.servos.position, active.arm.rest_pose, atol=2 * RAD_PER_TICK)
+    active.wait_mode(Mode.INACTIVE)
+
+
+def test_an_arm_in_e_stop_keeps_its_torque_at_the_end(active: Rig) -> None:
+    active.follow(0.15)
+    active.operator.e_stopped = True
+    active.wait_mode(Mode.E_STOPPED)
+    assert active.bridge.transition("deactivate")
+    assert active.servos.goals()[1].all()
+
+
+def test_torque_goes_off_by_service_only_at_rest(active: Rig) -> None:
+    active.follow()
+    response = call(active.operator, "/follower_left/torque", SetBool, data=False)
+    assert not response.success
+    assert "stop its commands first" in response.message
+    active.operator.target = None
+    active.wait_mode(Mode.HOLDING, "late")
+    wait_for(lambda: active.bridge.controller.limiter.at_rest)
+    assert call(active.operator, "/follower_left/torque", SetBool, data=False).success
+    active.wait_mode(Mode.INACTIVE, "torque was switched off")
+    assert not active.servos.goals()[1].any()
+    active.servos.place(active.servos.position + 0.05 * INWARDS)
+    assert call(active.operator, "/follower_left/torque", SetBool, data=True).success
+    active.wait_mode(Mode.HOLDING)
+
+
+def test_a_port_that_is_lost_is_a_fault_and_nothing_starts_by_itself(tmp_path: Path) -> None:
+    with rig(tmp_path) as made:
+        made.start()
+        made.unplug()
+        made.wait_mode(Mode.FAULT, "was lost; check the USB cable")
+        time.sleep(0.2)
+        assert made.operator.mode == Mode.FAULT
+        assert not call(made.operator, "/follower_left/e_stop").success
+
+
+def test_a_leader_stays_limp(tmp_path: Path) -> None:
+    with rig(tmp_path, "leader_left") as made:
+        made.start()
+        made.servos.place(np.asarray(made.arm.start_pose))
+        wait_for(lambda: made.operator.states)
+        time.sleep(0.1)
+        measured = made.operator.states[-1].position[:7]
+        np.testing.assert_allclose(measured, made.arm.start_pose, atol=RAD_PER_TICK)
+        assert not made.servos.goals()[1].any()
+        assert not made.servos.written_goals
+        response = call(made.operator, "/leader_left/torque", SetBool, data=True)
+        assert not response.success
+        assert "leader" in response.message
+
+
+def test_a_process_waits_for_its_port_then_parks_on_signals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALOHA_PORTS", str(tmp_path))
+    arm = load_robot("twin").arm("follower_right")
+    with ros():
+        domain = rclpy.utilities.get_default_context().get_domain_id()
+        monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+        operator = Operator("follower_right")
+        command = [sys.executable, "-m", "aloha_stack.nodes.arm_bridge", "--ros-args"]
+        command += ["-r", "__ns:=/follower_right", "-p", "robot:=twin", "-p", "arm:=follower_right"]
+        with spinning(operator):
+            process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+            assert process.stderr is not None
+            assert "does not exist" in process.stderr.readline()
+            servos = BenchArm(arm)
+            with serving([VirtualPort(tmp_path, "ttyDXL_follower_right", servos)]):
+                goal = np.asarray(arm.rest_pose) + 0.15 * INWARDS
+                operator.target = lambda t: goal
+                wait_for(lambda: operator.mode == Mode.FOLLOWING)
+                process.send_signal(signal.SIGTERM)
+                wait_for(lambda: operator.mode == Mode.PARKING)
+                process.send_signal(signal.SIGINT)
+                process.send_signal(signal.SIGTERM)
+                process.communicate(timeout=20)
+                assert process.returncode == 0
+                assert not servos.goals()[1].any()
+                np.testing.assert_allclose(servos.position, arm.rest_pose, atol=2 * RAD_PER_TICK)
+            operator.close()
+        operator.destroy_node()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "parameter 'arm' must be given"),
+        (["-p", "arm:=third_arm"], "has no arm 'third_arm'"),
+        (["-p", "arm:=leader_left", "-p", "rate_hz:=1e9"], "rate_hz"),
+    ],
+)
+def test_wrong_parameters_are_named_with_status_2(arguments: list[str], words: str) -> None:
+    command = [sys.executable, "-m", "aloha_stack.nodes.arm_bridge", "--ros-args"]
+    command += ["-p", "robot:=twin", *arguments]
+    environment = os.environ | {"ALOHA_PORTS": "nowhere"}
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert result.returncode == 2
+    assert words in result.stderr

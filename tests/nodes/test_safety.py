@@ -1,0 +1,133 @@
+"""The safety node, with arms that answer as bridges do, and one that does not."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from aloha_interfaces.msg import ArmStatus, SafetyState
+from rclpy.node import Node
+
+from aloha_stack.control.arm_modes import EStop, Mode
+from aloha_stack.nodes.safety import Safety
+from aloha_stack.robot.joints import ARMS, LEADERS
+from nodes.arm_rig import LATCHED, call, ros, spinning, wait_for, with_parameters
+
+
+class Arms(Node):
+    """Stand-ins for the four bridges: they obey the heartbeat unless they are `deaf`."""
+
+    def __init__(self) -> None:
+        super().__init__("arms")
+        self.deaf: set[str] = set()
+        self.gone: set[str] = set()
+        self.stops = {name: EStop() for name in ARMS}
+        self.heard: list[SafetyState] = []
+        self.status = {n: self.create_publisher(ArmStatus, f"/{n}/status", LATCHED) for n in ARMS}
+        self.create_subscription(SafetyState, "/safety/state", self._on_safety, LATCHED)
+
+    def _on_safety(self, message: SafetyState) -> None:
+        self.heard.append(message)
+        for name, stop in self.stops.items():
+            if name not in self.deaf:
+                stop.hear(message.e_stopped, message.cause)
+            if name not in self.gone:
+                self.say(name)
+
+    def say(self, name: str) -> None:
+        mode = Mode.E_STOPPED if self.stops[name] else Mode.FOLLOWING
+        if name in LEADERS:
+            mode = Mode.BACK_DRIVEN
+        self.status[name].publish(ArmStatus(mode=int(mode), reason=self.stops[name].cause))
+
+
+@pytest.fixture
+def arms(monkeypatch: pytest.MonkeyPatch) -> Iterator[Arms]:
+    monkeypatch.setenv("ALOHA_PORTS", "ports")
+    with ros():
+        safety = Safety(parameter_overrides=with_parameters(robot="twin", answer_time=1.0))
+        node = Arms()
+        with spinning(safety), spinning(node):
+            try:
+                wait_for(lambda: node.heard)
+                yield node
+            finally:
+                safety.close()
+                safety.time.close()
+        safety.destroy_node()
+        node.destroy_node()
+
+
+def test_it_beats_without_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALOHA_PORTS", "ports")
+    given = with_parameters(robot="twin", use_sim_time=True)
+    with ros():
+        safety, arms = Safety(parameter_overrides=given), Arms()
+        with spinning(safety), spinning(arms):
+            try:
+                wait_for(lambda: len(arms.heard) > 10)
+                assert not arms.heard[-1].e_stopped
+            finally:
+                safety.close()
+                safety.time.close()
+        safety.destroy_node()
+        arms.destroy_node()
+
+
+def test_the_e_stop_succeeds_when_every_arm_has_acknowledged(arms: Arms) -> None:
+    response = call(arms, "/e_stop")
+    assert response.success, response.message
+    wait_for(lambda: arms.heard[-1].e_stopped and not arms.heard[-1].pending)
+    assert sorted(arms.heard[-1].acknowledged) == sorted(ARMS)
+    assert "/e_stop was called" in arms.heard[-1].cause
+    assert all(arms.stops[name] for name in ARMS)
+
+
+@pytest.mark.parametrize("how", ["deaf", "gone"])
+def test_an_arm_that_does_not_acknowledge_is_named(arms: Arms, how: str) -> None:
+    getattr(arms, how).add("follower_right")
+    arms.deaf.add("follower_right")
+    response = call(arms, "/e_stop")
+    assert not response.success
+    assert "follower_right" in response.message
+    assert "follower_left" not in response.message
+    assert "latched" in response.message
+    wait_for(lambda: list(arms.heard[-1].pending) == ["follower_right"])
+
+
+def test_the_reset_releases_every_arm_and_does_not_latch_again(arms: Arms) -> None:
+    assert call(arms, "/e_stop").success
+    response = call(arms, "/e_stop_reset")
+    assert response.success, response.message
+    assert "/e_stop was called" in response.message
+    before = len(arms.heard)
+    wait_for(lambda: len(arms.heard) > before + 5)
+    assert not any(message.e_stopped for message in arms.heard[before + 1 :])
+    assert not any(arms.stops.values())
+
+
+def test_an_arm_that_stopped_by_itself_stops_all(arms: Arms) -> None:
+    wait_for(lambda: not arms.heard[-1].e_stopped)
+    arms.stops["follower_left"].trip("its own button")
+    wait_for(lambda: arms.heard[-1].e_stopped)
+    assert arms.heard[-1].cause == "its own button"
+    wait_for(lambda: all(arms.stops.values()))
+
+
+def test_a_reset_without_an_e_stop_says_so(arms: Arms) -> None:
+    response = call(arms, "/e_stop_reset")
+    assert response.success
+    assert response.message == "there was no e-stop"
+
+
+def test_two_callers_are_both_answered(arms: Arms) -> None:
+    answers: list[bool] = []
+
+    def ask() -> None:
+        answers.append(call(arms, "/e_stop").success)
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [True, True]
