@@ -1,8 +1,8 @@
 """A leader arm of the twin: no physics, but the two things that move one: a hand, or its servos.
 
 Torque off: it follows the hand that holds it, or stays where it was left (as ALOHA's leaders with
-their gravity compensation do). Torque on: each servo walks to its goal like a first-order lag with a
-limited speed, against any hand. Effort is a proxy, in N·m: stiffness times distance to the goal.
+their gravity compensation do). Torque on: each servo walks to its goal like a first-order lag with
+a limited speed, against any hand. Effort is a proxy, in N·m: stiffness times distance to the goal.
 """
 
 import numpy as np

@@ -1,14 +1,15 @@
 """Forward and inverse kinematics of the ViperX, from the MuJoCo model itself.
 
 The point that is placed is the pinch point: the middle between the fingertips, 140 mm ahead of the
-origin of the scene's `gripper_link` (its tips reach from 134 to 154 mm). Inverse kinematics is damped
-least squares on MuJoCo's Jacobian:
+origin of the scene's `gripper_link` (its tips reach from 134 to 154 mm). Inverse kinematics is
+damped least squares on MuJoCo's Jacobian:
 
     dq = J^T (J J^T + lambda^2 I)^-1 e,    e = [position error, rotation vector error]
 
-with every iterate clipped to the joint limits. The axes of the last three joints meet in one point, so
-every solution has a twin: forearm and wrist half a turn round, the wrist bent the other way. Close to
-a straight wrist a descent may end at either; the one that moves the joints less is taken.
+with every iterate clipped to the joint limits. The axes of the last three joints meet in one
+point, so every solution has a twin: forearm and wrist half a turn round, the wrist bent the other
+way. Close to a straight wrist a descent may end at either; the one that moves the joints less is
+taken.
 """
 
 from dataclasses import dataclass
@@ -86,8 +87,9 @@ class ArmKinematics:
                 return min(either, key=lambda joints: float(np.abs(joints - guess).max()))
             nearest_m = min(nearest_m, far)
         raise UnreachableError(
-            f"no joint angles within the limits bring the gripper to {np.round(target.position, 3)} m "
-            f"in the wanted orientation: the nearest ends {nearest_m * 1000:.1f} mm away"
+            "no joint angles within the limits bring the gripper to "
+            f"{np.round(target.position, 3)} m in the wanted orientation: "
+            f"the nearest ends {nearest_m * 1000:.1f} mm away"
         )
 
     def _flipped(self, joints: np.ndarray) -> list[np.ndarray]:

@@ -1,7 +1,7 @@
 """The scripted human operator: moves the leaders' joints as two hands would.
 
-It sees the world's objects, as a person does, and nothing of the software above the wire but whether
-teleoperation follows. Its states:
+It sees the world's objects, as a person does, and nothing of the software above the wire but
+whether teleoperation follows. Its states:
 
     homing      brings both leaders to the start pose and squeezes both handles (ALOHA's gesture
                 that asks the robot to follow); stays there until the followers follow

@@ -10,8 +10,8 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Motion:
-    """Key poses `poses` (n, 7) rad at `times_s` (n,), strictly rising. Before the first and after the
-    last it stands still."""
+    """Key poses `poses` (n, 7) rad at `times_s` (n,), strictly rising. Before the first and after
+    the last it stands still."""
 
     times_s: np.ndarray
     poses: np.ndarray
@@ -42,5 +42,5 @@ class Motion:
 
 
 def shortest_s(start: np.ndarray, end: np.ndarray, speed_rad_s: float, at_least_s: float) -> float:
-    """How long a stretch takes whose quickest joint peaks at `speed_rad_s` (peak = 1.875 x mean)."""
+    """Length of a stretch whose quickest joint peaks at `speed_rad_s` (peak = 1.875 x mean)."""
     return max(at_least_s, 1.875 * float(np.abs(end - start).max()) / speed_rad_s)

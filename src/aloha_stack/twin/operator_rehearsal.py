@@ -1,31 +1,31 @@
-"""The operator at work without ROS: leaders, ticks, teleoperation, a delay and the limiter, then physics.
+"""The operator at work without ROS: leaders, teleoperation, a delay, the limiter, physics.
 
-A rehearsal stands for the chain between a leader's joints and a follower's servos, in model time, as
-fast as the machine can: 50 Hz samples of the leaders in whole ticks of 2 pi / 4096 rad, the gripper
-mapping, a pure delay, the joint limiter and goals in whole ticks at 100 Hz.
+A rehearsal stands for the chain between a leader's joints and a follower's servos, in model time,
+as fast as the machine can: 50 Hz samples of the leaders in whole ticks of 2 pi / 4096 rad, the
+gripper mapping, a pure delay, the joint limiter and goals in whole ticks at 100 Hz.
 """
 
 from collections import deque
 from dataclasses import dataclass
-from math import pi
 
 import numpy as np
 
 from aloha_stack.control.limits import JointLimiter
+from aloha_stack.control.teleop import Pair
+from aloha_stack.dynamixel.units import RAD_PER_TICK
 from aloha_stack.robot.description import Robot
 from aloha_stack.robot.joints import FOLLOWERS, LEADERS, leader_of
 from aloha_stack.twin.operator import Operator
 from aloha_stack.twin.operator_script import TICK_S
 from aloha_stack.twin.world import World
 
-SERVO_TICK_RAD = 2 * pi / 4096
 CYCLE_S = 0.01
 RAMP_S = 2.0
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """How it went: the best reward, and the control step (20 ms) at which success came, if it did."""
+    """How it went: the best reward, and the control step (20 ms) of success, if it came."""
 
     seed: int
     best_reward: int
@@ -82,18 +82,12 @@ def rehearse(
 
 
 def _follow(robot: Robot, leaders: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    goals = {}
-    for follower in FOLLOWERS:
-        leader = leader_of(follower)
-        joints = _to_ticks(leaders[leader])
-        opening = robot.arm(leader).gripper.normalise_joint(float(joints[6]))
-        joints[6] = robot.arm(follower).gripper.unnormalise_joint(opening)
-        goals[follower] = joints
-    return goals
+    pairs = [Pair(robot.arm(leader_of(name)), robot.arm(name)) for name in FOLLOWERS]
+    return {pair.follower.name: pair.target(_to_ticks(leaders[pair.leader.name])) for pair in pairs}
 
 
 def _to_ticks(position: np.ndarray) -> np.ndarray:
-    return np.round(np.asarray(position) / SERVO_TICK_RAD) * SERVO_TICK_RAD
+    return np.round(np.asarray(position) / RAD_PER_TICK) * RAD_PER_TICK
 
 
 def _ramp_to_start(world: World, robot: Robot) -> None:

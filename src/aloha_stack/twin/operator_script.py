@@ -1,9 +1,9 @@
 """What the operator does with the arms: key poses of a task, as motions of the two leaders.
 
 Transfer cube: the right gripper comes down on the cube, 60 degrees below the horizon, lifts it and
-carries it to the middle; the left one, rolled by 90 degrees so that the four fingers do not meet, takes
-it there; the right one lets go and draws back. Pinch points and times are tuned in MuJoCo, so that it
-works with followers that follow at once and with followers that are 80 ms behind.
+carries it to the middle; the left one, rolled by 90 degrees so that the four fingers do not meet,
+takes it there; the right one lets go and draws back. Pinch points and times are tuned in MuJoCo,
+so that it works with followers that follow at once and with followers that are 80 ms behind.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ from aloha_stack.twin.world import World
 
 TICK_S = 0.02
 SHUT_M = 0.018
-"""Finger position asked of a gripper that grasps: beyond what any object leaves, so that it presses."""
+"""Finger position asked of a gripper that grasps: beyond what an object leaves, so it presses."""
 OPEN_M = 0.055
 
 
@@ -90,7 +90,7 @@ def transfer_cube(
         return Key(tick, Pose(np.array([x, y, z]), down), finger_m)
 
     def left(tick: float, x: float, finger_m: float) -> Key:
-        return Key(tick, Pose(meeting + [x, 0.0, 0.0], across), finger_m)
+        return Key(tick, Pose(meeting + np.array([x, 0.0, 0.0]), across), finger_m)
 
     x, y = float(cube[0]), float(cube[1])
     mx, my, mz = meeting

@@ -1,7 +1,7 @@
 """Images of the twin's scene, quickly: shadows and reflections off, no multisampling.
 
-With the scene's own settings an image takes 50 ms on a CPU at any resolution; shadows are what costs.
-A renderer belongs to the thread that made it (its OpenGL context does).
+With the scene's own settings an image takes 50 ms on a CPU at any resolution; shadows are what
+costs. A renderer belongs to the thread that made it (its OpenGL context does).
 """
 
 import mujoco

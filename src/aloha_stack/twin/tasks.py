@@ -1,4 +1,4 @@
-"""gym-aloha's tasks: the scene, the objects' start poses and the reward, from the installed package.
+"""gym-aloha's tasks: scene, start poses of the objects and reward, from the installed package.
 
 Nothing of them is copied: the scenes are read where the package keeps them, the poses are drawn by
 its `utils`, and the reward is the method of its task classes, given the few names that it asks for.
@@ -19,7 +19,7 @@ class UnknownTaskError(ValueError):
 
 @dataclass(frozen=True)
 class Task:
-    """One task. `objects` names the free joints of its objects, in the order of the scene's qpos."""
+    """One task. `objects`: the free joints of its objects, in the order of the scene's qpos."""
 
     name: str
     scene: str

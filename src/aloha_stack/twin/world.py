@@ -19,7 +19,7 @@ SETTLE_S = 4.0
 """Model time in which limp arms come to rest before the world begins."""
 
 
-class WorldDiverged(RuntimeError):  # noqa: N818 - the name says it
+class WorldDiverged(RuntimeError):
     """The physics has become unstable: no state of this world means anything any more."""
 
 
@@ -132,7 +132,7 @@ class World:
         follower.command(np.asarray(position, dtype=float), np.asarray(torque, dtype=bool))
 
     def state(self, arm: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Position (rad), velocity (rad/s), effort (N·m) of a follower's seven servos, (7,) each."""
+        """Position (rad), velocity (rad/s), effort (N·m) of a follower's servos, (7,) each."""
         return self._arm(arm).state()
 
     def _arm(self, name: str) -> WorldArm:

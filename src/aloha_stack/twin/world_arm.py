@@ -1,12 +1,13 @@
-"""One follower arm inside the MuJoCo model: servo goals in, servo readings out, limp without torque.
+"""One follower arm in the MuJoCo model: servo goals in, servo readings out, limp without torque.
 
 The gripper's servo moves both fingers through its linkage (robot/gripper.py). Effort is what the
 actuators exert on the joints, N·m; at the gripper it is the fingers' force times the slope of the
 linkage (virtual work).
 
-A servo turns no faster than it can: the actuators are given a reference that walks to the goal at the
-joint's greatest speed (limits.velocity of the arm's file), and where there is no torque stays with the
-joint. A goal across the room would otherwise throw the scene's stiff actuators into the table.
+A servo turns no faster than it can: the actuators are given a reference that walks to the goal at
+the joint's greatest speed (limits.velocity of the arm's file), and where there is no torque stays
+with the joint. A goal across the room would otherwise throw the scene's stiff actuators into the
+table.
 
 The scene holds its joints in place with friction of 30-60 N·m, as gears under torque would. A limp
 joint must not: while its torque is off, its actuator does nothing and its friction and damping are
@@ -26,7 +27,7 @@ LIMP_FRICTION = np.array([0.8, 0.8, 0.8, 0.3, 0.2, 0.2, 2.0, 2.0])
 LIMP_DAMPING = np.array([1.0, 1.0, 0.6, 0.2, 0.1, 0.1, 20.0, 20.0])
 """N·m·s/rad for the six arm joints, N·s/m for the two fingers."""
 MIN_SLOPE = 2e-3
-"""m/rad: below it, near the linkage's dead centre, a finger says nothing about the servo's speed."""
+"""m/rad: below it, near the linkage's dead centre, a finger says nothing of the servo's speed."""
 
 
 class WorldArm:
@@ -52,7 +53,7 @@ class WorldArm:
         self._arrived = False
 
     def command(self, position: np.ndarray, torque: np.ndarray) -> None:
-        """Servo goals (7,) rad and which of the seven have torque (7,) bool. Checked by the world."""
+        """Servo goals (7,) rad and which of them have torque (7,) bool. Checked by the world."""
         self._goal = np.clip(position, self._lower, self._upper)
         if not np.array_equal(torque, self._torque):
             self._set_torque(torque.copy())
@@ -93,7 +94,7 @@ class WorldArm:
         return np.append(q[:6], joint_from_finger((q[6] - q[7]) / 2, self._linkage))
 
     def state(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Present position (rad), velocity (rad/s) and effort (N·m) of the seven servos, (7,) each."""
+        """Position (rad), velocity (rad/s) and effort (N·m) of the seven servos, (7,) each."""
         position = self._position()
         v, force = self._data.qvel[self._dof], self._data.actuator_force[self._actuator]
         slope = max(float(finger_velocity(float(position[6]), 1.0, self._linkage)), MIN_SLOPE)

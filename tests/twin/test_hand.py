@@ -1,0 +1,61 @@
+"""A leader arm: moved by a hand, or by its servos."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aloha_stack.robot.description import load_robot
+from aloha_stack.twin.hand import LeaderArm
+
+ARM = load_robot("twin", {"ALOHA_PORTS": "ports"}).arm("leader_left")
+ON, OFF = np.ones(7, dtype=bool), np.zeros(7, dtype=bool)
+
+
+def test_it_follows_the_hand_while_its_torque_is_off() -> None:
+    leader = LeaderArm(ARM)
+    hand = (ARM.start_pose, np.full(7, 0.2))
+    position, velocity, effort = leader.update(np.zeros(7), OFF, hand, 0.002)
+    assert position == pytest.approx(ARM.start_pose)
+    assert velocity == pytest.approx(hand[1])
+    assert np.all(effort == 0)
+
+
+def test_it_stays_where_the_hand_left_it() -> None:
+    leader = LeaderArm(ARM, ARM.start_pose)
+    position, velocity, _ = leader.update(np.zeros(7), OFF, None, 0.002)
+    assert position == pytest.approx(ARM.start_pose)
+    assert np.all(velocity == 0)
+
+
+@pytest.mark.parametrize("period_s", [0.002, 0.5])
+def test_servos_walk_to_their_goal_and_pull(period_s: float) -> None:
+    leader = LeaderArm(ARM, ARM.rest_pose)
+    first = leader.update(ARM.start_pose, ON, None, period_s)
+    assert np.sign(first[2][1]) == np.sign(ARM.start_pose[1] - ARM.rest_pose[1])
+    for _ in range(round(4 / period_s)):
+        position, velocity, _ = leader.update(ARM.start_pose, ON, None, period_s)
+    assert position == pytest.approx(ARM.start_pose, abs=1e-6)
+    assert velocity == pytest.approx(np.zeros(7), abs=1e-6)
+
+
+@given(st.lists(st.floats(-6, 6), min_size=7, max_size=7), st.floats(1e-4, 1.0))
+def test_servos_keep_their_speed_and_the_joints_their_range(
+    goal: list[float], period_s: float
+) -> None:
+    leader = LeaderArm(ARM, ARM.rest_pose)
+    before = leader.position.copy()
+    position, velocity, _ = leader.update(np.array(goal), ON, None, period_s)
+    assert np.all(np.abs(velocity) <= ARM.limits.velocity + 1e-9)
+    assert np.all(position >= np.minimum(ARM.limits.lower, before) - 1e-9)
+    assert np.all(position <= np.maximum(ARM.limits.upper, before) + 1e-9)
+
+
+def test_a_hand_cannot_move_a_joint_whose_torque_is_on() -> None:
+    leader = LeaderArm(ARM, ARM.start_pose)
+    torque = OFF.copy()
+    torque[0] = True
+    hand = (ARM.start_pose + 0.3, np.zeros(7))
+    position, _, _ = leader.update(ARM.start_pose, torque, hand, 0.002)
+    assert position[0] == pytest.approx(ARM.start_pose[0])
+    assert position[1:] == pytest.approx(ARM.start_pose[1:] + 0.3)

@@ -1,0 +1,164 @@
+"""The scripted operator: its states, its hands, and whether it can do the job."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aloha_stack.robot.description import Robot, load_robot
+from aloha_stack.robot.joints import LEADERS
+from aloha_stack.twin.operator import NotReadyError, Operator
+from aloha_stack.twin.operator_motion import Motion
+from aloha_stack.twin.operator_rehearsal import rehearse
+from aloha_stack.twin.operator_script import NoScriptError
+from aloha_stack.twin.world import World
+
+DT = 0.01
+
+
+@cache
+def robot() -> Robot:
+    return load_robot("twin", {"ALOHA_PORTS": "ports"})
+
+
+@cache
+def still_world() -> World:
+    return World("transfer_cube", 0, robot(), "start")
+
+
+def follow(operator: Operator, since_s: float, seconds: float, engaged: bool | None) -> list:
+    return [
+        operator.update(since_s + step * DT, engaged) for step in range(round(seconds / DT) + 1)
+    ]
+
+
+def test_it_comes_home_squeezes_waits_and_opens_once_followed() -> None:
+    operator = Operator(still_world(), robot())
+    hands = follow(operator, 0.0, 5.0, engaged=False)[-1]
+    assert operator.state == "homing"
+    for leader in LEADERS:
+        arm = robot().arm(leader)
+        assert hands[leader][0][:6] == pytest.approx(arm.start_pose[:6])
+        assert hands[leader][0][6] < arm.gripper.engage_below_rad
+    hands = follow(operator, 5.0, 1.0, engaged=True)[-1]
+    assert operator.state == "ready"
+    assert operator.ready
+    for leader in LEADERS:
+        assert hands[leader][0] == pytest.approx(robot().arm(leader).start_pose)
+
+
+def test_where_nobody_can_tell_it_takes_engagement_for_granted() -> None:
+    operator = Operator(still_world(), robot())
+    follow(operator, 0.0, 5.0, engaged=None)
+    assert operator.ready
+
+
+def test_it_squeezes_again_when_the_followers_leave_it() -> None:
+    operator = Operator(still_world(), robot())
+    follow(operator, 0.0, 5.0, engaged=True)
+    hands = follow(operator, 5.0, 3.0, engaged=False)[-1]
+    assert operator.state == "homing"
+    assert hands["leader_left"][0][6] < robot().arm("leader_left").gripper.engage_below_rad
+
+
+def test_it_does_not_perform_before_it_is_ready() -> None:
+    operator = Operator(still_world(), robot())
+    operator.update(0.5, False)
+    with pytest.raises(NotReadyError, match="homing, not ready"):
+        operator.perform()
+
+
+def test_it_performs_to_the_end_and_can_be_sent_home_from_there() -> None:
+    operator = Operator(still_world(), robot())
+    follow(operator, 0.0, 5.0, engaged=True)
+    operator.perform()
+    follow(operator, 5.0, 6.0, engaged=True)
+    assert operator.state == "done"
+    operator.reset()
+    follow(operator, 11.0, 6.0, engaged=True)
+    assert operator.ready
+
+
+def test_it_goes_home_from_where_the_leaders_are() -> None:
+    operator = Operator(still_world(), robot())
+    found = {leader: np.full(7, 0.3) for leader in LEADERS}
+    operator.reset(found)
+    hands = operator.update(0.0, False)
+    for leader in LEADERS:
+        assert hands[leader][0] == pytest.approx(found[leader])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_its_hands_move_smoothly_and_no_faster_than_servos_follow(seed: int) -> None:
+    world = still_world()
+    world.reset(seed)
+    operator = Operator(world, robot())
+    track = follow(operator, 0.0, 5.0, engaged=True)
+    operator.perform()
+    track += follow(operator, 5.0, 6.0, engaged=True)[1:]
+    for leader in LEADERS:
+        limits = robot().arm(leader).limits
+        positions = np.array([hands[leader][0] for hands in track])
+        velocities = np.array([hands[leader][1] for hands in track])
+        assert np.abs(velocities[:, :6]).max() < 0.9 * limits.velocity[:6].min()
+        assert np.abs(np.diff(velocities[:, :6], axis=0)).max() < 25 * DT
+        middle = (velocities[1:] + velocities[:-1]) / 2
+        assert np.diff(positions, axis=0) / DT == pytest.approx(middle, abs=0.03)
+        assert np.all(positions >= limits.lower)
+        assert np.all(positions <= limits.upper)
+
+
+def test_a_task_nobody_taught_it_is_named() -> None:
+    with pytest.raises(NoScriptError, match="no scripted operator for insertion yet"):
+        Operator(World("insertion", 0, robot(), "start"), robot())
+
+
+@pytest.mark.parametrize(
+    ("delay_s", "pose", "seed"),
+    [
+        *((delay_s, "start", seed) for delay_s in (0.0, 0.04, 0.08) for seed in range(4)),
+        *((0.06, "start", seed) for seed in (11, 47, 55, 106)),  # wrist near straight
+        *((0.04, "rest", seed) for seed in (4, 5)),
+    ],
+)
+def test_it_hands_the_cube_over(delay_s: float, pose: str, seed: int) -> None:
+    rehearsal = rehearse(World("transfer_cube", seed, robot(), pose), robot(), delay_s)
+    assert rehearsal.best_reward == rehearsal.final_reward == 4
+    assert rehearsal.success_tick is not None
+    assert rehearsal.success_tick < 250
+
+
+def test_it_does_one_episode_after_another_in_the_same_world() -> None:
+    world = World("transfer_cube", 0, robot(), "start")
+    for seed in (0, 1, 2):
+        world.reset(seed)
+        assert rehearse(world, robot(), 0.05).final_reward == 4
+
+
+@given(
+    st.lists(st.floats(0.05, 3.0), min_size=1, max_size=4),
+    st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=50, deadline=None)
+def test_a_motion_visits_its_keys_at_rest_and_its_velocity_is_its_slope(
+    lengths: list[float], seed: int
+) -> None:
+    times = np.cumsum([0.0, *lengths])
+    poses = np.random.default_rng(seed).uniform(-1, 1, (len(times), 7))
+    motion = Motion(times, poses)
+    for time_s, pose in zip(times, poses, strict=True):
+        position, velocity = motion.at(float(time_s))
+        assert position == pytest.approx(pose, abs=1e-9)
+        assert velocity == pytest.approx(np.zeros(7), abs=1e-9)
+    for time_s in np.linspace(0.01, times[-1] - 0.01, 7):
+        slope = (motion.at(time_s + 1e-5)[0] - motion.at(time_s - 1e-5)[0]) / 2e-5
+        assert motion.at(time_s)[1] == pytest.approx(slope, abs=2e-2)
+    assert motion.at(-1.0)[0] == pytest.approx(poses[0])
+    assert motion.at(times[-1] + 1.0)[0] == pytest.approx(poses[-1])
+
+
+def test_a_motion_whose_times_do_not_rise_is_refused() -> None:
+    with pytest.raises(ValueError, match="times rising"):
+        Motion(np.array([0.0, 0.0]), np.zeros((2, 7)))
