@@ -289,6 +289,21 @@ def test_while_time_stands_still_the_mode_goes_on(bench: Bench) -> None:
     bench.control.heartbeat(True, "stop", bench.now_s)
     bench.control.react(bench.now_s)
     assert bench.control.mode == Mode.E_STOPPED
+    bench.control.heartbeat(False, "", bench.now_s)
+    assert (bench.control.mode, bench.control.reason) == (Mode.HOLDING, "waiting for commands")
+    bench.control.react(bench.now_s + 9.0)
+    assert bench.control.reason == "no heartbeat from safety"
+
+
+def test_a_trajectory_does_not_outlive_an_e_stop_however_short(bench: Bench) -> None:
+    bench.run(0.05)
+    bench.control.offer(Command(None, (2.0,), bench.arm.start_pose[None] + 0.5), bench.now_s)
+    bench.run(0.5)
+    bench.control.heartbeat(True, "stop", bench.now_s)
+    bench.control.heartbeat(False, "", bench.now_s)
+    bench.run(0.5)
+    assert (bench.control.mode, bench.control.reason) == (Mode.HOLDING, "waiting for commands")
+    assert bench.moved == 0
 
 
 def test_a_stream_that_takes_over_from_a_trajectory_is_joined(bench: Bench) -> None:

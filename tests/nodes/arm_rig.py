@@ -14,7 +14,8 @@ import rclpy
 from aloha_interfaces.msg import ArmStatus, SafetyState
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
@@ -78,6 +79,35 @@ def ros() -> Iterator[None]:
         rclpy.try_shutdown()
 
 
+class ModelTime(Node):
+    """/clock in steps of 5 ms, `factor` times as fast as the wall; 0 stands still."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__("model_time")
+        self.factor = factor
+        self.now_ns = 0
+        best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._publisher = self.create_publisher(Clock, "/clock", best_effort)
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._end.is_set():
+            if self.factor == 0:
+                self._end.wait(0.01)
+                continue
+            self._end.wait(0.005 / self.factor)
+            self.now_ns += 5_000_000
+            message = Clock()
+            message.clock.sec, message.clock.nanosec = divmod(self.now_ns, 1_000_000_000)
+            self._publisher.publish(message)
+
+    def close(self) -> None:
+        self._end.set()
+        self._thread.join()
+
+
 class Operator(Node):
     """Sends heartbeats and commands to one arm, and keeps what it publishes."""
 
@@ -86,6 +116,7 @@ class Operator(Node):
         self.arm = load_robot("twin", {"ALOHA_PORTS": "ports"}).arm(name)
         self.beating, self.e_stopped = True, False
         self.target: Callable[[float], np.ndarray] | None = None
+        self.now_ns: Callable[[], int] = time.time_ns
         self.status: list[ArmStatus] = []
         self.states: list[JointState] = []
         self.executed: list[JointState] = []
@@ -115,7 +146,7 @@ class Operator(Node):
                 self.heartbeat.publish(SafetyState(e_stopped=self.e_stopped, cause=cause))
             if self.target is not None:
                 target = self.target(time.monotonic() - started)
-                self.commands.publish(target_message(target, time.time_ns()))
+                self.commands.publish(target_message(target, self.now_ns()))
 
     def close(self) -> None:
         self._end.set()

@@ -120,8 +120,8 @@ class ArmController:
     def react(self, steady_s: float) -> None:
         """While ROS time stands still: mode and reason go on, nothing moves."""
         with self._lock:
-            if not self._idle() and self._parking is None:
-                self._hold(steady_s, Health())
+            if not self._idle() and self._parking is None and self._hold(steady_s, Health()):
+                self.stream.clear()
 
     def begin_parking(self) -> None:
         """From now on next_goal() stops the arm and brings it to its rest pose; see `parked`.
@@ -164,9 +164,14 @@ class ArmController:
         return True
 
     def _show_e_stop(self) -> None:
-        """At once, so that the acknowledgement does not wait for a cycle."""
-        if self._stop and not self.fault and not self.arm.is_leader:
+        """At once, so that neither an acknowledgement nor a reset waits for a cycle."""
+        if self.fault or self.arm.is_leader:
+            return
+        if self._stop:
+            self.stream.clear()
             self._set(Mode.E_STOPPED, self._stop.cause)
+        elif self.mode == Mode.E_STOPPED and not self._idle():
+            self._set(Mode.HOLDING, self.stream.silence(0.0))
 
     def _hold(self, steady_s: float, health: Health) -> bool:
         """Whether commands do not count now; the mode and the reason then say why."""
