@@ -1,0 +1,77 @@
+"""Images from files, as a camera."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from aloha_stack.cameras.factory import open_source
+from aloha_stack.cameras.source import CameraSource, SourceError
+from aloha_stack.robot.description import Camera
+from cameras.source_conformance import SourceConformance, next_frame
+
+CAMERA = Camera("cam_high", "", 320, 240, 100.0, 90)
+
+
+def picture(value: int, width: int = 320, height: int = 240) -> np.ndarray:
+    image = np.full((height, width, 3), value, np.uint8)
+    image[: height // 2] //= 2
+    return image
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f"{number}.jpg"), picture(60 + 60 * number))
+    return tmp_path
+
+
+class TestFolder(SourceConformance):
+    @pytest.fixture
+    def source(self, folder: Path) -> Iterator[CameraSource]:
+        source = open_source(f"file:{folder}", CAMERA)
+        yield source
+        source.close()
+
+
+class TestVideo(SourceConformance):
+    @pytest.fixture
+    def source(self, tmp_path: Path) -> Iterator[CameraSource]:
+        path = tmp_path / "video.avi"
+        video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 50, (640, 480))
+        for number in range(3):
+            video.write(picture(60 * number + 60, 640, 480))
+        video.release()
+        source = open_source(f"file:{path}", CAMERA)
+        yield source
+        source.close()
+
+
+def test_jpegs_of_the_right_size_are_passed_on_untouched_in_order_and_again(folder: Path) -> None:
+    source = open_source(f"file:{folder}", CAMERA)
+    source.open()
+    jpegs = [next_frame(source).jpeg for _ in range(6)]
+    files = [(folder / f"{number}.jpg").read_bytes() for number in range(3)]
+    assert jpegs == files + files
+
+
+def test_nothing_comes_before_it_is_due(folder: Path) -> None:
+    slow = Camera("cam_high", "", 320, 240, 0.1, 90)
+    source = open_source(f"file:{folder}", slow)
+    source.open()
+    next_frame(source)
+    assert source.read(0.01) is None
+
+
+def test_what_cannot_be_played_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no folder or video file"):
+        open_source(f"file:{tmp_path / 'none'}", CAMERA).open()
+    with pytest.raises(SourceError, match="no images"):
+        open_source(f"file:{tmp_path}", CAMERA).open()
+    (tmp_path / "a.jpg").write_bytes(b"no image")
+    with pytest.raises(SourceError, match=r"a\.jpg is no image"):
+        open_source(f"file:{tmp_path}", CAMERA).open()
+    with pytest.raises(SourceError, match="no video"):
+        open_source(f"file:{tmp_path / 'a.jpg'}", CAMERA).open()
