@@ -85,7 +85,7 @@ def test_activation_holds_the_arm_where_it_is(follower: Rig) -> None:
     assert follower.servos.goals()[1].all()
     time.sleep(0.1)
     np.testing.assert_allclose(follower.servos.position, place, atol=2 * RAD_PER_TICK)
-    assert follower.bridge.driver.bus.read_register(1, "bus_watchdog") == 25
+    assert follower.servos.servos[1].get("bus_watchdog") == 25
 
 
 def test_what_it_says_it_executed_is_what_the_servos_received(active: Rig) -> None:
@@ -251,6 +251,31 @@ def test_a_port_that_is_lost_is_a_fault_and_nothing_starts_by_itself(tmp_path: P
         time.sleep(0.2)
         assert made.operator.mode == Mode.FAULT
         assert not call(made.operator, "/follower_left/e_stop").success
+
+
+def test_a_servo_in_hardware_error_is_named_rebooted_and_comes_back_gently(active: Rig) -> None:
+    active.follow()
+    active.servos.servos[6].fail(1 << 5)
+    active.wait_mode(Mode.HOLDING, "servo 6")
+    assert "overload" in active.operator.reason
+    response = call(active.operator, "/follower_left/reboot")
+    assert response.success, response.message
+    assert "rebooted servos 6" in response.message
+    active.wait_mode(Mode.FOLLOWING)
+    assert active.servos.goals()[1].all()
+
+
+def test_a_silent_servo_is_named_and_no_state_is_made_up(active: Rig) -> None:
+    active.follow()
+    active.servos.servos[8].silent = True
+    active.wait_mode(Mode.HOLDING, "servos 8 do not answer")
+    wait_for(lambda: active.operator.status[-1].read_age > 0.1)
+    published = len(active.operator.states)
+    time.sleep(0.2)
+    assert len(active.operator.states) <= published + 1
+    active.servos.servos[8].silent = False
+    active.wait_mode(Mode.FOLLOWING)
+    assert active.operator.status[-1].failed_reads > 0
 
 
 def test_a_leader_stays_limp(tmp_path: Path) -> None:

@@ -95,16 +95,17 @@ class ArmDriver:
         Returns what was left on, in words; empty if nothing was.
         """
         controller, left = self.controller, ""
-        if controller.active and controller.torque:
-            if controller.at_rest_pose:
+        try:
+            if controller.active and controller.torque and controller.at_rest_pose:
                 self._let_go()
-            else:
+            elif controller.active and controller.torque:
                 left = (
                     f"{self.arm.name} is not at its rest pose ({controller.reason}): its torque "
                     "stays on, so that it does not drop; to go on from there call "
                     f"/{self.arm.name}/adopt"
                 )
-        controller.active = controller.torque = False
+        finally:
+            controller.active = controller.torque = False
         return left
 
     def fail(self, why: str) -> None:
