@@ -32,13 +32,22 @@ def test_joints_are_put_in_order_by_name(tmp_path: Path) -> None:
     assert path.position.tolist() == [[6.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.0]]
 
 
+def test_of_commands_with_the_same_stamp_the_last_counts(tmp_path: Path) -> None:
+    writer = EpisodeWriter(tmp_path, [topic(COMMANDS)], EpisodeInfo())
+    for stamp, value in ((5, 0.0), (15, 1.0), (15, 2.0), (25, 3.0)):
+        writer.write(COMMANDS, joint_bytes(stamp, [value] * 7, JOINTS), stamp, stamp)
+    path = executed_paths(Episode(writer.finish("")), ["follower_left"])["follower_left"]
+    assert path.times_ns.tolist() == [0, 10, 20]
+    assert path.position[:, 0].tolist() == [0.0, 2.0, 3.0]
+
+
 @pytest.mark.parametrize(
     ("messages", "words"),
     [
         ([], "no command of follower_left"),
         ([(1, [0.0] * 2, JOINTS[:2])], "has the joints waist, shoulder"),
         ([(1, [float("nan")] * 7, JOINTS)], "no numbers"),
-        ([(2, [0.0] * 7, JOINTS), (1, [0.0] * 7, JOINTS)], "do not grow"),
+        ([(2, [0.0] * 7, JOINTS), (1, [0.0] * 7, JOINTS)], "run backwards"),
     ],
 )
 def test_commands_that_cannot_be_replayed_are_refused(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aloha_stack.episodes.errors import EpisodeError
-from aloha_stack.episodes.reader import Episode
+from aloha_stack.episodes.reader import Episode, JointStream
 from aloha_stack.robot.joints import JOINTS
 
 RAMP_POINT_NS = 50_000_000
@@ -58,19 +58,20 @@ def executed_paths(episode: Episode, arms: Sequence[str]) -> dict[str, JointPath
             )
         if not np.isfinite(stream.position).all():
             raise EpisodeError(f"{episode.path}: {topic} holds positions that are no numbers")
-        if (np.diff(stream.stamps_ns) <= 0).any():
+        if (np.diff(stream.stamps_ns) < 0).any():
             raise EpisodeError(
-                f"{episode.path}: the stamps of {topic} do not grow; was the clock set while it "
+                f"{episode.path}: the stamps of {topic} run backwards; was the clock set while it "
                 "was recorded?"
             )
     start = min(int(streams[topic].stamps_ns[0]) for topic in topics.values())
-    return {
-        arm: joint_path(
-            streams[topic].stamps_ns - start,
-            streams[topic].position[:, [streams[topic].names.index(joint) for joint in JOINTS]],
-        )
-        for arm, topic in topics.items()
-    }
+    return {arm: _path_of(streams[topic], start) for arm, topic in topics.items()}
+
+
+def _path_of(stream: JointStream, start_ns: int) -> JointPath:
+    """Of commands with one and the same stamp (simulated time moves in steps) the last counts."""
+    last = np.append(np.diff(stream.stamps_ns) > 0, True)
+    order = [stream.names.index(joint) for joint in JOINTS]
+    return joint_path(stream.stamps_ns[last] - start_ns, stream.position[last][:, order])
 
 
 def ramp(start: np.ndarray, end: np.ndarray, duration_s: float) -> JointPath:

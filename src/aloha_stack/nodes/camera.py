@@ -7,7 +7,8 @@ from builtin_interfaces.msg import Time
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo, CompressedImage
 
-from aloha_stack.cameras.source import CameraSource, Frame, open_source
+from aloha_stack.cameras.factory import Sources
+from aloha_stack.cameras.source import CameraSource, Frame, SourceError
 from aloha_stack.nodes._node import ManagedNode, logged, run
 from aloha_stack.nodes._parameters import declare
 from aloha_stack.nodes._qos import IMAGES
@@ -26,14 +27,27 @@ class CameraNode(ManagedNode):
         super().__init__("camera")
         name = declare(self, "robot", str, "file in config/robots, without .yaml")
         self._cameras = load_robot(name).cameras
-        self._feeds: list[_Feed] = []
+        sources = Sources()
+        self._feeds = [
+            _Feed(self, camera, sources.open_source(camera.source, camera))
+            for camera in self._cameras.values()
+        ]
 
     @logged
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._feeds = []
-        for camera in self._cameras.values():
-            self._feeds.append(_Feed(self, camera, open_source(camera)))
-        return TransitionCallbackReturn.SUCCESS
+        try:
+            for feed in self._feeds:
+                feed.source.open()
+        except SourceError as error:
+            self.get_logger().warning(f"waiting for the cameras: {error}")
+            self._close_sources()
+            return TransitionCallbackReturn.FAILURE
+        return super().on_configure(state)
+
+    @logged
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._close_sources()
+        return super().on_cleanup(state)
 
     @logged
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -52,8 +66,12 @@ class CameraNode(ManagedNode):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         for feed in self._feeds:
             feed.stop()
+        self._close_sources()
+        return super().on_shutdown(state)
+
+    def _close_sources(self) -> None:
+        for feed in self._feeds:
             feed.source.close()
-        return TransitionCallbackReturn.SUCCESS
 
 
 class _Feed:

@@ -335,3 +335,7 @@ def _offered(profile: QoSProfile) -> Qos:
 def main(args: list[str] | None = None) -> int:
     """The process `recorder`."""
     return run(Recorder, args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

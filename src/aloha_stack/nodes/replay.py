@@ -209,3 +209,7 @@ def _split(time_ns: int) -> dict[str, int]:
 def main(args: list[str] | None = None) -> int:
     """The process `replay`; 2 for an episode that does not exist or cannot be read."""
     return run(Replay, args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

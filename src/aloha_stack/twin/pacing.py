@@ -10,8 +10,11 @@ from collections.abc import Callable
 MAX_DEBT_S = 0.02
 """Wall time that the world may catch up on after a delay; older delays are forgiven."""
 
-USER_LEAD_S = 0.015
-"""Model time that may pass after a polled port's last request: one and a half 100 Hz cycles."""
+USER_LEAD_S = 0.010
+"""Model time from one burst of requests on a port to the next that is waited for: a 100 Hz cycle."""
+
+BURST_S = 0.005
+"""Requests that follow each other within this model time are one burst: a read and a write."""
 
 PATIENCE_S = 0.1
 """Wall time after which a silent user is no longer waited for, until it speaks again."""

@@ -13,7 +13,7 @@ import numpy as np
 from aloha_stack.robot.description import Arm, Robot
 from aloha_stack.twin.hand import LeaderArm
 from aloha_stack.twin.operator import Operator
-from aloha_stack.twin.pacing import PATIENCE_S, USER_LEAD_S, WorldPacer
+from aloha_stack.twin.pacing import BURST_S, PATIENCE_S, USER_LEAD_S, WorldPacer
 from aloha_stack.twin.snapshots import SnapshotWriter
 from aloha_stack.twin.virtual_arm import VirtualArm
 from aloha_stack.twin.virtual_port import VirtualPort, wait_for_bytes
@@ -55,7 +55,7 @@ class Simulation:
         self._wait_for_users = wait_for_users
         self._leaders = {arm.name: LeaderArm(arm) for arm in robot.leaders}
         self._ports: dict[str, VirtualPort] = {}
-        self._spoken_s: dict[str, float] = {}
+        self._burst_s: dict[str, float] = {}
         self._next_coupling_ns = 0
         self._next_frame_ns = 0
         self._best_reward = 0
@@ -75,7 +75,7 @@ class Simulation:
         virtual = VirtualArm(arm)
         self.arms[arm.name] = virtual
         self._ports[arm.name] = VirtualPort(path.parent, path.name, virtual)
-        self._spoken_s[arm.name] = 0.0
+        self._burst_s[arm.name] = 0.0
         self._show(arm.name)
 
     @property
@@ -104,7 +104,8 @@ class Simulation:
         for name, port in self._ports.items():
             self._show(name)
             if port.service(now_s):
-                self._spoken_s[name] = now_s
+                if now_s - self._burst_s[name] > BURST_S:
+                    self._burst_s[name] = now_s
                 self._couple(name)
 
     def _after_step(self) -> None:
@@ -145,7 +146,7 @@ class Simulation:
             return False
         now_s, steady_s = self.world.time_s, time.monotonic()
         for name, port in self._ports.items():
-            waits = now_s - self._spoken_s[name] > USER_LEAD_S
+            waits = now_s - self._burst_s[name] >= USER_LEAD_S
             if waits and steady_s - port.last_request_s < PATIENCE_S and port.in_use:
                 return True
         return self._snapshots.slowest_reader_lag() > CAMERA_LEAD_FRAMES
