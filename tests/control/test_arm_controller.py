@@ -234,6 +234,15 @@ def test_parking_from_the_far_end_takes_no_more_than_8_s() -> None:
     assert bench.control.at_rest_pose
 
 
+def test_parking_survives_a_clock_that_is_set_back(bench: Bench) -> None:
+    bench.follow(0.2)
+    bench.control.begin_parking()
+    bench.run(0.5)
+    bench.now_s = 1.0
+    bench.run(8.0)
+    assert bench.control.at_rest_pose
+
+
 def test_an_arm_in_e_stop_is_not_parked(bench: Bench) -> None:
     bench.control.e_stop("stop")
     bench.run(0.5)

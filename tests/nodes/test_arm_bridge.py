@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import rclpy
 from aloha_interfaces.msg import ArmStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
@@ -213,7 +215,8 @@ def test_torque_found_on_is_refused_until_it_is_adopted(follower: Rig) -> None:
 
 def test_deactivation_parks_at_the_rest_pose_and_takes_the_torque_off(active: Rig) -> None:
     active.follow(0.15)
-    assert active.bridge.transition("deactivate")
+    service, deactivate = "/follower_left/arm_bridge/change_state", Transition(id=4)
+    assert call(active.operator, service, ChangeState, transition=deactivate).success
     assert not active.servos.goals()[1].any()
     np.testing.assert_allclose(active.servos.position, active.arm.rest_pose, atol=2 * RAD_PER_TICK)
     active.wait_mode(Mode.INACTIVE)

@@ -30,6 +30,9 @@ class Parking:
             if self.limiter.at_rest:
                 self._begin(goal, now_s)
             return goal
+        if now_s < self._started_s:  # the clock was set back
+            self._begin(self.limiter.position, now_s)
+        assert self._ramp is not None
         since = now_s - self._started_s
         self.done = since >= self._ramp.duration_s + SETTLE_S
         return self.limiter.step(*self._ramp.at(since))

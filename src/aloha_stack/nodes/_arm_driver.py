@@ -55,6 +55,11 @@ class ArmDriver:
         """Since the last complete reading; infinite before the first."""
         return float("inf") if self._last_read_s is None else max(0.0, now_s - self._last_read_s)
 
+    def clock_jumped(self) -> None:
+        """ROS time ran backwards: what was read and commanded before has no age any more."""
+        self._last_read_s = None
+        self.controller.clock_jumped()
+
     # -- life cycle -------------------------------------------------------------------------
 
     def connect(self) -> tuple[str, ...]:

@@ -8,16 +8,13 @@ import queue
 import sys
 import threading
 import time
-from array import array
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from aloha_interfaces.msg import ArmStatus, SafetyState
+from aloha_interfaces.msg import SafetyState
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
-from rclpy.qos import DurabilityPolicy, QoSProfile
-from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
@@ -26,16 +23,14 @@ from aloha_stack.control.arm_modes import Settings
 from aloha_stack.control.pacing import Pacer
 from aloha_stack.dynamixel.bus import ArmBus, DynamixelBus
 from aloha_stack.dynamixel.errors import BusError
-from aloha_stack.nodes._arm_driver import ArmDriver, Cycle, Refused
-from aloha_stack.nodes._conversions import fill_state, joint_state, read_command, set_stamp
+from aloha_stack.nodes._arm_driver import ArmDriver, Refused
+from aloha_stack.nodes._arm_reports import ArmReports
+from aloha_stack.nodes._conversions import read_command
 from aloha_stack.nodes._node import ManagedNode, logged, run
 from aloha_stack.nodes._parameters import declare
+from aloha_stack.nodes._qos import COMMAND, STATE
 from aloha_stack.robot.description import Arm, load_robot
-from aloha_stack.robot.joints import JOINTS
 
-STATUS_PERIOD_NS = 100_000_000
-STATUS_STEADY_S = 0.5
-"""A status goes out at least so often, however slowly ROS time runs: the bridge is alive."""
 CLOCK_GONE_S = 5.0
 """Steady time after which parking gives up on a clock that stands still."""
 SERVICE_LIMIT_S = 20.0
@@ -83,22 +78,14 @@ class ArmBridge(ManagedNode):
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
         self._adopting = False
         self._overruns = 0
-        self._shown: tuple[Any, ...] = ()
-        self._shown_ns, self._shown_s = 0, 0.0
         self._make_topics()
-        self._publish_status(self.time.now_ns())
+        self._reports.status(self.time.now_ns(), self._overruns)
 
     def _make_topics(self) -> None:
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._states = self.create_publisher(JointState, "joint_states", 5)
-        self._status = self.create_publisher(ArmStatus, "status", latched)
-        self._state_message = joint_state()
-        self._executed_message = joint_state(JOINTS)
-        self._executed = None
+        self._reports = ArmReports(self, self.driver)
         if not self.arm.is_leader:
-            self._executed = self.create_publisher(JointState, "command_executed", 5)
-            self.create_subscription(JointTrajectory, "command", self._on_command, 1)
-        self.create_subscription(SafetyState, "/safety/state", self._on_safety, latched)
+            self.create_subscription(JointTrajectory, "command", self._on_command, COMMAND)
+        self.create_subscription(SafetyState, "/safety/state", self._on_safety, STATE)
         # The e-stop never waits behind another service, nor any service behind a transition.
         stop_group, group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
         self.create_service(Trigger, "e_stop", self._on_e_stop, callback_group=stop_group)
@@ -185,7 +172,7 @@ class ArmBridge(ManagedNode):
             self._thread.join()
             self._thread = None
             self.controller.react(time.monotonic())
-            self._publish_status(self.time.now_ns())
+            self._reports.status(self.time.now_ns(), self._overruns)
         self.driver.bus.close()
         self.controller.fault = ""
 
@@ -203,7 +190,7 @@ class ArmBridge(ManagedNode):
             self._wake.clear()
             if pacer.jumps != jumps:
                 jumps = pacer.jumps
-                self.controller.clock_jumped()
+                self.driver.clock_jumped()
             self._overruns = pacer.overruns
             now_ns = self.time.now_ns()
             if due:
@@ -211,7 +198,7 @@ class ArmBridge(ManagedNode):
             else:
                 self.controller.react(time.monotonic())
             self._serve_jobs()
-            self._publish_status(now_ns)
+            self._reports.status(now_ns, self._overruns)
 
     def _one_cycle(self, now_ns: int) -> None:
         if self.controller.fault:
@@ -222,44 +209,7 @@ class ArmBridge(ManagedNode):
             self.driver.fail(f"{error}; then call cleanup, configure and activate, or start anew")
             self.get_logger().error(self.controller.fault)
             return
-        self._publish_cycle(cycle, now_ns)
-
-    def _publish_cycle(self, cycle: Cycle, now_ns: int) -> None:
-        if cycle.written is not None and self._executed is not None:
-            message = self._executed_message
-            set_stamp(message.header.stamp, self.time.now_ns())
-            message.position = array("d", cycle.written.tolist())
-            self._executed.publish(message)
-        if cycle.state is not None:
-            state, message = cycle.state, self._state_message
-            set_stamp(message.header.stamp, now_ns)
-            gripper = self.arm.gripper
-            fill_state(message, state.position, state.velocity, state.effort, gripper)
-            self._states.publish(message)
-
-    def _publish_status(self, now_ns: int) -> None:
-        """At 10 Hz, and at once when something has changed."""
-        control = self.controller
-        shown = (control.mode, control.reason, control.torque)
-        steady_s = time.monotonic()
-        recent = 0 <= now_ns - self._shown_ns < STATUS_PERIOD_NS
-        if shown == self._shown and recent and steady_s - self._shown_s < STATUS_STEADY_S:
-            return
-        if shown != self._shown and self._shown:
-            self.get_logger().info(
-                f"{self.arm.name}: {control.mode.name} {control.reason}".rstrip()
-            )
-        self._shown, self._shown_ns, self._shown_s = shown, now_ns, steady_s
-        message = ArmStatus(arm=self.arm.name, mode=int(control.mode), reason=control.reason)
-        set_stamp(message.header.stamp, now_ns)
-        message.torque = control.torque
-        message.read_age = self.driver.read_age_s(now_ns * 1e-9)
-        counters = control.counters
-        message.cycles, message.overruns = counters.cycles, self._overruns
-        message.failed_reads = counters.failed_reads
-        message.rejected_commands = counters.rejected_commands
-        message.clamped_commands = counters.clamped_commands
-        self._status.publish(message)
+        self._reports.cycle(cycle, now_ns, self.time.now_ns())
 
     def _in_cycle_thread(self, job: Callable[[], Any]) -> Any:
         """Runs `job` between two cycles, since only that thread may use the bus; its result."""
@@ -289,7 +239,7 @@ class ArmBridge(ManagedNode):
         before, steady_s = self.controller.mode, time.monotonic()
         self.controller.heartbeat(message.e_stopped, message.cause, steady_s)
         # Wakes the cycle's thread too where /clock does not: it stands still, or crawls.
-        if self.controller.mode != before or steady_s - self._shown_s > STATUS_STEADY_S:
+        if self.controller.mode != before or self._reports.overdue(steady_s):
             self.time.poke(self._wake)
 
     def _on_e_stop(self, _: Any, response: Any) -> Any:

@@ -12,7 +12,6 @@ from typing import Any
 
 from aloha_interfaces.msg import ArmStatus, SafetyState
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_srvs.srv import Trigger
 
 from aloha_stack.control.arm_modes import Mode
@@ -20,6 +19,7 @@ from aloha_stack.control.e_stop import ArmReport, EmergencyStop
 from aloha_stack.nodes._conversions import set_stamp
 from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._parameters import declare
+from aloha_stack.nodes._qos import STATE
 from aloha_stack.robot.description import load_robot
 
 
@@ -36,11 +36,10 @@ class Safety(SimpleNode):
         arms = load_robot(robot).arms.values()
         self._stop = EmergencyStop({arm.name: arm.is_leader for arm in arms})
         self._changed = threading.Condition()
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._publisher = self.create_publisher(SafetyState, "/safety/state", latched)
+        self._publisher = self.create_publisher(SafetyState, "/safety/state", STATE)
         for arm in arms:
             hear = partial(self._on_status, arm.name)
-            self.create_subscription(ArmStatus, f"/{arm.name}/status", hear, latched)
+            self.create_subscription(ArmStatus, f"/{arm.name}/status", hear, STATE)
         group = ReentrantCallbackGroup()
         self.create_service(Trigger, "/e_stop", self._on_e_stop, callback_group=group)
         self.create_service(Trigger, "/e_stop_reset", self._on_reset, callback_group=group)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from aloha_interfaces.msg import ArmStatus, SafetyState, TeleopState
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
@@ -19,6 +18,8 @@ from aloha_stack.control.teleop import ArmView, Pair, Teleoperation, TeleopSetti
 from aloha_stack.nodes._conversions import set_stamp, stamp_ns, target_message
 from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._parameters import declare
+from aloha_stack.nodes._qos import COMMAND, STATE
+from aloha_stack.nodes._qos import JOINTS as JOINTS_QOS
 from aloha_stack.robot.description import load_robot
 from aloha_stack.robot.joints import JOINTS, leader_of
 
@@ -60,20 +61,19 @@ class Teleop(SimpleNode):
         self._e_stop = ""
         self._shown: TeleopStage | None = None
         self._shown_ns = 0
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._state = self.create_publisher(TeleopState, "/teleop/state", latched)
+        self._state = self.create_publisher(TeleopState, "/teleop/state", STATE)
         self._commands = {
             pair.follower.name: self.create_publisher(
-                JointTrajectory, f"/{pair.follower.name}/command", 1
+                JointTrajectory, f"/{pair.follower.name}/command", COMMAND
             )
             for pair in pairs
         }
         self._arms = [arm.name for pair in pairs for arm in (pair.leader, pair.follower)]
         for arm in self._arms:
             hear, status = partial(self._on_joints, arm), partial(self._on_status, arm)
-            self.create_subscription(JointState, f"/{arm}/joint_states", hear, 5)
-            self.create_subscription(ArmStatus, f"/{arm}/status", status, latched)
-        self.create_subscription(SafetyState, "/safety/state", self._on_safety, latched)
+            self.create_subscription(JointState, f"/{arm}/joint_states", hear, JOINTS_QOS)
+            self.create_subscription(ArmStatus, f"/{arm}/status", status, STATE)
+        self.create_subscription(SafetyState, "/safety/state", self._on_safety, STATE)
         self.create_service(
             Trigger,
             "/teleop/disengage",
@@ -96,8 +96,13 @@ class Teleop(SimpleNode):
             self.time.now_ns,
             lambda deadline_ns: self.time.sleep_until(deadline_ns, self._ending),
         )
+        jumps = 0
         while not self._ending.is_set():
-            if pacer.wait():
+            due = pacer.wait()
+            if pacer.jumps != jumps:
+                jumps = pacer.jumps
+                self._positions.clear()  # their stamps lie in the future now
+            if due:
                 self._tick(self.time.now_ns())
 
     def _tick(self, now_ns: int) -> None:
