@@ -1,4 +1,4 @@
-"""Installs the nodes, launch files and robot files where `ros2 run` and `ros2 launch` look for them."""
+"""Installs nodes, launch files and robot files where `ros2 run` and `ros2 launch` look for them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the packages declare is what the repository holds, and nothing in it ties it to one machine."""
+"""The packages declare what the repository holds; nothing in it ties it to one machine."""
 
 import re
 import subprocess
@@ -90,7 +90,9 @@ def test_every_node_of_a_launch_file_is_an_executable_of_the_package() -> None:
 
 
 def test_every_interface_file_is_generated() -> None:
-    listed = re.findall(r'"((?:msg|srv|action)/[^"]+)"', (INTERFACES / "CMakeLists.txt").read_text())
+    listed = re.findall(
+        r'"((?:msg|srv|action)/[^"]+)"', (INTERFACES / "CMakeLists.txt").read_text()
+    )
     files = [
         f"{folder}/{file.name}"
         for folder in ("msg", "srv", "action")

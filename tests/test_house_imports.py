@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from import_rules import MAY_IMPORT, NODES, broken_rules
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "aloha_stack"

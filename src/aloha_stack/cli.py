@@ -6,6 +6,7 @@ Each module has `main(argv: list[str]) -> int`, which parses its own arguments.
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -78,16 +79,19 @@ def run_python(argv: list[str]) -> int:
 
 
 def run_tests(argv: list[str]) -> int:
-    """Style, types, behaviour. All three run; pytest last, so that its summary closes the output."""
+    """Style, types, behaviour. All run; pytest last, so that its summary closes the output."""
     results = []
-    for name, args in (("ruff", ["check", "."]), ("mypy", [])):
+    for name in ("ruff check", "ruff format --check", "mypy"):
         print(f"== {name}", flush=True)
-        status = subprocess.run([sys.executable, "-m", name, *args], check=False).returncode
+        command = [sys.executable, "-m", *name.split()]
+        status = subprocess.run(command, check=False).returncode
         results.append((name, "ok" if status == 0 else f"FAILED (exit status {status})"))
         print(f"{name}: {results[-1][1]}", flush=True)
     print("== pytest", flush=True)
     env = dict(os.environ, ALOHA_CHECKS="; ".join(f"{name}: {result}" for name, result in results))
-    status = subprocess.run([sys.executable, "-m", "pytest", *argv], check=False, env=env).returncode
+    status = subprocess.run(
+        [sys.executable, "-m", "pytest", *argv], check=False, env=env
+    ).returncode
     return status or int(any(result != "ok" for _, result in results))
 
 
@@ -115,4 +119,7 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)

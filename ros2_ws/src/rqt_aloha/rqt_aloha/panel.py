@@ -1,4 +1,4 @@
-"""The plugin's panel. It shows no robot state yet: it says so, and where that state is to be seen."""
+"""The plugin's panel. It shows no state yet, and says where that is to be seen."""
 
 from python_qt_binding.QtWidgets import QLabel
 from rqt_gui_py.plugin import Plugin
