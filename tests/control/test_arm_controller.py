@@ -324,3 +324,45 @@ def test_a_stream_that_takes_over_from_a_trajectory_is_joined(bench: Bench) -> N
     bench.run(0.1)
     assert bench.control.mode == Mode.RAMPING
     assert bench.moved < 0.01  # 1 rad/s; the limits would allow three times as much
+
+
+def swing(time_s: np.ndarray, amplitude_rad: float = 0.4, rate_hz: float = 0.6) -> np.ndarray:
+    """How far a joint is swung out at `time_s`: starts and goes at rest, up to 1.5 rad/s."""
+    phase = 2 * np.pi * rate_hz * time_s
+    return amplitude_rad * (1 - np.cos(phase))
+
+
+def test_a_trajectory_replaced_piece_by_piece_is_followed_at_full_speed_without_a_seam():
+    bench = Bench()
+    bench.run(0.1)
+    start = bench.arm.start_pose
+    begin_s = bench.now_s + 0.05
+    bench.path.clear()
+    for piece in range(16):
+        times = 0.25 * piece + np.arange(0.0, 1.0, 0.05)
+        offsets = swing(times)
+        joints = np.tile(start, (len(times), 1))
+        joints[:, 0] += offsets
+        speed = np.zeros_like(joints)
+        speed[:, 0] = np.gradient(offsets, times, edge_order=2)
+        relative = tuple(float(t) for t in times - times[0])
+        bench.control.offer(Command(begin_s + times[0], relative, joints, speed), bench.now_s)
+        bench.run(0.25)
+    waist = np.array(bench.path)[:, 0] - start[0]
+    expected = swing(np.clip(np.arange(len(waist)) * 0.01 + 0.01 - 0.05, 0.0, None))
+    assert np.max(np.abs(waist - expected)) < 0.02
+    assert bench.control.mode == Mode.FOLLOWING
+
+
+def test_a_trajectory_that_begins_elsewhere_is_joined_gently():
+    bench = Bench()
+    bench.run(0.1)
+    far = bench.arm.start_pose + np.eye(7)[0] * 0.5
+    bench.control.offer(
+        Command(bench.now_s, (0.0, 1.0), np.stack([far, far]), np.zeros((2, 7))), bench.now_s
+    )
+    bench.path.clear()
+    bench.run(0.3)
+    steps = np.diff(np.array(bench.path)[:, 0]) / 0.01
+    assert bench.control.mode == Mode.RAMPING
+    assert np.max(np.abs(steps)) < 0.8

@@ -10,6 +10,9 @@ import numpy as np
 
 from aloha_stack.robot.joints import JOINTS
 
+SEAM_RAD = 0.02
+"""A trajectory that begins no further than this from the one it replaces carries it on."""
+
 TICK_S = 0.02
 """The period of a stream of single targets, before two of them have told it."""
 
@@ -114,7 +117,8 @@ class CommandStream:
     def offer(self, command: Command, now_s: float, present: np.ndarray) -> bool:
         """Takes a command that arrived at `now_s`; `present` (7,) rad is where the goals are.
 
-        True if it begins something new, which may be far away; False if it carries on a stream.
+        True if it begins something new, which may be far away; False if it carries on what is in
+        force: the next target of a stream, or a trajectory along the one before.
         Raises CommandError if it is late, from the future, or older than the one before.
         """
         start = now_s if command.stamp_s is None else command.stamp_s
@@ -125,9 +129,16 @@ class CommandStream:
                 "allowed; check the sender's rate, and its clock"
             )
         if not command.is_target:
+            old = None if self.silence(now_s) else self._course
             self._course = _trajectory(command, start, present)
             self._last_target_s = None
-            return True
+            if old is None:
+                return True
+            joint_s = max(start, now_s)
+            seam = self._course.at(joint_s).position - old.at(joint_s).position
+            if start > now_s:
+                self._course = self._course.after(old, now_s)
+            return float(np.max(np.abs(seam))) > SEAM_RAD
         if age < -self.max_age_s:
             raise CommandError(
                 f"the target is stamped {-age:.3f} s in the future; check the sender's clock"
@@ -170,6 +181,18 @@ class _Course:
     knots: np.ndarray
     slopes: np.ndarray
     is_stream: bool
+
+    def after(self, old: "_Course", now_s: float) -> "_Course":
+        """This course, led up to by the rest of `old` from `now_s` on."""
+        kept = [t for t in old.times_s if now_s < t < self.times_s[0]]
+        times = [now_s, *kept]
+        way = [old.at(t) for t in times]
+        return _Course(
+            (*times, *self.times_s),
+            np.vstack([*(wanted.position for wanted in way), self.knots]),
+            np.vstack([*(wanted.velocity for wanted in way), self.slopes]),
+            False,
+        )
 
     def at(self, now_s: float) -> Wanted:
         times = self.times_s

@@ -11,7 +11,7 @@ MAX_DEBT_S = 0.02
 """Wall time that the world may catch up on after a delay; older delays are forgiven."""
 
 USER_LEAD_S = 0.010
-"""Model time from one burst of requests on a port to the next that is waited for: a 100 Hz cycle."""
+"""Model time between two bursts of requests on a port that is waited for: a 100 Hz cycle."""
 
 BURST_S = 0.005
 """Requests that follow each other within this model time are one burst: a read and a write."""
