@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 USAGE_ERROR = 2
 
@@ -34,7 +35,7 @@ COMMANDS = (
     Command(
         "launch",
         "run a ROS 2 launch file: nodes, parameters, names as `ros2 launch` starts them",
-        "./aloha launch teleop_record.launch.xml task:=transfer_cube",
+        "./aloha launch teleop_record task:=transfer_cube",
         "aloha_stack.launch.__main__",
     ),
     Command(
@@ -46,7 +47,7 @@ COMMANDS = (
     Command(
         "episodes",
         "list recorded episodes",
-        "./aloha episodes list out/demo",
+        "./aloha episodes list out",
         "aloha_stack.episodes.cli",
     ),
     Command(
@@ -80,18 +81,18 @@ def run_python(argv: list[str]) -> int:
 
 def run_tests(argv: list[str]) -> int:
     """Style, types, behaviour. All run; pytest last, so that its summary closes the output."""
+    root = Path(__file__).resolve().parents[2]
     results = []
     for name in ("ruff check", "ruff format --check", "mypy"):
         print(f"== {name}", flush=True)
         command = [sys.executable, "-m", *name.split()]
-        status = subprocess.run(command, check=False).returncode
+        status = subprocess.run(command, check=False, cwd=root).returncode
         results.append((name, "ok" if status == 0 else f"FAILED (exit status {status})"))
         print(f"{name}: {results[-1][1]}", flush=True)
     print("== pytest", flush=True)
     env = dict(os.environ, ALOHA_CHECKS="; ".join(f"{name}: {result}" for name, result in results))
-    status = subprocess.run(
-        [sys.executable, "-m", "pytest", *argv], check=False, env=env
-    ).returncode
+    command = [sys.executable, "-m", "pytest", *argv]
+    status = subprocess.run(command, check=False, cwd=root, env=env).returncode
     return status or int(any(result != "ok" for _, result in results))
 
 

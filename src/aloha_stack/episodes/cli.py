@@ -46,7 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="aloha episodes", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="aloha episodes", description=__doc__, epilog="example: ./aloha episodes list out"
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     listing = commands.add_parser("list", help="a table of the episodes in a folder")
     listing.add_argument("directory", type=Path, help="the folder that was recorded into")

@@ -132,7 +132,9 @@ def _node_environment() -> dict[str, str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="aloha launch", description="Runs a launch file of the project."
+        prog="aloha launch",
+        description="Runs a launch file of the project.",
+        epilog="example: ./aloha launch teleop_record task:=transfer_cube",
     )
     parser.add_argument("name", nargs="?", help="a launch file of the project, or a path")
     parser.add_argument(
