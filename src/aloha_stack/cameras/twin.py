@@ -9,6 +9,8 @@ import threading
 from collections import deque
 from pathlib import Path
 
+import numpy as np
+
 from aloha_stack.cameras.jpeg import encode_rgb
 from aloha_stack.cameras.source import Frame, SourceError, UnknownSourceError
 from aloha_stack.robot.description import Camera
@@ -26,7 +28,7 @@ class TwinCamera:
 
     def __init__(self, view: "TwinView", source: str, camera: Camera) -> None:
         self.view, self.source, self.camera = view, source, camera
-        self._frames: deque[Frame] = deque(maxlen=QUEUE)
+        self._frames: deque[tuple[int, int, np.ndarray]] = deque(maxlen=QUEUE)
         self._changed = threading.Condition()
         self._error: SourceError | None = None
         self._open = False
@@ -47,13 +49,16 @@ class TwinCamera:
     def read(self, timeout_s: float) -> Frame | None:
         with self._changed:
             self._changed.wait_for(lambda: self._frames or self._error or not self._open, timeout_s)
-            if self._frames:
-                return self._frames.popleft()
-            if self._error:
-                raise self._error
-            if not self._open:
-                raise SourceError(f"{self.camera.name} is closed: open it before reading")
-            return None
+            if not self._frames:
+                if self._error:
+                    raise self._error
+                if not self._open:
+                    raise SourceError(f"{self.camera.name} is closed: open it before reading")
+                return None
+            stamp_ns, sequence, image = self._frames.popleft()
+        # Here and not in the rendering thread, which meanwhile renders the next image.
+        jpeg = encode_rgb(image, self.camera.jpeg_quality)
+        return Frame(stamp_ns, sequence, jpeg, self.camera.width, self.camera.height)
 
     def close(self) -> None:
         if not self._open:
@@ -75,12 +80,11 @@ class TwinCamera:
         self._due_ns += period
         return True
 
-    def deliver(self, time_ns: int, jpeg: bytes) -> None:
-        """From the rendering thread: a frame."""
-        frame = Frame(time_ns, self._sequence, jpeg, self.camera.width, self.camera.height)
+    def deliver(self, time_ns: int, image: np.ndarray) -> None:
+        """From the rendering thread: an image (height, width, 3) uint8 RGB."""
         with self._changed:
+            self._frames.append((time_ns, self._sequence, image))
             self._sequence += 1
-            self._frames.append(frame)
             self._changed.notify_all()
 
     def fail(self, error: SourceError) -> None:
@@ -137,7 +141,6 @@ class TwinView:
         self._thread.start()
 
     def _run(self, reader: SnapshotReader) -> None:
-        error: SourceError | None = None
         size = self._cameras[0].camera
         try:
             renderer = SceneRenderer(reader.task, size.width, size.height)
@@ -146,17 +149,22 @@ class TwinView:
                 self._render(reader, renderer)
             finally:
                 renderer.close()
-        except (SnapshotError, RendererError, SourceError, ValueError) as reason:
-            error = SourceError(str(reason))
+        except (SnapshotError, RendererError, SourceError) as error:
+            self._fail(SourceError(str(error)))
+        except Exception as error:
+            self._fail(SourceError(f"rendering the twin's world failed: {error!r}"))
+            raise
         finally:
             reader.close()
-        if error is not None:
-            with self._lock:
-                if self._thread is not threading.current_thread():
-                    return
-                cameras, self._cameras, self._thread = self._cameras, (), None
-            for camera in cameras:
-                camera.fail(error)
+
+    def _fail(self, error: SourceError) -> None:
+        """From the rendering thread, which ends: its cameras get nothing more."""
+        with self._lock:
+            if self._thread is not threading.current_thread():
+                return
+            cameras, self._cameras, self._thread = self._cameras, (), None
+        for camera in cameras:
+            camera.fail(error)
 
     def _render(self, reader: SnapshotReader, renderer: SceneRenderer) -> None:
         while (cameras := self._cameras) and self._thread is threading.current_thread():
@@ -167,8 +175,7 @@ class TwinView:
             if due:
                 renderer.pose(snapshot.qpos)
             for camera in due:
-                image = renderer.render(camera.source)
-                camera.deliver(snapshot.time_ns, encode_rgb(image, camera.camera.jpeg_quality))
+                camera.deliver(snapshot.time_ns, renderer.render(camera.source))
                 reader.alive()
 
 

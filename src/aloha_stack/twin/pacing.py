@@ -10,6 +10,15 @@ from collections.abc import Callable
 MAX_DEBT_S = 0.02
 """Wall time that the world may catch up on after a delay; older delays are forgiven."""
 
+SLOW_DOWN = 0.97
+"""What a forgiven delay does to the pace."""
+
+SPEED_UP_PER_S = 0.2
+"""What a second of wall time without delay does to it."""
+
+SLOWEST = 0.02
+"""Of the speed that is aimed for: below it the pace is not slowed further."""
+
 USER_LEAD_S = 0.010
 """Model time between two bursts of requests on a port that is waited for: a 100 Hz cycle."""
 
@@ -24,26 +33,31 @@ WINDOW_S = 2.0
 
 
 class WorldPacer:
-    """Says whether the world may take its next step; measures the real-time factor.
+    """Says when the world may take its next step; measures the real-time factor.
 
-    `speed` is the model time per wall time that is aimed for (1 = real time).
+    `speed` is the model time per wall time that is aimed for (1 = real time). A world that cannot
+    keep it is led at a slower, even pace, found by slowing down at each delay and speeding up
+    slowly in between: stop and go would let the arms' goals come late in model time.
     """
 
     def __init__(self, speed: float = 1.0, steady: Callable[[], float] = time.monotonic) -> None:
         if not 0.0 < speed <= 100.0:
             raise ValueError(f"speed must lie in (0, 100], got {speed}")
-        self._speed, self._steady = speed, steady
-        self._wall_s = steady()
+        self._speed, self._pace, self._steady = speed, speed, steady
+        self._due_s = self._looked_s = steady()
         self._model_s = 0.0
-        self._history: deque[tuple[float, float]] = deque([(self._wall_s, 0.0)])
+        self._history: deque[tuple[float, float]] = deque([(self._due_s, 0.0)])
 
     def wait_s(self, model_s: float) -> float:
         """Wall time until a step at model time `model_s` is due; 0 if it is due already."""
         now = self._steady()
-        due = self._wall_s + (model_s - self._model_s) / self._speed
-        if now - due > MAX_DEBT_S:
-            self._wall_s, self._model_s = now - MAX_DEBT_S, model_s
-        return max(0.0, due - now)
+        self._due_s += (model_s - self._model_s) / self._pace
+        faster = self._pace * (1.0 + SPEED_UP_PER_S * (now - self._looked_s))
+        self._model_s, self._looked_s, self._pace = model_s, now, min(faster, self._speed)
+        if now - self._due_s > MAX_DEBT_S:
+            self._due_s = now
+            self._pace = max(self._pace * SLOW_DOWN, SLOWEST * self._speed)
+        return max(0.0, self._due_s - now)
 
     def record(self, model_s: float) -> None:
         """Notes how far the world has come, for the real-time factor. A few times a second."""
