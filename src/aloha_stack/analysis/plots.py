@@ -38,6 +38,11 @@ def plot_joints(episode: Episode, path: Path, dpi: int = 110) -> Path:
         axes[0][column].set_title(f"{side} arms", fontsize=12, color=INK, pad=10)
         axes[-1][column].set_xlabel("time (s)", fontsize=10, color=INK)
     for row, joint in enumerate(JOINTS):
+        # A joint that hardly moves on either side must not look as if it did.
+        low, high = axes[row][0].get_ylim()
+        if high - low < 0.1:
+            middle = float(np.mean((low, high)))
+            axes[row][0].set_ylim(middle - 0.05, middle + 0.05)
         axes[row][0].set_ylabel(f"{joint.replace('_', ' ')}\n(rad)", fontsize=10, color=INK)
     info = episode.info
     words = [episode.path.name, info.task, info.outcome]
@@ -93,8 +98,3 @@ def _panel(
     for name, spine in axis.spines.items():
         spine.set_visible(name in ("left", "bottom"))
         spine.set_color("#b8bec6")
-    # A joint that hardly moves must not look as if it did.
-    low, high = axis.get_ylim()
-    if high - low < 0.1:
-        middle = float(np.mean((low, high)))
-        axis.set_ylim(middle - 0.05, middle + 0.05)
