@@ -59,6 +59,13 @@ def test_images_depend_on_the_pose_only(renderer: SceneRenderer) -> None:
     assert np.array_equal(renderer.render("left_wrist"), first)
 
 
+def test_without_a_display_it_is_said_how_to_render(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    with pytest.raises(RendererError, match=r"no display.*set MUJOCO_GL=egl"):
+        SceneRenderer("transfer_cube", 320, 240)
+
+
 def test_an_unknown_camera_is_named_with_those_that_exist(renderer: SceneRenderer) -> None:
     with pytest.raises(RendererError, match=r"no camera 'roof'; it has .*top.*left_wrist"):
         renderer.render("roof")

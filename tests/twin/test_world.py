@@ -46,7 +46,7 @@ def test_arms_are_found_folded_limp_and_at_rest() -> None:
 def test_goals_move_that_arm_and_no_other(arm: str) -> None:
     world = World("transfer_cube", 0, robot(), "start")
     start = robot().arm(arm).start_pose
-    goal = start + [0.3, 0.2, -0.2, 0.4, 0.3, -0.5, 0.9]
+    goal = start + np.array([0.3, 0.2, -0.2, 0.4, 0.3, -0.5, 0.9])
     world.command(arm, goal, ON)
     run(world, 1.5)
     assert world.state(arm)[0] == pytest.approx(goal, abs=0.02)
@@ -68,7 +68,7 @@ def test_the_gripper_servo_moves_both_fingers_through_its_linkage() -> None:
 
 def test_velocity_is_the_rate_of_position_at_the_gripper_too() -> None:
     world = World("transfer_cube", 0, robot(), "start")
-    goal = robot().arm("follower_left").start_pose + [0.5, 0, 0, 0, 0, 0, 1.2]
+    goal = robot().arm("follower_left").start_pose + np.array([0.5, 0, 0, 0, 0, 0, 1.2])
     world.command("follower_left", goal, ON)
     run(world, 0.15)
     before, _, _ = world.state("follower_left")
@@ -89,7 +89,7 @@ def test_holding_an_arm_out_takes_effort_against_its_weight() -> None:
 def test_servos_turn_no_faster_than_they_can() -> None:
     world = World("transfer_cube", 0, robot(), "start")
     arm = robot().arm("follower_left")
-    world.command("follower_left", arm.start_pose + [2.0, 0, 0, 0, 0, 0, 0], ON)
+    world.command("follower_left", arm.start_pose + np.array([2.0, 0, 0, 0, 0, 0, 0]), ON)
     run(world, 0.3)
     moved = world.state("follower_left")[0][0] - arm.start_pose[0]
     assert 0.5 < moved <= 0.3 * arm.limits.velocity[0] + 0.01

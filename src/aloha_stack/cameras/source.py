@@ -31,7 +31,7 @@ class CameraSource(Protocol):
     """One camera. `open` and `close` may be called again; one thread at a time may call `read`."""
 
     def open(self) -> None:
-        """Readies the camera. Raises SourceError if it cannot; opening an open source is an error."""
+        """Readies the camera. Raises SourceError if it cannot, or if it is open already."""
 
     def read(self, timeout_s: float) -> Frame | None:
         """The next frame, or None if there was none within `timeout_s` of wall time.

@@ -4,10 +4,18 @@ With the scene's own settings an image takes 50 ms on a CPU at any resolution; s
 costs. A renderer belongs to the thread that made it (its OpenGL context does).
 """
 
+import os
+
 import mujoco
 import numpy as np
 
 from aloha_stack.twin.tasks import find_task, load_scene
+
+
+HOW_TO_MEND = (
+    "install EGL (libegl1, with Mesa on machines without a GPU) and set MUJOCO_GL=egl, "
+    "or OSMesa and MUJOCO_GL=osmesa"
+)
 
 
 class RendererError(RuntimeError):
@@ -23,6 +31,7 @@ class SceneRenderer:
     """Renders a task's scene for given qpos. One size (pixels) for all its images."""
 
     def __init__(self, task: str, width: int, height: int) -> None:
+        _check_platform()
         self.model = load_scene(find_task(task))
         self.model.vis.quality.offsamples = 0
         self.model.vis.global_.offwidth = max(width, self.model.vis.global_.offwidth)
@@ -33,8 +42,7 @@ class SceneRenderer:
             self._renderer = mujoco.Renderer(self.model, height, width)
         except (RuntimeError, ImportError, AttributeError, mujoco.FatalError) as error:
             raise RendererError(
-                f"no off-screen OpenGL for MuJoCo: {error}; install EGL (libegl1, with Mesa on "
-                "machines without a GPU) and set MUJOCO_GL=egl, or OSMesa and MUJOCO_GL=osmesa"
+                f"no off-screen OpenGL for MuJoCo: {error}; {HOW_TO_MEND}"
             ) from error
         flags = self._renderer.scene.flags
         flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
@@ -61,3 +69,13 @@ class SceneRenderer:
     def close(self) -> None:
         """Frees the OpenGL context. On the thread that made it."""
         self._renderer.close()
+
+
+def _check_platform() -> None:
+    """Refuses what cannot work: MuJoCo, left to itself without a display, hangs at the second try."""
+    platform = os.environ.get("MUJOCO_GL", "").lower()
+    if platform not in ("egl", "osmesa") and not os.environ.get("DISPLAY"):
+        raise RendererError(
+            f"no off-screen OpenGL for MuJoCo: there is no display, and MUJOCO_GL is "
+            f"'{platform}'; {HOW_TO_MEND}"
+        )
