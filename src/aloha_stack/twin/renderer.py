@@ -11,7 +11,6 @@ import numpy as np
 
 from aloha_stack.twin.tasks import find_task, load_scene
 
-
 HOW_TO_MEND = (
     "install EGL (libegl1, with Mesa on machines without a GPU) and set MUJOCO_GL=egl, "
     "or OSMesa and MUJOCO_GL=osmesa"
@@ -72,7 +71,7 @@ class SceneRenderer:
 
 
 def _check_platform() -> None:
-    """Refuses what cannot work: MuJoCo, left to itself without a display, hangs at the second try."""
+    """Refuses what cannot work: without a display MuJoCo's own choice hangs at the second try."""
     platform = os.environ.get("MUJOCO_GL", "").lower()
     if platform not in ("egl", "osmesa") and not os.environ.get("DISPLAY"):
         raise RendererError(
