@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from aloha_interfaces.action import RecordEpisode
@@ -51,15 +52,16 @@ class Session(SimpleNode):
         self.create_subscription(TeleopState, "/teleop/state", self._on_teleop, STATE)
         self.create_subscription(String, "/replay/state", self._on_replay, STATE)
         for arm in ARMS:
-            self.create_subscription(
-                ArmStatus, f"/{arm}/status", lambda m, arm=arm: self._arms.update({arm: m}), STATE
-            )
+            self.create_subscription(ArmStatus, f"/{arm}/status", self._on_arm, STATE)
         self._thread = threading.Thread(target=self._guarded, name="session")
         self._thread.start()
 
     def close(self) -> None:
         self._leaving.set()
         self._thread.join()
+
+    def _on_arm(self, message: ArmStatus) -> None:
+        self._arms[message.arm] = message
 
     def _on_task(self, message: TaskState) -> None:
         self._task = message
@@ -91,9 +93,7 @@ class Session(SimpleNode):
         self._wait("the twin", lambda: self._task is not None)
         for index, seed in enumerate(self._options.seeds):
             self._call(reset, ResetTask.Request(seed=seed), "/twin/reset")
-            self._wait(
-                f"the operator and teleoperation, seed {seed}", lambda s=seed: self._ready(s)
-            )
+            self._wait(f"the operator and teleoperation, seed {seed}", partial(self._ready, seed))
             recording = self._begin_recording(seed) if self._options.record else None
             self._call(perform, Trigger.Request(), "/twin/perform")
             ticks = self._watch(index, seed)
