@@ -1,0 +1,111 @@
+"""The twin's node as a process: its clock, its task, its services, its end."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import rclpy
+from aloha_interfaces.msg import TaskState
+from aloha_interfaces.srv import ResetTask
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
+from std_srvs.srv import Trigger
+
+from aloha_stack.graph import Domain
+from aloha_stack.nodes._qos import CLOCK
+from nodes.arm_rig import call, spinning, wait_for
+
+
+class Twin:
+    """A running twin, and a node that listens to it."""
+
+    def __init__(self, ports: Path, domain: int, *parameters: str) -> None:
+        arguments = [piece for parameter in parameters for piece in ("-p", parameter)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "aloha_stack.nodes.twin", "--ros-args", *arguments],
+            env={**os.environ, "ALOHA_PORTS": str(ports), "ROS_DOMAIN_ID": str(domain)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.node = Node("listener")
+        self.clock_ns: list[int] = []
+        self.states: list[TaskState] = []
+        self.node.create_subscription(Clock, "/clock", self._on_clock, CLOCK)
+        self.node.create_subscription(TaskState, "/task/state", self.states.append, 5)
+
+    def _on_clock(self, message: Clock) -> None:
+        self.clock_ns.append(message.clock.sec * 1_000_000_000 + message.clock.nanosec)
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(20)
+
+
+@pytest.fixture
+def domain() -> Iterator[int]:
+    held = Domain()
+    rclpy.init(domain_id=held.number)
+    yield held.number
+    rclpy.try_shutdown()
+    held.release()
+
+
+def test_the_twin_gives_time_tells_the_task_and_leaves_in_order(tmp_path, domain):
+    twin = Twin(tmp_path, domain, "seed:=3")
+    try:
+        with spinning(twin.node):
+            wait_for(lambda: len(twin.clock_ns) > 100 and twin.states, 30)
+            # The world's steps are 2 ms, so that every second message comes 1 ms late.
+            steps = [b - a for a, b in zip(twin.clock_ns, twin.clock_ns[1:], strict=False)]
+            assert all(step > 0 for step in steps)
+            assert sorted(steps)[len(steps) // 2] in (4_000_000, 5_000_000, 6_000_000)
+            state = twin.states[-1]
+            assert (state.task, state.seed, state.max_reward) == ("transfer_cube", 3, 4)
+            assert state.operator_state == "homing"
+            assert 0.0 < state.real_time_factor <= 1.05
+
+            refused = call(twin.node, "/twin/perform", Trigger)
+            assert not refused.success
+            assert "not ready" in refused.message
+
+            assert call(twin.node, "/twin/reset", ResetTask, seed=8).success
+            wait_for(lambda: twin.states[-1].seed == 8)
+            assert twin.states[-1].episode == state.episode + 1
+            refused = call(twin.node, "/twin/reset", ResetTask, seed=-4)
+            assert not refused.success
+            assert "seed must lie in" in refused.message
+    finally:
+        status = twin.end()
+    assert status == 0
+    assert not list(tmp_path.glob("ttyDXL_*"))
+
+
+def test_the_twin_stays_while_a_port_is_open(tmp_path, domain):
+    twin = Twin(tmp_path, domain, "operator:=false")
+    try:
+        with spinning(twin.node):
+            wait_for(lambda: len(twin.clock_ns) > 10, 30)
+            port = os.open(tmp_path / "ttyDXL_follower_left", os.O_RDWR | os.O_NOCTTY)
+            twin.process.send_signal(signal.SIGINT)
+            before = len(twin.clock_ns)
+            wait_for(lambda: len(twin.clock_ns) > before + 300)
+            assert twin.process.poll() is None
+            os.close(port)
+            assert twin.process.wait(20) == 0
+    finally:
+        twin.process.kill()
+
+
+@pytest.mark.parametrize(
+    ("parameter", "words"),
+    [("task:=juggling", "no task 'juggling'"), ("robot:=alhoa", "no robot 'alhoa'")],
+)
+def test_unknown_names_end_the_twin_with_status_2(tmp_path, domain, parameter, words):
+    twin = Twin(tmp_path, domain, parameter)
+    _, errors = twin.process.communicate(timeout=30)
+    assert twin.process.returncode == 2
+    assert words in errors
