@@ -11,6 +11,7 @@ from pathlib import Path
 from aloha_stack.analysis.plots import plot_joints
 from aloha_stack.analysis.tables import camera_table, episode_table, succeeded
 from aloha_stack.analysis.video import write_video
+from aloha_stack.arguments import count, seed
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.episodes.summary import EpisodeSummary, summarise
 from aloha_stack.graph import Graph, GraphFailed
@@ -98,26 +99,26 @@ def record(out: Path, task: str, seeds: Sequence[int], progress: Progress) -> li
     return paths
 
 
-def replay(out: Path, task: str, episode: Path, seed: int, progress: Progress) -> Replayed:
-    """Plays one episode's executed commands through the bridges of a fresh graph."""
+def replay(out: Path, task: str, episode: Path, world: int, progress: Progress) -> Replayed:
+    """Plays one episode's executed commands in a fresh graph; `world` is the seed of its world."""
     progress.say(f"Replay: the commands of {episode.name} once more, in a fresh world.")
     arguments = {
         "robot": "twin",
         "task": task,
-        "seed": str(seed),
+        "seed": str(world),
         "episode": str(episode),
         "wait_for_start": "true",
     }
     result = None
     with Graph("replay", arguments, out / "replay.log") as graph:
         progress.show("starting 8 nodes")
-        for event in graph.session("replay", "--seeds", str(seed)):
+        for event in graph.session("replay", "--seeds", str(world)):
             if event["event"] == "waiting":
                 progress.show(f"waiting for {event['what']}")
             elif event["event"] == "progress":
                 progress.show(f"replaying, reward {event['reward']}")
             elif event["event"] == "replayed":
-                result = Replayed(seed, event["reward"], event["success"])
+                result = Replayed(world, event["reward"], event["success"])
         progress.show("parking the arms")
     if result is None:
         raise GraphFailed("the replay's session ended without a result")
@@ -166,6 +167,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for what it makes")
     parser.add_argument("--task", default="transfer_cube", choices=("transfer_cube",))
-    parser.add_argument("--episodes", type=int, default=2, choices=range(1, 101), metavar="N")
-    parser.add_argument("--seed", type=int, default=0, help="of the first episode's world")
+    parser.add_argument("--episodes", type=count, default=2, metavar="N")
+    parser.add_argument("--seed", type=seed, default=0, help="of the first episode's world")
     return parser

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from aloha_stack.arguments import count, new_file, seed
 from aloha_stack.graph import Graph, GraphFailed
 from aloha_stack.progress import Progress
 from aloha_stack.robot.description import load_robot
@@ -90,10 +91,10 @@ def _direct(task: str, seeds: list[int], progress: Progress) -> list[dict[str, A
 
     robot = load_robot("twin", {"ALOHA_PORTS": "none"})
     episodes = []
-    for index, seed in enumerate(seeds):
-        progress.show(f"seed {seed}", index / len(seeds))
-        result = rehearse(World(task, seed, robot), robot, delay_s=0.06)
-        row = {"seed": seed, "success": result.success_tick is not None}
+    for index, world in enumerate(seeds):
+        progress.show(f"seed {world}", index / len(seeds))
+        result = rehearse(World(task, world, robot), robot, delay_s=0.06)
+        row = {"seed": world, "success": result.success_tick is not None}
         episodes.append(row | {"reward": result.best_reward, "ticks": result.success_tick or 0})
         _tell(episodes[-1], progress)
     return episodes
@@ -117,8 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("model", help="operator: the twin's scripted operator")
     parser.add_argument("--task", default="transfer_cube", choices=("transfer_cube",))
-    parser.add_argument("--episodes", type=int, default=20, metavar="N")
-    parser.add_argument("--seed", type=int, default=0, help="of the first episode's world")
+    parser.add_argument("--episodes", type=count, default=20, metavar="N")
+    parser.add_argument("--seed", type=seed, default=0, help="of the first episode's world")
     parser.add_argument("--ros", action="store_true", help="through the whole graph")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
+    parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
     return parser
