@@ -2,25 +2,19 @@
 
 import math
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import yaml
 
 from aloha_stack.robot.gripper import Gripper, Linkage
 from aloha_stack.robot.joints import ARMS, JOINTS
 from aloha_stack.robot.share import share_folder
+from aloha_stack.robot.yaml_section import RobotConfigError, Section, read_yaml
 
 MODEL_NUMBERS = {"xm540-w270": 1120, "xm430-w350": 1020, "xc430-w150": 1070}
 """Dynamixel model numbers (ROBOTIS e-manual, control table address 0)."""
-
-
-class RobotConfigError(ValueError):
-    """A robot file is missing, or says something that cannot be."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +149,7 @@ def load_robot(name: str | Path, environment: Mapping[str, str] | None = None) -
             raise RobotConfigError(
                 f"no robot '{text}'; config/robots has: {', '.join(robot_names())}"
             )
-    section = _Section(_read_yaml(path), path)
+    section = Section(read_yaml(path), path)
     arms = {
         arm: _load_arm(arm, section.section("arms").section(arm), section, path, environment)
         for arm in section.section("arms").names(allowed=ARMS)
@@ -168,81 +162,8 @@ def load_robot(name: str | Path, environment: Mapping[str, str] | None = None) -
     return Robot(name=section.text("name"), arms=arms, cameras=cameras)
 
 
-class _Section:
-    """A mapping of a YAML file whose complaints name the file and the key."""
-
-    def __init__(self, values: Any, path: Path, where: str = "") -> None:
-        self.path, self.where = path, where
-        if not isinstance(values, dict):
-            self.complain(where or "the file", f"expected a mapping, found {values!r}")
-        self.values: dict[str, Any] = values
-
-    def complain(self, key: str, what: str) -> None:
-        raise RobotConfigError(f"{self.path}: {key}: {what}")
-
-    def _name(self, key: str) -> str:
-        return f"{self.where}.{key}" if self.where else str(key)
-
-    def get(self, key: str) -> Any:
-        if key not in self.values:
-            found = ", ".join(map(str, self.values))
-            self.complain(self._name(key), f"missing; found only {found}")
-        return self.values[key]
-
-    def names(self, allowed: tuple[str, ...] | None = None) -> list[str]:
-        for key in self.values:
-            if allowed is not None and key not in allowed:
-                self.complain(self._name(key), f"unknown; expected one of {', '.join(allowed)}")
-        return list(self.values)
-
-    def section(self, key: str) -> "_Section":
-        return _Section(self.get(key), self.path, self._name(key))
-
-    def text(self, key: str) -> str:
-        value = self.get(key)
-        if not isinstance(value, str) or not value:
-            self.complain(self._name(key), f"expected a text, found {value!r}")
-        return value
-
-    def number(self, key: str, low: float = -math.inf, high: float = math.inf) -> float:
-        value = self.get(key)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not math.isfinite(value):
-            self.complain(self._name(key), f"expected a finite number, found {value!r}")
-        if not low <= value <= high:
-            self.complain(self._name(key), f"{value} is outside {low} … {high}")
-        return float(value)
-
-    def integer(self, key: str, low: float = -math.inf, high: float = math.inf) -> int:
-        value = self.number(key, low, high)
-        if value != int(value):
-            self.complain(self._name(key), f"expected a whole number, found {value}")
-        return int(value)
-
-    def choice(self, key: str, choices: tuple[str, ...]) -> str:
-        value = self.text(key)
-        if value not in choices:
-            self.complain(self._name(key), f"'{value}' is none of {', '.join(choices)}")
-        return value
-
-    def expanded(self, key: str, environment: Mapping[str, str]) -> str:
-        def value_of(match: re.Match[str]) -> str:
-            if match[1] not in environment:
-                self.complain(self._name(key), f"environment variable {match[1]} is not set")
-            return environment[match[1]]
-
-        return re.sub(r"\$\{(\w+)\}", value_of, self.text(key))
-
-
-def _read_yaml(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise RobotConfigError(f"{path} is not valid YAML: {error}") from error
-
-
 def _load_arm(
-    name: str, own: _Section, robot: _Section, robot_path: Path, environment: Mapping[str, str]
+    name: str, own: Section, robot: Section, robot_path: Path, environment: Mapping[str, str]
 ) -> Arm:
     model = own.text("model")
     path = robot_path.parent.parent / f"arms/{model}.yaml"
@@ -251,7 +172,7 @@ def _load_arm(
     if not path.is_file():
         known = sorted(p.stem for p in (share_folder() / "config/arms").glob("*.yaml"))
         own.complain(f"arms.{name}.model", f"no arm model '{model}'; there is {', '.join(known)}")
-    shared = _Section(_read_yaml(path), path)
+    shared = Section(read_yaml(path), path)
     role = own.choice("role", ("leader", "follower"))
     offsets = own.values.get("homing_offsets") or {}
     limits = _load_limits(shared.section("limits"))
@@ -271,13 +192,13 @@ def _load_arm(
     )
 
 
-def _load_servos(shared: _Section, homing_offsets: Mapping[int, int]) -> tuple[Servo, ...]:
+def _load_servos(shared: Section, homing_offsets: Mapping[int, int]) -> tuple[Servo, ...]:
     servos: list[Servo] = []
     entries = shared.get("servos")
     if not isinstance(entries, list) or not entries:
         shared.complain("servos", "expected a list of servos")
     for index, entry in enumerate(entries):
-        own = _Section(entry, shared.path, f"servos[{index}]")
+        own = Section(entry, shared.path, f"servos[{index}]")
         model = own.choice("model", tuple(MODEL_NUMBERS))
         servo_id = own.integer("id", 0, 252)
         drive_mode = own.integer("drive_mode", 0, 1)
@@ -304,7 +225,7 @@ def _load_servos(shared: _Section, homing_offsets: Mapping[int, int]) -> tuple[S
     return tuple(servos)
 
 
-def _load_limits(section: _Section) -> Limits:
+def _load_limits(section: Section) -> Limits:
     section.names(allowed=(*JOINTS, "margin_rad"))
     joints = [section.section(joint) for joint in JOINTS]
 
@@ -330,7 +251,7 @@ def _load_limits(section: _Section) -> Limits:
     return limits
 
 
-def _load_pose(section: _Section, limits: Limits) -> np.ndarray:
+def _load_pose(section: Section, limits: Limits) -> np.ndarray:
     section.names(allowed=JOINTS)
     pose = np.array([section.number(joint) for joint in JOINTS])
     for joint, value, low, high in zip(
@@ -345,7 +266,7 @@ def _load_pose(section: _Section, limits: Limits) -> np.ndarray:
     return pose
 
 
-def _load_gripper(linkage: _Section, constants: _Section, role: str) -> Gripper:
+def _load_gripper(linkage: Section, constants: Section, role: str) -> Gripper:
     return Gripper(
         linkage=Linkage(linkage.number("crank_m", 1e-4, 1.0), linkage.number("rod_m", 1e-4, 1.0)),
         joint_open_rad=constants.number("joint_open_rad"),
@@ -356,7 +277,7 @@ def _load_gripper(linkage: _Section, constants: _Section, role: str) -> Gripper:
     )
 
 
-def _load_camera(name: str, section: _Section, environment: Mapping[str, str]) -> Camera:
+def _load_camera(name: str, section: Section, environment: Mapping[str, str]) -> Camera:
     return Camera(
         name=name,
         source=section.expanded("source", environment),
