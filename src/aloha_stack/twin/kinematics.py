@@ -6,7 +6,8 @@ damped least squares on MuJoCo's Jacobian:
 
     dq = J^T (J J^T + lambda^2 I)^-1 e,    e = [position error, rotation vector error]
 
-with every iterate clipped to the joint limits. The axes of the last three joints meet in one
+with every iterate clipped to the joint limits, and lambda^2 growing with the error (Sugihara, 2011),
+so that the last steps are Newton's also where the wrist is nearly straight. The axes of the last three joints meet in one
 point, so every solution has a twin: forearm and wrist half a turn round, the wrist bent the other
 way. Close to a straight wrist a descent may end at either; the one that moves the joints less is
 taken.
@@ -21,6 +22,9 @@ from aloha_stack.robot.joints import ARM_JOINTS
 
 PINCH_M = 0.14
 DAMPING = 0.02
+NEAR = 0.1
+"""Error (m + rad) below which the damping fades."""
+LEAST_DAMPING = 1e-7
 MAX_ITERATIONS = 100
 MAX_STEP_RAD = 0.2
 RESTARTS = 8
@@ -119,7 +123,8 @@ class ArmKinematics:
                 self._body,
             )
             jacobian = self._jacobian[:, self._dof]
-            gram = jacobian @ jacobian.T + DAMPING**2 * np.eye(6)
+            damping = DAMPING**2 * min(1.0, (far + turned) / NEAR)
+            gram = jacobian @ jacobian.T + max(damping, LEAST_DAMPING) * np.eye(6)
             step = jacobian.T @ np.linalg.solve(gram, error)
             step *= min(1.0, MAX_STEP_RAD / max(float(np.abs(step).max()), 1e-12))
             joints = np.clip(joints + step, self.lower, self.upper)
