@@ -6,11 +6,11 @@ damped least squares on MuJoCo's Jacobian:
 
     dq = J^T (J J^T + lambda^2 I)^-1 e,    e = [position error, rotation vector error]
 
-with every iterate clipped to the joint limits, and lambda^2 growing with the error (Sugihara, 2011),
-so that the last steps are Newton's also where the wrist is nearly straight. The axes of the last three joints meet in one
-point, so every solution has a twin: forearm and wrist half a turn round, the wrist bent the other
-way. Close to a straight wrist a descent may end at either; the one that moves the joints less is
-taken.
+with every iterate clipped to the joint limits, and lambda^2 growing with the error (Sugihara,
+2011), so that the last steps are Newton's also where the wrist is nearly straight. The axes of the
+last three joints meet in one point, so every solution has a twin: forearm and wrist half a turn
+round, the wrist bent the other way. Close to a straight wrist a descent may end at either; the one
+that moves the joints less is taken.
 """
 
 from dataclasses import dataclass
