@@ -22,6 +22,7 @@ class Bench:
         self.position = {name: robot().arms[name].rest_pose.copy() for name in ARMS}
         self.mode = {name: Mode.BACK_DRIVEN if name in LEADERS else Mode.HOLDING for name in ARMS}
         self.age = dict.fromkeys(ARMS, 0.01)
+        self.status_age = dict.fromkeys(ARMS, 0.5)
         self.e_stop = ""
         self.path: list[np.ndarray] = []
         self.targets: dict[str, np.ndarray] = {}
@@ -29,7 +30,10 @@ class Bench:
     def run(self, seconds: float) -> TeleopStage:
         for _ in range(round(seconds / TICK_S)):
             self.now_s += TICK_S
-            views = {a: ArmView(self.position[a], self.age[a], self.mode[a]) for a in ARMS}
+            views = {
+                a: ArmView(self.position[a], self.age[a], self.mode[a], self.status_age[a])
+                for a in ARMS
+            }
             self.targets = self.teleop.tick(self.now_s, views, self.e_stop)
             self.position.update(self.targets)
             if self.targets:
@@ -161,6 +165,53 @@ def test_disengage_keeps_the_followers_where_they_are(bench: Bench) -> None:
     bench.hands(OPEN, 0.7)
     assert bench.run(0.5) == TeleopStage.MATCHING
     np.testing.assert_array_equal(bench.targets["follower_left"], before)
+
+
+@pytest.mark.parametrize("how", ["disengage", "e-stop"])
+def test_handles_that_stay_closed_engage_nothing_until_opened(bench: Bench, how: str) -> None:
+    bench.engage()
+    bench.run(1.2)
+    if how == "disengage":
+        bench.teleop.disengage()
+    else:
+        bench.e_stop = "button"
+        bench.run(0.5)
+        bench.e_stop = ""
+    assert bench.run(1.0) == TeleopStage.MATCHING
+    assert "open the gripper of leader_left and leader_right" in bench.teleop.reason
+    bench.position["leader_left"][-1] = OPEN
+    bench.run(0.1)
+    bench.position["leader_left"][-1] = SQUEEZED
+    assert bench.run(1.0) == TeleopStage.MATCHING
+    assert "open the gripper of leader_right," in bench.teleop.reason
+    bench.position["leader_right"][-1] = OPEN
+    bench.run(0.1)
+    bench.position["leader_right"][-1] = SQUEEZED
+    assert bench.run(0.3) == TeleopStage.ENGAGED
+
+
+def test_a_handle_at_the_threshold_does_not_count_as_opened(bench: Bench) -> None:
+    bench.engage()
+    bench.run(1.2)
+    bench.teleop.disengage()
+    threshold = arm("leader_left").gripper.engage_below_rad
+    assert threshold is not None
+    for gripper in (threshold + 0.01, threshold - 0.01):
+        bench.hands(gripper, 0.05)
+        assert bench.run(0.5) == TeleopStage.MATCHING
+
+
+@pytest.mark.parametrize("name", ["follower_right", "leader_left"])
+def test_a_bridge_that_falls_silent_ends_the_engagement_by_name(bench: Bench, name: str) -> None:
+    bench.engage()
+    bench.status_age[name] = 1.9
+    assert bench.run(0.1) == TeleopStage.ENGAGED
+    bench.status_age[name] = 2.1
+    assert bench.run(0.1) == TeleopStage.WAITING
+    assert bench.targets == {}
+    assert bench.teleop.reason == f"the bridge of {name} is gone: no status for 2 s"
+    bench.status_age[name] = 0.1
+    assert bench.run(1.0) == TeleopStage.MATCHING
 
 
 def test_it_waits_for_what_is_missing_by_name() -> None:

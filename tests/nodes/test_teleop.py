@@ -109,6 +109,8 @@ def test_the_whole_course_of_a_teleoperation(operator: Operator) -> None:
     operator.wait(TeleopStage.MATCHING, "off by")
     np.testing.assert_allclose(servos["follower_left"].position, stopped, atol=0.003)
 
+    operator.hands(OPEN, 0.25)
+    operator.wait(TeleopStage.MATCHING, "squeeze the")
     operator.hands(SQUEEZED, 0.25)
     operator.wait(TeleopStage.ENGAGED)
     assert call(operator, "/teleop/disengage").success

@@ -7,12 +7,16 @@ from enum import IntEnum
 import numpy as np
 
 from aloha_stack.control.arm_modes import Mode
+from aloha_stack.control.e_stop import GONE_S
 from aloha_stack.control.ramps import Ramp, ramp, smooth
 from aloha_stack.robot.description import Arm
 from aloha_stack.robot.joints import ARM_JOINTS
 
 READY = frozenset({Mode.HOLDING, Mode.RAMPING, Mode.FOLLOWING})
 """The modes of a follower's bridge in which commands are heard."""
+
+OPEN_MARGIN_RAD = 0.05
+"""How far above the engage threshold a handle counts as open."""
 
 
 class TeleopStage(IntEnum):
@@ -39,11 +43,12 @@ class TeleopSettings:
 @dataclass(frozen=True)
 class ArmView:
     """What is known of an arm at a tick: position (7,) rad or None, its age in s, its bridge's mode
-    (None: never heard)."""
+    (None: never heard) and for how long the bridge has said nothing (steady s)."""
 
     position: np.ndarray | None = None
     age_s: float = float("inf")
     mode: Mode | None = None
+    status_age_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -75,15 +80,21 @@ class Pair:
         threshold = self.leader.gripper.engage_below_rad
         return threshold is not None and float(leader_position[-1]) < threshold
 
+    def gripper_open(self, leader_position: np.ndarray) -> bool:
+        """The handle released clearly: what has to come before the gesture."""
+        threshold = self.leader.gripper.engage_below_rad
+        return threshold is None or float(leader_position[-1]) > threshold + OPEN_MARGIN_RAD
+
 
 class Teleoperation:
     """The state of the teleoperation of all pairs. One tick() per period; ROS time in s.
 
     WAITING for joint states and bridges; RAMPING the followers to their start pose (once); MATCHING
-    until every leader is where its follower is and all handles are squeezed; ENGAGED. What differs
-    at engagement fades within `blend_s`, so that nothing jumps. STOPPED while a leader's joint
-    states are missing: if they come back and still match, it goes on, else it has to be matched
-    again. An e-stop, a bridge that leaves, or disengage() end the engagement.
+    until every leader is where its follower is and all handles have been open and are squeezed;
+    ENGAGED. What differs at engagement fades within `blend_s`, so that nothing jumps. STOPPED while
+    a leader's joint states are missing: if they come back and still match, it goes on, else it has
+    to be matched again. An e-stop, a bridge that leaves or falls silent, or disengage() end the
+    engagement; a handle that is closed then engages nothing before it was opened.
     """
 
     def __init__(self, pairs: tuple[Pair, ...], settings: TeleopSettings | None = None) -> None:
@@ -94,12 +105,14 @@ class Teleoperation:
         self._offsets: dict[str, np.ndarray] = {}
         self._since_s = 0.0
         self._gesture_since_s: float | None = None
+        self._opened: set[str] = set()
         self._at_start = False
 
     def disengage(self) -> None:
         """Followers stay where they are until the next match."""
         if self.stage in (TeleopStage.ENGAGED, TeleopStage.STOPPED):
             self._enter(TeleopStage.MATCHING, "disengaged", 0.0)
+        self._opened.clear()
 
     def tick(
         self, now_s: float, views: Mapping[str, ArmView], e_stop: str = ""
@@ -164,18 +177,14 @@ class Teleoperation:
         return dict(self._held)
 
     def _match(self, now_s: float, views: Mapping[str, ArmView], silent: str) -> None:
-        mismatch = silent or self._mismatch(views)
-        if mismatch:
-            self.reason, self._gesture_since_s = mismatch, None
-            return
-        open_hands = [
-            pair.leader.name
-            for pair in self.pairs
-            if not pair.gripper_closed(_position(views, pair.leader))
-        ]
-        if open_hands:
-            self._gesture_since_s = None
-            self.reason = f"matched: squeeze the gripper of {' and '.join(open_hands)} to engage"
+        if not silent:
+            self._opened |= {
+                pair.leader.name
+                for pair in self.pairs
+                if pair.gripper_open(_position(views, pair.leader))
+            }
+        if obstacle := silent or self._mismatch(views) or self._missing_gesture(views):
+            self.reason, self._gesture_since_s = obstacle, None
             return
         if self._gesture_since_s is None:
             self._gesture_since_s = now_s
@@ -203,6 +212,20 @@ class Teleoperation:
 
     # -- findings ---------------------------------------------------------------------------
 
+    def _missing_gesture(self, views: Mapping[str, ArmView]) -> str:
+        """The handles that were never open since matching began, or are not squeezed; or empty."""
+        hands = {
+            pair.leader.name: pair.gripper_closed(_position(views, pair.leader))
+            for pair in self.pairs
+        }
+        stuck = [name for name, closed in hands.items() if closed and name not in self._opened]
+        if stuck:
+            return f"matched: open the gripper of {' and '.join(stuck)}, then squeeze it to engage"
+        waiting = [name for name, closed in hands.items() if not closed]
+        if waiting:
+            return f"matched: squeeze the gripper of {' and '.join(waiting)} to engage"
+        return ""
+
     def _bridge_trouble(self, views: Mapping[str, ArmView]) -> str:
         for pair in self.pairs:
             mode = views[pair.follower.name].mode
@@ -210,6 +233,9 @@ class Teleoperation:
                 return f"waiting for the bridge of {pair.follower.name}"
             if mode not in READY:
                 return f"{pair.follower.name} is {mode.name.lower()}"
+        for arm in (arm for pair in self.pairs for arm in (pair.follower, pair.leader)):
+            if views[arm.name].mode is not None and views[arm.name].status_age_s > GONE_S:
+                return f"the bridge of {arm.name} is gone: no status for {GONE_S:g} s"
         if self.stage != TeleopStage.WAITING:
             return ""
         for pair in self.pairs:
@@ -238,6 +264,7 @@ class Teleoperation:
     def _enter(self, stage: TeleopStage, reason: str, now_s: float) -> None:
         if stage != self.stage:
             self.stage, self._since_s, self._gesture_since_s = stage, now_s, None
+            self._opened.clear()
         self.reason = reason
 
 

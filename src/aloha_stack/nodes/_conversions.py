@@ -8,6 +8,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from aloha_stack.control.arm_modes import Mode
 from aloha_stack.control.commands import Command, CommandError, check_command
 from aloha_stack.robot.gripper import Gripper, finger_from_joint, finger_velocity
 from aloha_stack.robot.joints import JOINTS, STATE_JOINTS
@@ -21,6 +22,14 @@ def set_stamp(stamp: Time, time_ns: int) -> None:
 def stamp_ns(stamp: Time) -> int:
     """A message's stamp in nanoseconds."""
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def read_mode(number: int) -> Mode:
+    """The mode in an ArmStatus; one that this version does not know is a fault of that arm."""
+    try:
+        return Mode(number)
+    except ValueError:
+        return Mode.FAULT
 
 
 def read_command(message: JointTrajectory) -> Command | CommandError:

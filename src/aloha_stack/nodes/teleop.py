@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import time
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from trajectory_msgs.msg import JointTrajectory
 from aloha_stack.control.arm_modes import Mode
 from aloha_stack.control.pacing import Pacer
 from aloha_stack.control.teleop import ArmView, Pair, Teleoperation, TeleopSettings, TeleopStage
-from aloha_stack.nodes._conversions import set_stamp, stamp_ns, target_message
+from aloha_stack.nodes._conversions import read_mode, set_stamp, stamp_ns, target_message
 from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._parameters import declare
 from aloha_stack.nodes._qos import COMMAND, STATE
@@ -57,7 +58,7 @@ class Teleop(SimpleNode):
         self._teleop = Teleoperation(pairs, settings)
         self._lock = threading.Lock()
         self._positions: dict[str, tuple[int, np.ndarray]] = {}
-        self._modes: dict[str, Mode] = {}
+        self._modes: dict[str, tuple[Mode, float]] = {}  # and when it was heard, steady s
         self._e_stop = ""
         self._shown: TeleopStage | None = None
         self._shown_ns = 0
@@ -81,7 +82,7 @@ class Teleop(SimpleNode):
             callback_group=MutuallyExclusiveCallbackGroup(),
         )
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run_ticks, name="ticks")
+        self._thread = threading.Thread(target=self._guarded, name="ticks")
         self._thread.start()
 
     def close(self) -> None:
@@ -89,6 +90,13 @@ class Teleop(SimpleNode):
         self._thread.join()
 
     # -- the ticks' thread ------------------------------------------------------------------
+
+    def _guarded(self) -> None:
+        try:
+            self._run_ticks()
+        except Exception as error:
+            self.fail(error)
+            raise
 
     def _run_ticks(self) -> None:
         pacer = Pacer(
@@ -114,11 +122,12 @@ class Teleop(SimpleNode):
         self._publish_state(now_ns)
 
     def _view(self, arm: str, now_ns: int) -> ArmView:
-        mode = self._modes.get(arm)
+        mode, heard_s = self._modes.get(arm, (None, -float("inf")))
+        silent_s = time.monotonic() - heard_s
         if arm not in self._positions:
-            return ArmView(mode=mode)
+            return ArmView(mode=mode, status_age_s=silent_s)
         stamp, position = self._positions[arm]
-        return ArmView(position, max(0, now_ns - stamp) * 1e-9, mode)
+        return ArmView(position, max(0, now_ns - stamp) * 1e-9, mode, silent_s)
 
     def _publish_state(self, now_ns: int) -> None:
         """At 10 Hz, and at once when the stage has changed."""
@@ -146,7 +155,7 @@ class Teleop(SimpleNode):
             self._positions[arm] = (stamp_ns(message.header.stamp), position)
 
     def _on_status(self, arm: str, message: ArmStatus) -> None:
-        self._modes[arm] = Mode(message.mode)
+        self._modes[arm] = (read_mode(message.mode), time.monotonic())
 
     def _on_safety(self, message: SafetyState) -> None:
         self._e_stop = message.cause if message.e_stopped else ""

@@ -3,8 +3,9 @@
 It sees the world's objects, as a person does, and nothing of the software above the wire but
 whether teleoperation follows. Its states:
 
-    homing      brings both leaders to the start pose and squeezes both handles (ALOHA's gesture
-                that asks the robot to follow); stays there until the followers follow
+    homing      brings both leaders to the start pose, the handles open, and squeezes both (ALOHA's
+                gesture that asks the robot to follow); opens and squeezes them again until the
+                followers follow
     ready       has opened the handles to the start opening, holds still
     performing  does the task
     done        holds the last pose
@@ -23,6 +24,8 @@ from aloha_stack.twin.world import World
 HOMING_SPEED_RAD_S = 1.0
 HOMING_AT_LEAST_S = 1.0
 SQUEEZE_S = 0.5
+SQUEEZED_S = 0.4
+"""How long the handles stay squeezed: the gesture has to be held, and its answer takes a while."""
 
 Leaders = dict[str, tuple[np.ndarray, np.ndarray]]
 """Position (7,) rad and velocity (7,) rad/s by leader."""
@@ -81,7 +84,7 @@ class Operator:
             if self.state == "homing" and engaged is not False:
                 self.state = "ready"
                 self._start({leader: self._opening(leader) for leader in LEADERS})
-            elif self.state == "ready" and engaged is False:
+            elif self.state in ("homing", "ready") and engaged is False:
                 self.reset()
             elif self.state == "performing":
                 self.state = "done"
@@ -97,15 +100,13 @@ class Operator:
         return self._time_s - self._began_s >= longest
 
     def _homing(self, leader: str) -> Motion:
-        """To the start pose as the hand is, then squeeze the handle."""
+        """To the start pose with an open handle, then squeeze it: the gesture is the closing."""
         arm = self._robot.arm(leader)
-        here = self._now[leader][0]
-        home = np.append(arm.start_pose[:6], here[6])
-        squeezed = np.append(arm.start_pose[:6], arm.gripper.joint_close_rad)
+        here, home = self._now[leader][0], arm.start_pose
+        squeezed = np.append(home[:6], arm.gripper.joint_close_rad)
         there_s = shortest_s(here, home, HOMING_SPEED_RAD_S, HOMING_AT_LEAST_S)
-        return Motion(
-            np.array([0.0, there_s, there_s + SQUEEZE_S]), np.array([here, home, squeezed])
-        )
+        times = np.cumsum([0.0, there_s, SQUEEZE_S, SQUEEZED_S])
+        return Motion(times, np.array([here, home, squeezed, squeezed]))
 
     def _opening(self, leader: str) -> Motion:
         return Motion(
