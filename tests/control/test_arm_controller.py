@@ -243,6 +243,48 @@ def test_parking_survives_a_clock_that_is_set_back(bench: Bench) -> None:
     assert bench.control.at_rest_pose
 
 
+def test_parking_is_not_over_because_the_clock_jumps_ahead(bench: Bench) -> None:
+    bench.follow(0.2)
+    bench.control.begin_parking()
+    bench.run(0.5)
+    bench.now_s += 30.0
+    bench.run(0.05)
+    assert not bench.control.parked
+    bench.run(8.0)
+    assert bench.control.at_rest_pose
+    np.testing.assert_allclose(bench.path[-1], bench.arm.rest_pose, atol=0.01)
+
+
+def test_parking_that_does_not_arrive_is_given_up(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = bench.arm.start_pose
+    monkeypatch.setattr(bench.control.limiter, "step", lambda *_: place)  # never gets anywhere
+    bench.control.begin_parking()
+    bench.run(11.0)
+    assert not bench.control.parked
+    bench.run(1.5)
+    assert bench.control.parked
+    assert not bench.control.at_rest_pose
+
+
+def test_an_arm_that_is_taken_up_again_after_parking_stays_then_follows(bench: Bench) -> None:
+    bench.control.begin_parking()
+    bench.run(8.0)
+    assert bench.control.at_rest_pose
+    bench.control.active = bench.control.torque = False
+    bench.run(0.1)
+    bench.control.take_hold(bench.arm.start_pose)  # moved by hand meanwhile
+    bench.control.active = bench.control.torque = True
+    bench.path.clear()
+    bench.run(1.0)
+    assert bench.control.mode == Mode.HOLDING
+    assert not bench.control.at_rest_pose
+    np.testing.assert_array_equal(bench.path[-1], bench.arm.start_pose)
+    bench.follow(0.1)
+    assert bench.control.mode == Mode.FOLLOWING
+
+
 def test_an_arm_in_e_stop_is_not_parked(bench: Bench) -> None:
     bench.control.e_stop("stop")
     bench.run(0.5)

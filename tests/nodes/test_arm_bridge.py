@@ -222,6 +222,16 @@ def test_deactivation_parks_at_the_rest_pose_and_takes_the_torque_off(active: Ri
     active.wait_mode(Mode.INACTIVE)
 
 
+def test_an_arm_activated_again_stays_where_a_hand_has_put_it(active: Rig) -> None:
+    assert active.bridge.transition("deactivate")
+    place = np.asarray(active.arm.start_pose)
+    active.servos.place(place)
+    assert active.bridge.transition("activate")
+    active.wait_mode(Mode.HOLDING, "waiting for commands")
+    time.sleep(0.3)
+    np.testing.assert_allclose(active.servos.position, place, atol=2 * RAD_PER_TICK)
+
+
 def test_an_arm_in_e_stop_keeps_its_torque_at_the_end(active: Rig) -> None:
     active.follow(0.15)
     active.operator.e_stopped = True

@@ -93,6 +93,7 @@ class ArmController:
     def take_hold(self, position: np.ndarray) -> None:
         """The goals are at `position` (7,) rad, at rest: the arm's own, as its torque goes on."""
         with self._lock:
+            self._parking = None
             self.stream.clear()
             self.limiter.reset(position)
             self.joining.begin(position)
@@ -135,16 +136,16 @@ class ArmController:
 
     @property
     def parked(self) -> bool:
-        """Whether nothing is left to wait for: at the rest pose, limp, or stopped by e-stop."""
+        """Whether nothing is left to wait for: at the rest pose, limp, stopped by e-stop, given up."""
         if not self.active or not self.torque or self.arm.is_leader:
             return True
         if self._parking is None:
             return self.limiter.at_rest
-        return self._parking.done
+        return self._parking.done or self._parking.given_up
 
     @property
     def at_rest_pose(self) -> bool:
-        """Whether parking has come to its end, so that the torque may go off."""
+        """Whether the goals are at the rest pose, and rest there; the arm itself is to be measured."""
         return self._parking is not None and self._parking.done
 
     # -- parts ------------------------------------------------------------------------------

@@ -10,35 +10,65 @@ from aloha_stack.robot.description import Arm
 SETTLE_S = 0.3
 """After the ramp: the arm itself arrives a little later than its goals."""
 
+ARRIVED_RAD = 0.01
+"""Goals that are no further from the rest pose than this, and rest, have arrived."""
+
+GIVE_UP_S = 12.0
+"""ROS time after which parking that has not arrived is given up; the torque then stays on."""
+
 
 class Parking:
     """A controlled stop, then a ramp to the rest pose, all through the arm's limiter.
 
-    Takes `park_limit_s` at most for the ramp, whatever the distance: farther means faster.
+    Takes `park_limit_s` at most for the ramp, whatever the distance: farther means faster. Time is
+    counted from cycle to cycle, so that a clock that jumps, either way, does not move the goals.
     """
 
     def __init__(self, arm: Arm, limiter: JointLimiter, settings: Settings) -> None:
         self.arm, self.limiter, self.settings = arm, limiter, settings
+        self.rest = np.clip(arm.rest_pose, limiter.lower, limiter.upper)
         self.done = False
+        """Whether the goals are at the rest pose, and rest there."""
+        self.elapsed_s = 0.0
         self._ramp: Ramp | None = None
-        self._started_s = 0.0
+        self._ramp_s = 0.0
+        self._last_s: float | None = None
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it has lasted too long to be waited for."""
+        return not self.done and self.elapsed_s >= GIVE_UP_S
+
+    def begin_again(self) -> None:
+        """From where the limiter is now; the time that it took so far still counts."""
+        self._ramp, self.done = None, False
 
     def next_goal(self, now_s: float) -> np.ndarray:
         """The goals (7,) rad of this cycle, at ROS time `now_s`."""
+        period_s = self._tick(now_s)
         if self._ramp is None:
             goal = self.limiter.stop()
             if self.limiter.at_rest:
-                self._begin(goal, now_s)
+                self._begin(goal)
             return goal
-        if now_s < self._started_s:  # the clock was set back
-            self._begin(self.limiter.position, now_s)
-        assert self._ramp is not None
-        since = now_s - self._started_s
-        self.done = since >= self._ramp.duration_s + SETTLE_S
-        return self.limiter.step(*self._ramp.at(since))
+        self._ramp_s += period_s
+        goal = self.limiter.step(*self._ramp.at(self._ramp_s))
+        away = float(np.max(np.abs(self.limiter.position - self.rest)))
+        over = self._ramp_s >= self._ramp.duration_s + SETTLE_S
+        self.done = over and self.limiter.at_rest and away <= ARRIVED_RAD
+        return goal
 
-    def _begin(self, position: np.ndarray, now_s: float) -> None:
-        course = ramp(position, self.arm.rest_pose, self.settings.park_speed_rad_s, self.arm.limits)
+    def _tick(self, now_s: float) -> float:
+        """The ROS time since the last cycle, without jumps of the clock."""
+        last_s, self._last_s = self._last_s, now_s
+        if last_s is None:
+            return 0.0
+        period_s = min(max(0.0, now_s - last_s), max(0.1, 2 * self.settings.period_s))
+        self.elapsed_s += period_s
+        return period_s
+
+    def _begin(self, position: np.ndarray) -> None:
+        course = ramp(position, self.rest, self.settings.park_speed_rad_s, self.arm.limits)
         limit = self.settings.park_limit_s
         self._ramp = Ramp(course.start, course.end, min(course.duration_s, limit))
-        self._started_s = now_s
+        self._ramp_s = 0.0
