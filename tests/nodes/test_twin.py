@@ -17,6 +17,7 @@ from std_srvs.srv import Trigger
 
 from aloha_stack.graph import Domain
 from aloha_stack.nodes._qos import CLOCK
+from aloha_stack.nodes.twin import TwinNode
 from nodes.arm_rig import call, spinning, wait_for
 
 
@@ -109,3 +110,38 @@ def test_unknown_names_end_the_twin_with_status_2(tmp_path, domain, parameter, w
     _, errors = twin.process.communicate(timeout=30)
     assert twin.process.returncode == 2
     assert words in errors
+
+
+def test_two_twins_never_share_a_folder(tmp_path, domain):
+    first = Twin(tmp_path, domain)
+    try:
+        with spinning(first.node):
+            wait_for(lambda: first.clock_ns, 30)
+            second = Twin(tmp_path, domain)
+            _, errors = second.process.communicate(timeout=30)
+            second.node.destroy_node()
+            assert second.process.returncode == 2
+            for word in (str(tmp_path), "ALOHA_PORTS", "ROS_DOMAIN_ID"):
+                assert word in errors
+            assert (tmp_path / "ttyDXL_follower_left").exists()
+    finally:
+        assert first.end() == 0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_failing_request_is_answered_and_ends_the_node(tmp_path, domain, monkeypatch):
+    monkeypatch.setenv("ALOHA_PORTS", str(tmp_path))
+    node = TwinNode()
+    try:
+
+        def broken() -> None:
+            raise RuntimeError("the world is broken")
+
+        with pytest.raises(RuntimeError, match="the world is broken"):
+            node._in_world(broken)
+        wait_for(lambda: node.finished)
+        assert isinstance(node.failure, RuntimeError)
+    finally:
+        node.close()
+        node.time.close()
+        node.destroy_node()

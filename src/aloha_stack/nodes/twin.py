@@ -9,10 +9,10 @@ from typing import Any
 
 from aloha_interfaces.msg import TaskState, TeleopState
 from aloha_interfaces.srv import ResetTask
-from builtin_interfaces.msg import Time
 from rosgraph_msgs.msg import Clock
 from std_srvs.srv import Trigger
 
+from aloha_stack.nodes._conversions import set_stamp
 from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._parameters import declare
 from aloha_stack.nodes._qos import CLOCK, STATE
@@ -68,6 +68,8 @@ class TwinNode(SimpleNode):
             self._loop()
         except BaseException as error:
             self.fail(error)
+            while not self._jobs.empty():  # whoever asked must not wait for nothing
+                self._jobs.get()[1].set_exception(error)
             raise
 
     def _loop(self) -> None:
@@ -78,8 +80,10 @@ class TwinNode(SimpleNode):
                 job, answer = self._jobs.get()
                 try:
                     answer.set_result(job())
-                except NotReadyError as error:
+                except BaseException as error:
                     answer.set_exception(error)
+                    if not isinstance(error, NotReadyError):
+                        raise
 
     def _in_world(self, job: Callable[[], Any]) -> Any:
         """Runs `job` between two steps, in the one thread that may touch the simulation."""
@@ -91,7 +95,9 @@ class TwinNode(SimpleNode):
         now_ns = self._simulation.world.time_ns
         if now_ns >= self._next_clock_ns:
             self._next_clock_ns += CLOCK_NS
-            self._clock_publisher.publish(Clock(clock=_stamp(now_ns)))
+            message = Clock()
+            set_stamp(message.clock, now_ns)
+            self._clock_publisher.publish(message)
         if now_ns >= self._next_state_ns:
             self._next_state_ns += TASK_STATE_NS
             self._task_publisher.publish(self._task_state(now_ns))
@@ -109,7 +115,7 @@ class TwinNode(SimpleNode):
             operator_state=simulation.operator_state,
             real_time_factor=simulation.pacer.real_time_factor(),
         )
-        message.header.stamp = _stamp(now_ns)
+        set_stamp(message.header.stamp, now_ns)
         return message
 
     def _on_teleop(self, message: TeleopState) -> None:
@@ -147,7 +153,7 @@ class TwinNode(SimpleNode):
     def _wait_for_arms(self) -> None:
         until = time.monotonic() + LINGER_S
         quiet_since = time.monotonic()
-        while self._thread.is_alive():
+        while self._thread.is_alive() and self.failure is None:
             now = time.monotonic()
             in_use = self._in_world(lambda: self._simulation.ports_in_use)
             if in_use:
@@ -158,10 +164,6 @@ class TwinNode(SimpleNode):
                 self.get_logger().error(f"leaving while ports are still open: {in_use}")
                 return
             time.sleep(0.05)
-
-
-def _stamp(time_ns: int) -> Time:
-    return Time(sec=time_ns // 1_000_000_000, nanosec=time_ns % 1_000_000_000)
 
 
 def main() -> int:

@@ -14,6 +14,7 @@ from aloha_stack.robot.description import Arm, Robot
 from aloha_stack.twin.hand import LeaderArm
 from aloha_stack.twin.operator import Operator
 from aloha_stack.twin.pacing import BURST_S, PATIENCE_S, USER_LEAD_S, WorldPacer
+from aloha_stack.twin.port_folder import PortFolder
 from aloha_stack.twin.snapshots import SnapshotWriter
 from aloha_stack.twin.virtual_arm import VirtualArm
 from aloha_stack.twin.virtual_port import VirtualPort, wait_for_bytes
@@ -33,7 +34,8 @@ class Simulation:
     """The twin of `robot` in a task's world. `hands` says whether an operator moves the leaders.
 
     `wait_for_users` makes model time wait for polled ports and rendering cameras (see pacing);
-    switch it off where the wall's time is what is being measured.
+    switch it off where the wall's time is what is being measured. Raises FolderTakenError if
+    another twin has its ports in the same folder.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Simulation:
         self._began_s: float | None = None
         self.episode = 0
         folder = Path(next(iter(robot.arms.values())).port).parent
+        self._folder = PortFolder(folder)
         try:
             for arm in robot.arms.values():
                 self._open_port(arm)
@@ -196,3 +199,4 @@ class Simulation:
     def _close_ports(self) -> None:
         for port in self._ports.values():
             port.close()
+        self._folder.release()
