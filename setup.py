@@ -6,7 +6,10 @@ from setuptools import find_packages, setup
 
 NAME = "aloha_stack"
 SHARE = f"share/{NAME}"
-NODES = ("arm_bridge", "camera", "recorder", "replay", "safety", "session", "teleop", "twin")
+NODES = (
+    *("arm_bridge", "call", "camera", "recorder", "replay"),
+    *("safety", "session", "teleop", "twin"),
+)
 
 
 def shared_files(folder: str) -> list[tuple[str, list[str]]]:

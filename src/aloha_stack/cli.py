@@ -51,8 +51,14 @@ COMMANDS = (
         "aloha_stack.episodes.cli",
     ),
     Command(
+        "call",
+        "call a service or an action of the running graph, as `ros2 service call` does",
+        "./aloha call /e_stop",
+        "",
+    ),
+    Command(
         "test",
-        "ruff, mypy and all tests; further arguments go to pytest",
+        "ruff, mypy and all tests (some 3 minutes); further arguments go to pytest",
         "./aloha test -k limits",
         "",
     ),
@@ -96,6 +102,11 @@ def run_tests(argv: list[str]) -> int:
     return status or int(any(result != "ok" for _, result in results))
 
 
+def run_call(argv: list[str]) -> int:
+    """Become the client node: only nodes/ imports ROS."""
+    return run_python(["-m", "aloha_stack.nodes.call", *argv])
+
+
 BUILT_IN = {"test": run_tests, "python": run_python}
 
 
@@ -110,9 +121,12 @@ def main(argv: list[str]) -> int:
         known = ", ".join(c.name for c in COMMANDS)
         print(f"./aloha: there is no command '{name}'; there are: {known}", file=sys.stderr)
         return USAGE_ERROR
+    if name == "call":
+        return run_call(args)
     if name in BUILT_IN:
         if args[:1] in (["-h"], ["--help"]):
-            print(f"{command.does}\n\nexample: {command.example}")
+            print(f"usage: ./aloha {name} [ARGUMENTS]\n\n{command.does}")
+            print(f"\nexample: {command.example}")
             return 0
         return BUILT_IN[name](args)
     run = importlib.import_module(command.module).main

@@ -1,0 +1,170 @@
+"""`./aloha call NAME [field:=value …]`: a service or an action, where there is no ros2 command.
+
+Names and types come from the running graph of this ROS_DOMAIN_ID. Values are YAML. Feedback of an
+action is printed as it comes; Ctrl-C cancels its goal.
+"""
+
+import argparse
+import importlib
+import sys
+import time
+from typing import Any
+
+import rclpy
+import yaml
+from rclpy.action import ActionClient, get_action_names_and_types
+from rclpy.node import Node
+
+DISCOVERY_S = 5.0
+"""Steady time in which what is called must show itself."""
+
+ANSWER_S = 30.0
+TELL_S = 1.0
+EXAMPLE = """examples:
+  ./aloha call                          lists what can be called
+  ./aloha call /e_stop
+  ./aloha call /recorder/record_episode task:=transfer_cube duration:=8
+  ./aloha call /recorder/stop outcome:=success
+"""
+
+
+class CallError(RuntimeError):
+    """The call cannot be made or was not answered; the message says why."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0: it answered success (or has no such field); 1: it did not; 2: the request is at fault."""
+    parser = argparse.ArgumentParser(
+        prog="aloha call",
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", nargs="?", help="of the service or action, as /e_stop")
+    parser.add_argument("fields", nargs="*", metavar="field:=value")
+    options = parser.parse_args(argv)
+    rclpy.init(args=[])
+    node = rclpy.create_node("call")
+    try:
+        return _call(node, options.name, options.fields)
+    except CallError as error:
+        print(f"aloha call: {error}", file=sys.stderr)
+        return 2
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _call(node: Node, name: str | None, fields: list[str]) -> int:
+    end_s = time.monotonic() + DISCOVERY_S
+    while True:
+        services, actions = _callable(node)
+        if name in services:
+            return _call_service(node, name, _load(services[name]), fields)
+        if name in actions:
+            return _call_action(node, name, _load(actions[name]), fields)
+        if time.monotonic() > end_s:
+            break
+        rclpy.spin_once(node, timeout_sec=0.1)
+    if name is None:
+        for kind, found in (("service", services), ("action", actions)):
+            for one in sorted(found):
+                print(f"{kind:<8} {one}  ({found[one]})")
+        return 0
+    known = (
+        ", ".join(sorted((*services, *actions))) or "nothing: is a graph running in this domain?"
+    )
+    raise CallError(f"there is no service or action '{name}'; there is {known}")
+
+
+def _callable(node: Node) -> tuple[dict[str, str], dict[str, str]]:
+    """Services and actions of the graph by name, but for the plumbing that every node has."""
+    plumbing = ("/_action/", "parameter", "/get_type_description")
+    services = {
+        name: types[0]
+        for name, types in node.get_service_names_and_types()
+        if not any(word in name for word in plumbing)
+    }
+    return services, {name: types[0] for name, types in get_action_names_and_types(node)}
+
+
+def _load(type_name: str) -> Any:
+    package, kind, name = type_name.split("/")
+    return getattr(importlib.import_module(f"{package}.{kind}"), name)
+
+
+def _fill(message: Any, fields: list[str]) -> Any:
+    """The message with its fields set; a CallError names a field that does not exist or fit."""
+    known = message.get_fields_and_field_types()
+    for field in fields:
+        key, mark, text = field.partition(":=")
+        if not mark or key not in known:
+            expected = ", ".join(f"{name} ({kind})" for name, kind in known.items()) or "none"
+            raise CallError(f"'{field}': no such field; expected field:=value of: {expected}")
+        value = yaml.safe_load(text)
+        if known[key] in ("double", "float"):
+            value = float(value)
+        elif known[key] == "string":
+            value = text
+        try:
+            setattr(message, key, value)
+        except (AssertionError, TypeError, ValueError) as error:
+            raise CallError(f"'{field}': expected a {known[key]} ({error})") from error
+    return message
+
+
+def _call_service(node: Node, name: str, kind: Any, fields: list[str]) -> int:
+    request = _fill(kind.Request(check_fields=True), fields)
+    client = node.create_client(kind, name)
+    if not client.wait_for_service(DISCOVERY_S):
+        raise CallError(f"{name} is announced but does not answer: has its node died?")
+    return _show(_await(node, client.call_async(request), name))
+
+
+def _call_action(node: Node, name: str, kind: Any, fields: list[str]) -> int:
+    goal = _fill(kind.Goal(check_fields=True), fields)
+    client: Any = ActionClient(node, kind, name)
+    if not client.wait_for_server(DISCOVERY_S):
+        raise CallError(f"{name} is announced but does not answer: has its node died?")
+    told = [0.0]
+
+    def on_feedback(message: Any) -> None:
+        if time.monotonic() - told[0] > TELL_S:
+            told[0] = time.monotonic()
+            print(_words(message.feedback), flush=True)
+
+    handle = _await(node, client.send_goal_async(goal, feedback_callback=on_feedback), name)
+    if not handle.accepted:
+        raise CallError(f"{name} refused the goal; the log of its node says why")
+    result = handle.get_result_async()
+    try:
+        rclpy.spin_until_future_complete(node, result)
+    except KeyboardInterrupt:
+        print("cancelling", flush=True)
+        handle.cancel_goal_async()
+        rclpy.spin_until_future_complete(node, result, timeout_sec=ANSWER_S)
+    if not result.done():
+        raise CallError(f"{name} did not end within {ANSWER_S:.0f} s after it was cancelled")
+    return _show(result.result().result)
+
+
+def _await(node: Node, future: Any, name: str) -> Any:
+    rclpy.spin_until_future_complete(node, future, timeout_sec=ANSWER_S)
+    if not future.done():
+        raise CallError(f"{name} did not answer within {ANSWER_S:.0f} s")
+    return future.result()
+
+
+def _show(message: Any) -> int:
+    print(_words(message))
+    good = getattr(message, "success", getattr(message, "kept", True))
+    return 0 if good else 1
+
+
+def _words(message: Any) -> str:
+    names = message.get_fields_and_field_types()
+    return "  ".join(f"{name}: {getattr(message, name)}" for name in names) or "done"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
