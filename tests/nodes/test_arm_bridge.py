@@ -18,6 +18,7 @@ from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from aloha_stack.control.arm_modes import Mode
+from aloha_stack.dynamixel.errors import NotTaken
 from aloha_stack.dynamixel.units import RAD_PER_TICK
 from aloha_stack.nodes._conversions import stamp_ns, target_message
 from aloha_stack.robot.description import load_robot
@@ -238,6 +239,48 @@ def test_an_arm_in_e_stop_keeps_its_torque_at_the_end(active: Rig) -> None:
     active.wait_mode(Mode.E_STOPPED)
     assert active.bridge.transition("deactivate")
     assert active.servos.goals()[1].all()
+
+
+def test_an_arm_that_did_not_obey_on_its_way_to_rest_keeps_its_torque(follower: Rig) -> None:
+    follower.servos.place(np.asarray(follower.arm.start_pose))
+    follower.start()
+    follower.bridge._in_cycle_thread(lambda: trip_watchdogs(follower))
+    assert follower.bridge.transition("deactivate")
+    assert follower.servos.goals()[1].all()
+    follower.wait_mode(Mode.INACTIVE, "rad away though it was told to go there")
+    assert follower.operator.status[-1].torque
+
+
+def trip_watchdogs(of: Rig) -> None:
+    """As after a while without packets: no goal is taken any more."""
+    for servo in of.servos.servos.values():
+        servo.put("bus_watchdog", -1)
+        servo._cache_hot()
+
+
+def test_torque_goes_off_even_if_the_watchdog_cannot_be_disarmed(
+    active: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(timeout_s: float) -> None:
+        raise NotTaken("servo 5 did not take bus_watchdog = 0", (5,))
+
+    monkeypatch.setattr(active.bridge.driver.bus, "set_watchdog", refuse)
+    assert active.bridge.transition("deactivate")
+    assert not active.servos.goals()[1].any()
+    active.wait_mode(Mode.INACTIVE)
+
+
+def test_a_failed_activation_leaves_a_limp_arm_limp(
+    follower: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(timeout_s: float) -> None:
+        if timeout_s:
+            raise NotTaken("servo 5 did not take bus_watchdog = 25", (5,))
+
+    monkeypatch.setattr(follower.bridge.driver.bus, "set_watchdog", refuse)
+    assert follower.bridge.transition("configure")
+    assert not follower.bridge.transition("activate")
+    assert not follower.servos.goals()[1].any()
 
 
 def test_torque_goes_off_by_service_only_at_rest(active: Rig) -> None:

@@ -41,6 +41,8 @@ class ArmController:
         self.mode, self.reason = Mode.INACTIVE, ""
         self.active = self.torque = False
         self.fault = ""
+        self.left = ""
+        """Why an arm that is not worked with any more was left with torque."""
         self.rejected = ""
         """Why the last command was refused; empty once one is taken."""
         self._lock = threading.RLock()
@@ -161,7 +163,8 @@ class ArmController:
         elif self._stop and not self.arm.is_leader:
             self._set(Mode.E_STOPPED, self._stop.cause)
         else:
-            self._set(Mode.INACTIVE, "torque was switched off by service" if self.active else "")
+            limp = "torque was switched off by service"
+            self._set(Mode.INACTIVE, limp if self.active else self.left)
         return True
 
     def _show_e_stop(self) -> None:

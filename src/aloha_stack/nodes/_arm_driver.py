@@ -1,5 +1,6 @@
 """An arm's controller on its bus: the order in which servos are read, held, moved and let go."""
 
+import contextlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,12 @@ import numpy as np
 from aloha_stack.control.arm_controller import ArmController, Counters
 from aloha_stack.control.arm_modes import Health
 from aloha_stack.dynamixel.arm_bus import ArmBus, BusState
-from aloha_stack.dynamixel.errors import BusError
+from aloha_stack.dynamixel.errors import BusError, ServoError
+from aloha_stack.robot.joints import ARM_JOINTS
+
+
+REST_RAD = 0.15
+"""An arm whose joints are all this near to its rest pose is resting there, and cannot drop."""
 
 
 class Refused(RuntimeError):
@@ -64,12 +70,14 @@ class ArmDriver:
 
     def connect(self) -> tuple[str, ...]:
         """Opens the port, checks and configures the servos; returns what was changed. BusError."""
-        self.controller.fault = ""
+        self.controller.fault = self.controller.left = ""
         self._last_read_s, self._alert, self._error = None, (), ""
         self.bus.open()
         try:
             self.bus.check()
-            return self.bus.configure()
+            changes = self.bus.configure()
+            self.controller.torque = any(self.bus.torque().values())
+            return changes
         except BusError:
             self.bus.close()
             raise
@@ -90,28 +98,51 @@ class ArmDriver:
         if self.arm.is_leader:
             self.bus.set_watchdog(0)
             self.bus.set_torque(False)
+            self.controller.torque = False
         else:
             self._take_hold()
+        self.controller.left = ""
         self.controller.active = True
 
     def release(self) -> str:
-        """Lets go of the arm: torque off, but only at the rest pose.
+        """Lets go of the arm: torque off, but only when it is measured at the rest pose.
 
-        Returns what was left on, in words; empty if nothing was.
+        Returns what was left on, in words; empty if nothing was. The status shows it too.
         """
-        controller, left = self.controller, ""
+        controller = self.controller
+        controller.left = ""
+        if not (controller.active and controller.torque):
+            controller.active = False
+            return ""
         try:
-            if controller.active and controller.torque and controller.at_rest_pose:
+            why = self._why_not_at_rest()
+            if not why:
                 self._let_go()
-            elif controller.active and controller.torque:
-                left = (
-                    f"{self.arm.name} is not at its rest pose ({controller.reason}): its torque "
-                    "stays on, so that it does not drop; to go on from there call "
-                    f"/{self.arm.name}/adopt"
+            else:
+                controller.left = (
+                    f"{self.arm.name} is not at its rest pose ({why}): its torque stays on, so "
+                    f"that it does not drop; to go on from there call /{self.arm.name}/adopt"
                 )
+        except BusError as error:
+            controller.left = f"{self.arm.name} may still have torque: {error}"
+            raise
         finally:
-            controller.active = controller.torque = False
-        return left
+            controller.active = False
+        return controller.left
+
+    def _why_not_at_rest(self) -> str:
+        """Measured, not believed: servos may be told where to go and not obey."""
+        if not self.controller.at_rest_pose:
+            return self.controller.reason
+        state = self.bus.read()
+        if not state.complete:
+            return f"servos {_list(state.missing)} do not answer"
+        joints = len(ARM_JOINTS)
+        away = abs(state.position - self.arm.rest_pose)[:joints]
+        worst = int(away.argmax())
+        if away[worst] <= REST_RAD:
+            return ""
+        return f"{ARM_JOINTS[worst]} is {away[worst]:.2f} rad away though it was told to go there"
 
     def fail(self, why: str) -> None:
         """The bridge cannot go on until it is cleaned up and configured again."""
@@ -130,7 +161,7 @@ class ArmDriver:
         if not controller.active:
             raise Refused(f"{name} is not active; activate its bridge first")
         if on:
-            if not controller.torque:
+            if not (controller.torque and all(self.bus.torque().values())):
                 self._take_hold()
             return f"{name} is held where it is"
         if not controller.limiter.at_rest:
@@ -147,7 +178,7 @@ class ArmDriver:
         self._alert, self._error = (), ""
         if not broken:
             return f"{self.arm.name}: no servo is in hardware error"
-        if self.controller.torque:
+        if self.controller.active and self.controller.torque:
             self._take_hold()
         return f"{self.arm.name}: rebooted servos {_list(broken)}"
 
@@ -161,18 +192,34 @@ class ArmDriver:
                 f"{self.arm.name}: servos {_list(state.missing)} do not answer; check their cables "
                 "and power"
             )
-        self.bus.set_watchdog(0)
-        self.bus.write_goals(state.position)
-        self.bus.set_torque(True)
-        self.bus.write_goals(state.position)
-        self.bus.set_watchdog(self.watchdog_s)
+        limp = not any(self.bus.torque().values())
+        try:
+            self.bus.set_watchdog(0)
+            self.bus.write_goals(state.position)
+            self.bus.set_torque(True)
+            self.bus.write_goals(state.position)
+            self.bus.set_watchdog(self.watchdog_s)
+        except ServoError:
+            self._undo_hold(limp)
+            raise
         self.controller.take_hold(state.position)
         self.controller.torque = True
 
+    def _undo_hold(self, was_limp: bool) -> None:
+        """As far as the servos obey: limp as before, or held with the watchdog armed."""
+        with contextlib.suppress(ServoError):
+            if was_limp:
+                self.bus.set_torque(False)
+                self.controller.torque = False
+            else:
+                self.bus.set_watchdog(self.watchdog_s)
+
     def _let_go(self) -> None:
-        self.bus.set_watchdog(0)
+        """Torque first: until it is off, the watchdog has to watch."""
         self.bus.set_torque(False)
         self.controller.torque = False
+        with contextlib.suppress(ServoError):  # without torque there is nothing to watch
+            self.bus.set_watchdog(0)
 
     def _describe_alert(self, alert: tuple[int, ...]) -> str:
         if not alert:
