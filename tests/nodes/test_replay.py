@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from aloha_stack.control.commands import CommandStream, check_command
 from aloha_stack.episodes.playback import executed_paths
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.nodes._executor import LeanExecutor
-from aloha_stack.nodes.replay import LATCHED, Replay
+from aloha_stack.nodes._qos import STATE as LATCHED
+from aloha_stack.nodes.replay import Replay
 from aloha_stack.robot.joints import FOLLOWERS, JOINTS
 from episodes.sample_episodes import write_episode
 
@@ -33,12 +35,19 @@ START = np.full(7, 0.1)
 
 
 class Bridges(Node):
-    """Both followers: says where they stand and what they do, and keeps what it is told."""
+    """Both followers: says where they stand and what they do, and keeps what it is told.
+
+    They stand where the last point that was due put them, and follow as soon as they are told,
+    unless they are `deaf`.
+    """
 
     def __init__(self) -> None:
         super().__init__("bridges")
         self.commands: dict[str, list[JointTrajectory]] = {arm: [] for arm in FOLLOWERS}
         self.states: list[str] = []
+        self.saying: tuple[int, str] | None = None
+        self.deaf = self.quiet = False
+        self.displaced = 0.0
         self.status = {
             arm: self.create_publisher(ArmStatus, f"/{arm}/status", LATCHED) for arm in FOLLOWERS
         }
@@ -46,21 +55,38 @@ class Bridges(Node):
             arm: self.create_publisher(JointState, f"/{arm}/joint_states", 5) for arm in FOLLOWERS
         }
         for arm in FOLLOWERS:
-            heard = self.commands[arm].append
+            heard = partial(self.on_command, arm)
             self.create_subscription(JointTrajectory, f"/{arm}/command", heard, 100)
         self.create_subscription(
             String, "/replay/state", lambda m: self.states.append(m.data), LATCHED
         )
         self.starter = self.create_client(Trigger, "/replay/start")
         self.create_timer(0.02, self.publish_joints)
+        self.create_timer(0.5, self.publish_status)
+
+    def on_command(self, arm: str, message: JointTrajectory) -> None:
+        self.commands[arm].append(message)
+        if not self.deaf and self.saying == (ArmStatus.HOLDING, ""):
+            self.say(ArmStatus.FOLLOWING)
+
+    def position(self, arm: str) -> np.ndarray:
+        now_ns = time.time_ns()
+        due = [place for at, place in sorted(self.absolute(arm).items()) if at <= now_ns]
+        return np.array(due[-1] if due else START) + self.displaced
 
     def publish_joints(self) -> None:
-        for publisher in self.joints.values():
-            publisher.publish(JointState(name=list(JOINTS), position=list(START)))
+        for arm, publisher in self.joints.items():
+            publisher.publish(JointState(name=list(JOINTS), position=list(self.position(arm))))
+
+    def publish_status(self) -> None:
+        if self.saying is not None and not self.quiet:
+            mode, reason = self.saying
+            for arm, publisher in self.status.items():
+                publisher.publish(ArmStatus(arm=arm, mode=mode, reason=reason))
 
     def say(self, mode: int, reason: str = "") -> None:
-        for arm, publisher in self.status.items():
-            publisher.publish(ArmStatus(arm=arm, mode=mode, reason=reason))
+        self.saying = (mode, reason)
+        self.publish_status()
 
     def absolute(self, arm: str, since: int = 0) -> dict[int, list[float]]:
         """All points that were sent, by their time in ns; the same time always has one target."""
@@ -79,6 +105,7 @@ class Graph:
     """Replay and the bridges, spinning."""
 
     def __init__(self, episode: Path, **parameters: Any) -> None:
+        self.path = episode
         rclpy.init(domain_id=random.randint(1, 100))
         given = {"robot": "twin", "episode": str(episode), "ramp_speed": 3.0, **parameters}
         self.replay = Replay(
@@ -220,6 +247,66 @@ def test_an_arm_that_stops_ends_the_replay_with_its_reason(
     sent = len(bridges.commands["follower_left"])
     time.sleep(0.6)
     assert len(bridges.commands["follower_left"]) == sent
+
+
+def test_arms_that_hold_instead_of_following_end_the_replay(
+    tmp_path: Path, make_graph: Callable[..., Graph]
+) -> None:
+    graph = make_graph(write_episode(tmp_path, seconds=4.0))
+    bridges = graph.bridges
+    bridges.say(ArmStatus.HOLDING)
+    wait_for(lambda: "playing" in bridges.states)
+    bridges.deaf = True
+    bridges.say(ArmStatus.HOLDING, "commands are too old")
+    wait_for(lambda: bridges.states[-1].startswith("stopped"), 3.0)
+    assert "holds instead of following (commands are too old)" in bridges.states[-1]
+
+
+def test_bridges_that_fall_silent_end_the_replay(
+    tmp_path: Path, make_graph: Callable[..., Graph]
+) -> None:
+    graph = make_graph(write_episode(tmp_path, seconds=5.0))
+    bridges = graph.bridges
+    bridges.say(ArmStatus.FOLLOWING)
+    wait_for(lambda: "playing" in bridges.states)
+    bridges.quiet = True
+    wait_for(lambda: bridges.states[-1].startswith("stopped"), 4.0)
+    assert "no status from follower_left for 2 s" in bridges.states[-1]
+
+
+def test_an_arm_that_was_moved_while_ready_is_brought_back_first(
+    tmp_path: Path, make_graph: Callable[..., Graph]
+) -> None:
+    graph = make_graph(write_episode(tmp_path, seconds=0.3), wait_for_start=True)
+    bridges = graph.bridges
+    bridges.say(ArmStatus.FOLLOWING)
+    wait_for(lambda: "ready" in bridges.states)
+    bridges.displaced = 0.2
+    wait_for(
+        lambda: np.allclose(
+            graph.replay._positions["follower_left"][:6], bridges.position("follower_left")[:6]
+        )
+    )
+    before = len(bridges.commands["follower_left"])
+    bridges.starter.call_async(Trigger.Request())
+    wait_for(lambda: bridges.states[-2:] == ["ready", "ramping"])
+    wait_for(lambda: len(bridges.commands["follower_left"]) > before)
+    first = bridges.commands["follower_left"][before].points[0].positions
+    bridges.displaced = 0.0
+    recorded = executed_paths(Episode(graph.path), FOLLOWERS)["follower_left"]
+    np.testing.assert_allclose(first, recorded.position[0] + 0.2)
+    wait_for(lambda: bridges.states[-2:] == ["playing", "done"])
+
+
+def test_an_arm_that_cannot_be_brought_to_the_first_pose_is_named(
+    tmp_path: Path, make_graph: Callable[..., Graph]
+) -> None:
+    graph = make_graph(write_episode(tmp_path, seconds=0.3))
+    graph.bridges.displaced = 0.2
+    graph.bridges.say(ArmStatus.FOLLOWING)
+    wait_for(lambda: "stopped" in "".join(graph.bridges.states[-1:]))
+    assert "follower_left is 0.20 rad away from its first pose" in graph.bridges.states[-1]
+    assert "playing" not in graph.bridges.states
 
 
 def test_start_is_refused_before_the_replay_is_ready(

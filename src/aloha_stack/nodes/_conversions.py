@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Sequence
 
 import numpy as np
-from builtin_interfaces.msg import Time
+from builtin_interfaces.msg import Duration, Time
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
@@ -14,8 +14,8 @@ from aloha_stack.robot.gripper import Gripper, finger_from_joint, finger_velocit
 from aloha_stack.robot.joints import JOINTS, STATE_JOINTS
 
 
-def set_stamp(stamp: Time, time_ns: int) -> None:
-    """Writes nanoseconds into a message's stamp."""
+def set_stamp(stamp: Time | Duration, time_ns: int) -> None:
+    """Writes nanoseconds into a message's stamp or duration."""
     stamp.sec, stamp.nanosec = divmod(time_ns, 1_000_000_000)
 
 

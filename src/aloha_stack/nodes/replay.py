@@ -6,25 +6,30 @@ piece changes nothing.
 """
 
 import threading
+import time
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 from aloha_interfaces.msg import ArmStatus
-from builtin_interfaces.msg import Duration, Time
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from aloha_stack.control.arm_modes import Mode
+from aloha_stack.control.e_stop import GONE_S
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.playback import JointPath, executed_paths, ramp, ramp_duration_s
 from aloha_stack.episodes.reader import Episode
+from aloha_stack.nodes._conversions import read_mode, set_stamp
 from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._parameters import declare
+from aloha_stack.nodes._qos import COMMAND, STATE
+from aloha_stack.nodes._qos import JOINTS as JOINTS_QOS
 from aloha_stack.robot.description import load_robot
-from aloha_stack.robot.joints import JOINTS
+from aloha_stack.robot.joints import ARM_JOINTS, JOINTS
 
 PIECE_NS = 1_000_000_000
 PERIOD_NS = 250_000_000
@@ -32,8 +37,32 @@ LEAD_NS = 100_000_000
 """Both arms have their first piece before it begins."""
 
 LOOK_S = 0.05
-READY_MODES = (ArmStatus.FOLLOWING, ArmStatus.HOLDING)
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+READY_MODES = (Mode.FOLLOWING, Mode.HOLDING)
+DEAF_MODES = (Mode.INACTIVE, Mode.E_STOPPED, Mode.PARKING, Mode.FAULT)
+
+HOLDING_NS = 300_000_000
+"""ROS time for which a bridge may hold where it should follow: no command reaches it any more."""
+
+AT_START_RAD = 0.05
+SETTLE_S = 1.0
+"""Steady time that arms get to come to rest at the first pose."""
+
+RAMPS = 2
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The last status of a bridge: since when it holds (ROS ns; None: it does not), and when it
+    came (steady s)."""
+
+    mode: Mode
+    reason: str
+    holding_ns: int | None
+    steady_s: float
+
+    @property
+    def gone(self) -> bool:
+        return time.monotonic() - self.steady_s > GONE_S
 
 
 class Replay(SimpleNode):
@@ -57,21 +86,21 @@ class Replay(SimpleNode):
             raise ValueError(f"replay: {error}") from error
         if not episode.closed:
             self.get_logger().warning(f"{episode.path} breaks off; what it holds is replayed")
-        self._modes: dict[str, ArmStatus] = {}
+        self._heard: dict[str, Heard] = {}
         self._positions: dict[str, np.ndarray] = {}
         self._state = ""
         self._start = threading.Event()
         self._end = threading.Event()
-        self._announcer = self.create_publisher(String, "~/state", LATCHED)
+        self._announcer = self.create_publisher(String, "~/state", STATE)
         self._senders = {
-            arm: self.create_publisher(JointTrajectory, f"/{arm}/command", 1) for arm in arms
+            arm: self.create_publisher(JointTrajectory, f"/{arm}/command", COMMAND) for arm in arms
         }
         for arm in arms:
             self.create_subscription(
-                ArmStatus, f"/{arm}/status", partial(self._on_status, arm), LATCHED
+                ArmStatus, f"/{arm}/status", partial(self._on_status, arm), STATE
             )
             self.create_subscription(
-                JointState, f"/{arm}/joint_states", partial(self._on_state, arm), 5
+                JointState, f"/{arm}/joint_states", partial(self._on_state, arm), JOINTS_QOS
             )
         self.create_service(Trigger, "~/start", self._on_start)
         self._announce("waiting")
@@ -86,7 +115,11 @@ class Replay(SimpleNode):
     # -- what comes in ----------------------------------------------------------------------
 
     def _on_status(self, arm: str, message: ArmStatus) -> None:
-        self._modes[arm] = message
+        mode, since, before = read_mode(message.mode), None, self._heard.get(arm)
+        if mode == Mode.HOLDING:
+            since = before.holding_ns if before is not None else None
+            since = self.time.now_ns() if since is None else since
+        self._heard[arm] = Heard(mode, message.reason, since, time.monotonic())
 
     def _on_state(self, arm: str, message: JointState) -> None:
         position = dict(zip(message.name, message.position, strict=False))
@@ -115,20 +148,49 @@ class Replay(SimpleNode):
         """The whole story; ends early when the node is closed."""
         if not self._wait_until_able():
             return
-        self._announce("ramping")
-        now = {arm: self._positions[arm] for arm in self._paths}
         first = {arm: path.position[0] for arm, path in self._paths.items()}
-        duration_s = max(ramp_duration_s(now[arm], first[arm], self._ramp_rad_s) for arm in now)
-        if not self._send({arm: ramp(now[arm], first[arm], duration_s) for arm in now}):
-            return
-        if self._wait_for_start:
-            self._announce("ready")
-            self._start.wait()
-        if self._end.is_set():
+        for _ in range(RAMPS):
+            self._announce("ramping")
+            if not self._send(self._ramps_to(first)):
+                return
+            if self._wait_for_start and not self._start.is_set():
+                self._announce("ready")
+                self._start.wait()
+            if self._end.is_set():
+                return
+            away = self._away_from(first)
+            if not away:
+                break  # else somebody moved an arm meanwhile: it is brought back
+        else:
+            self._stop(f"{away} after {RAMPS} ramps")
             return
         self._announce("playing")
         if self._send(self._paths):
             self._announce("done")
+
+    def _ramps_to(self, first: dict[str, np.ndarray]) -> dict[str, JointPath]:
+        now = {arm: self._positions[arm] for arm in first}
+        duration_s = max(ramp_duration_s(now[arm], first[arm], self._ramp_rad_s) for arm in now)
+        return {arm: ramp(now[arm], first[arm], duration_s) for arm in now}
+
+    def _away_from(self, first: dict[str, np.ndarray]) -> str:
+        """Which arm is not at its first pose, once the arms had time to settle; or empty.
+
+        Without the grippers: whatever they hold keeps them from closing.
+        """
+        until = time.monotonic() + SETTLE_S
+        while True:
+            off = {
+                arm: np.abs(self._positions[arm] - first[arm])[: len(ARM_JOINTS)].max()
+                for arm in first
+            }
+            away = [
+                f"{arm} is {angle:.2f} rad away from its first pose"
+                for arm, angle in off.items()
+                if angle > AT_START_RAD
+            ]
+            if not away or time.monotonic() > until or self._end.wait(LOOK_S):
+                return ", ".join(away)
 
     def _wait_until_able(self) -> bool:
         """Until both bridges take commands and the arms' positions are known."""
@@ -138,8 +200,9 @@ class Replay(SimpleNode):
                 arm
                 for arm in self._paths
                 if arm not in self._positions
-                or arm not in self._modes
-                or self._modes[arm].mode not in READY_MODES
+                or arm not in self._heard
+                or self._heard[arm].gone
+                or self._heard[arm].mode not in READY_MODES
             ]
             if not missing and self.time.now_ns() > 0:
                 return True
@@ -156,9 +219,8 @@ class Replay(SimpleNode):
         end_ns = max(path.end_ns for path in paths.values())
         at_ns = 0
         while True:
-            if reason := self._obstacle():
-                self._announce(f"stopped: {reason}")
-                self.get_logger().error(f"replay stopped: {reason}")
+            if reason := self._obstacle(paths, start_ns):
+                self._stop(reason)
                 return False
             for arm, path in paths.items():
                 if at_ns == 0 or at_ns < path.end_ns:  # an arm that is there has its whole path
@@ -170,17 +232,27 @@ class Replay(SimpleNode):
             if not self.time.sleep_until(start_ns + at_ns, self._end) and self._end.is_set():
                 return False
 
-    def _obstacle(self) -> str:
-        for arm in self._paths:
-            status = self._modes[arm]
-            if status.mode in (
-                ArmStatus.INACTIVE,
-                ArmStatus.E_STOPPED,
-                ArmStatus.PARKING,
-                ArmStatus.FAULT,
-            ):
-                return f"{arm} takes no commands ({status.reason or 'see its status'})"
+    def _obstacle(self, paths: dict[str, JointPath], start_ns: int) -> str:
+        """Why the arms do not do what they are sent; empty while they do."""
+        now_ns = self.time.now_ns()
+        for arm, path in paths.items():
+            heard = self._heard[arm]
+            if heard.mode in DEAF_MODES:
+                return f"{arm} takes no commands ({heard.reason or 'see its status'})"
+            if heard.gone:
+                return f"no status from {arm} for {GONE_S:g} s: is its bridge still there?"
+            if heard.holding_ns is not None and now_ns < start_ns + path.end_ns:
+                held_ns = now_ns - max(heard.holding_ns, start_ns)
+                if held_ns > HOLDING_NS:
+                    return (
+                        f"{arm} holds instead of following ({heard.reason or 'see its status'}); "
+                        "do the commands reach it in time?"
+                    )
         return ""
+
+    def _stop(self, reason: str) -> None:
+        self._announce(f"stopped: {reason}")
+        self.get_logger().error(f"replay stopped: {reason}")
 
     def _announce(self, state: str) -> None:
         self._state = state
@@ -192,18 +264,13 @@ def _trajectory(piece: JointPath, start_ns: int) -> JointTrajectory:
     """The piece, stamped with the time of its first point: so it is neither late nor ahead."""
     first_ns = int(piece.times_ns[0])
     message = JointTrajectory(joint_names=list(JOINTS))
-    message.header.stamp = Time(**_split(start_ns + first_ns))
+    set_stamp(message.header.stamp, start_ns + first_ns)
     rows = zip(piece.times_ns, piece.position.tolist(), piece.velocity.tolist(), strict=True)
     for time_ns, position, velocity in rows:
         point = JointTrajectoryPoint(positions=position, velocities=velocity)
-        point.time_from_start = Duration(**_split(int(time_ns) - first_ns))
+        set_stamp(point.time_from_start, int(time_ns) - first_ns)
         message.points.append(point)
     return message
-
-
-def _split(time_ns: int) -> dict[str, int]:
-    sec, nanosec = divmod(time_ns, 1_000_000_000)
-    return {"sec": sec, "nanosec": nanosec}
 
 
 def main(args: list[str] | None = None) -> int:
