@@ -186,3 +186,23 @@ def test_a_motion_visits_its_keys_at_rest_and_its_velocity_is_its_slope(
 def test_a_motion_whose_times_do_not_rise_is_refused() -> None:
     with pytest.raises(ValueError, match="times rising"):
         Motion(np.array([0.0, 0.0]), np.zeros((2, 7)))
+
+
+def test_a_follower_that_was_stopped_on_its_way_is_met_where_it_is():
+    robot = load_robot("twin", {"ALOHA_PORTS": "none"})
+    world = World("transfer_cube", 0, robot, pose="start")
+    elsewhere = robot.arm("follower_left").start_pose + np.array([0.4, 0.2, 0, 0, 0, 0.5, 0])
+    world.command("follower_left", elsewhere, np.ones(7, dtype=bool))
+    for _ in range(1000):
+        world.step()
+    operator = Operator(world, robot)
+    met = False
+    for tick in range(600):
+        hands = operator.update(world.time_s + tick * 0.02, engaged=False)
+        off = np.abs(hands["leader_left"][0] - world.state("follower_left")[0])[:6].max()
+        met = met or (off < 0.1 and hands["leader_left"][0][6] < -0.3)
+    assert met
+    for tick in range(600, 900):
+        hands = operator.update(world.time_s + tick * 0.02, engaged=True)
+    assert operator.ready
+    np.testing.assert_allclose(hands["leader_left"][0], robot.arm("leader_left").start_pose)

@@ -4,8 +4,8 @@ It sees the world's objects, as a person does, and nothing of the software above
 whether teleoperation follows. Its states:
 
     homing      brings both leaders to the start pose, the handles open, and squeezes both (ALOHA's
-                gesture that asks the robot to follow); opens and squeezes them again until the
-                followers follow
+                gesture that asks the robot to follow); opens and squeezes them again, where a
+                follower was stopped if it does not come, until the followers follow
     ready       has opened the handles to the start opening, holds still
     performing  does the task
     done        holds the last pose
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from aloha_stack.robot.description import Robot
-from aloha_stack.robot.joints import LEADERS
+from aloha_stack.robot.joints import LEADERS, side_of
 from aloha_stack.twin.operator_motion import Motion, shortest_s
 from aloha_stack.twin.operator_script import Hands, find_script
 from aloha_stack.twin.world import World
@@ -26,6 +26,11 @@ HOMING_AT_LEAST_S = 1.0
 SQUEEZE_S = 0.5
 SQUEEZED_S = 0.4
 """How long the handles stay squeezed: the gesture has to be held, and its answer takes a while."""
+
+MET_RAD = 0.1
+"""A follower that is farther from the start pose than this in a joint is not there."""
+
+MOVING_RAD_S = 0.05
 
 Leaders = dict[str, tuple[np.ndarray, np.ndarray]]
 """Position (7,) rad and velocity (7,) rad/s by leader."""
@@ -52,7 +57,12 @@ class Operator:
         """Goes home: from `leaders` (7,) rad each if given, else from where its hands are."""
         for leader, position in (leaders or {}).items():
             self._now[leader] = (np.array(position, dtype=float), np.zeros(7))
+        self._attempts = 0
+        self._go_home()
+
+    def _go_home(self) -> None:
         self.state = "homing"
+        self._attempts += 1
         self._start({leader: self._homing(leader) for leader in LEADERS})
 
     @property
@@ -85,7 +95,7 @@ class Operator:
                 self.state = "ready"
                 self._start({leader: self._opening(leader) for leader in LEADERS})
             elif self.state in ("homing", "ready") and engaged is False:
-                self.reset()
+                self._go_home()
             elif self.state == "performing":
                 self.state = "done"
         elapsed = time_s - self._began_s
@@ -100,16 +110,30 @@ class Operator:
         return self._time_s - self._began_s >= longest
 
     def _homing(self, leader: str) -> Motion:
-        """To the start pose with an open handle, then squeeze it: the gesture is the closing."""
+        """To the follower with an open handle, then squeeze it: the gesture is the closing."""
         arm = self._robot.arm(leader)
-        here, home = self._now[leader][0], arm.start_pose
+        here, home = self._now[leader][0], self._meeting_pose(leader)
         squeezed = np.append(home[:6], arm.gripper.joint_close_rad)
         there_s = shortest_s(here, home, HOMING_SPEED_RAD_S, HOMING_AT_LEAST_S)
         times = np.cumsum([0.0, there_s, SQUEEZE_S, SQUEEZED_S])
         return Motion(times, np.array([here, home, squeezed, squeezed]))
 
+    def _meeting_pose(self, leader: str) -> np.ndarray:
+        """Where the leader meets its follower: at the start pose, to which the follower comes.
+
+        A follower that stays elsewhere (it was stopped on its way) is met where it is.
+        """
+        start = self._robot.arm(leader).start_pose
+        position, velocity, _ = self._world.state(f"follower_{side_of(leader)}")
+        away = np.abs(position - start)[:6].max() > MET_RAD
+        if self._attempts < 2 or not away or np.abs(velocity[:6]).max() > MOVING_RAD_S:
+            return start
+        limits = self._robot.arm(leader).limits
+        there = np.clip(position, limits.soft_lower, limits.soft_upper)
+        return np.append(there[:6], start[6])
+
     def _opening(self, leader: str) -> Motion:
-        return Motion(
-            np.array([0.0, SQUEEZE_S]),
-            np.array([self._now[leader][0], self._robot.arm(leader).start_pose]),
-        )
+        """Opens the handle, and brings the follower along to the start pose."""
+        here, start = self._now[leader][0], self._robot.arm(leader).start_pose
+        there_s = shortest_s(here, start, HOMING_SPEED_RAD_S, SQUEEZE_S)
+        return Motion(np.array([0.0, there_s]), np.array([here, start]))
