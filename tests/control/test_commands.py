@@ -1,5 +1,7 @@
 """What is accepted as a command, and what a stream of them wants at a given instant."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -212,3 +214,20 @@ def test_clear_forgets_everything() -> None:
     stream.clear()
     assert stream.wanted(0.5) is None
     assert stream.silence(0.5) == "waiting for commands"
+
+
+@pytest.mark.parametrize(
+    ("position", "velocity", "words"),
+    [(1e308, 0.0, "positions contain 1e+308"), (0.0, -1e308, "velocities contain 1e+308")],
+)
+def test_absurd_numbers_are_refused(position: float, velocity: float, words: str) -> None:
+    with pytest.raises(CommandError, match=re.escape(words)):
+        check_command(JOINTS, [[position] * 7] * 2, [[velocity] * 7] * 2, [0.0, 5.0], None)
+
+
+def test_a_trajectory_for_a_far_future_is_refused() -> None:
+    stream = CommandStream()
+    later = Command(111.0, (0.0, 1.0), np.zeros((2, 7)))
+    with pytest.raises(CommandError, match=r"11\.000 s in the future"):
+        stream.offer(later, 100.0, np.zeros(7))
+    stream.offer(later, 102.0, np.zeros(7))

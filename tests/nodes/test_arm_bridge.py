@@ -309,6 +309,37 @@ def test_a_port_that_is_lost_is_a_fault_and_nothing_starts_by_itself(tmp_path: P
         assert not call(made.operator, "/follower_left/e_stop").success
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_cycle_that_fails_is_a_fault_and_ends_the_process(
+    active: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("broken")
+
+    monkeypatch.setattr(active.bridge.controller, "next_goal", broken)
+    active.wait_mode(Mode.FAULT, "ZeroDivisionError")
+    wait_for(lambda: active.bridge.finished)
+    assert isinstance(active.bridge.failure, ZeroDivisionError)
+    assert not call(active.operator, "/follower_left/e_stop").success
+    assert not call(active.operator, "/follower_left/torque", SetBool, data=False).success
+    active.bridge.close()
+    assert active.servos.goals()[1].all()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_job_that_fails_is_answered_and_is_a_fault(
+    active: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> str:
+        raise ZeroDivisionError("broken")
+
+    monkeypatch.setattr(active.bridge.driver, "reboot", broken)
+    response = call(active.operator, "/follower_left/reboot")
+    assert not response.success
+    assert "ZeroDivisionError" in response.message
+    active.wait_mode(Mode.FAULT, "ZeroDivisionError")
+
+
 def test_a_servo_in_hardware_error_is_named_rebooted_and_comes_back_gently(active: Rig) -> None:
     active.follow()
     active.servos.servos[6].fail(1 << 5)

@@ -138,7 +138,7 @@ class ArmController:
 
     @property
     def parked(self) -> bool:
-        """Whether nothing is left to wait for: at the rest pose, limp, stopped by e-stop, given up."""
+        """Whether nothing is left to wait for: at the rest pose, limp, in e-stop, or given up."""
         if not self.active or not self.torque or self.arm.is_leader:
             return True
         if self._parking is None:
@@ -147,7 +147,7 @@ class ArmController:
 
     @property
     def at_rest_pose(self) -> bool:
-        """Whether the goals are at the rest pose, and rest there; the arm itself is to be measured."""
+        """Whether the goals are at the rest pose, and rest there; where the arm is, is measured."""
         return self._parking is not None and self._parking.done
 
     # -- parts ------------------------------------------------------------------------------

@@ -17,6 +17,13 @@ TICK_S = 0.02
 """The period of a stream of single targets, before two of them have told it."""
 
 
+MAX_RAD, MAX_RAD_S = 100.0, 100.0
+"""No joint is ever meant to go so far or so fast: numbers beyond are an error of the sender."""
+
+MAX_AHEAD_S = 10.0
+"""A trajectory that is to start later than this has a wrong stamp."""
+
+
 class CommandError(ValueError):
     """A command that moves nothing; the message says why, and what was expected."""
 
@@ -51,7 +58,7 @@ def check_command(
     velocities (rad/s; all empty if not given) and time from the start (s).
 
     Raises CommandError: names other than the seven joints, a point of the wrong length, a number
-    that is not finite, times that do not increase, no point at all.
+    that is not finite or absurd, times that do not increase, no point at all.
     """
     if sorted(names) != sorted(JOINTS):
         missing = [joint for joint in JOINTS if joint not in names]
@@ -61,8 +68,10 @@ def check_command(
             f"{strange or 'none'}; each of {', '.join(JOINTS)} must stand there once"
         )
     order = [list(names).index(joint) for joint in JOINTS]
-    where = _table("positions", positions)[:, order]
-    speeds = _table("velocities", velocities)[:, order] if any(map(len, velocities)) else None
+    where = _table("positions", positions, MAX_RAD)[:, order]
+    speeds = None
+    if any(map(len, velocities)):
+        speeds = _table("velocities", velocities, MAX_RAD_S)[:, order]
     times = tuple(map(float, times_s))
     if any(later <= earlier for earlier, later in itertools.pairwise(times)):
         raise CommandError("time_from_start must increase from point to point")
@@ -73,7 +82,7 @@ def check_command(
     return Command(stamp_s, times, where, speeds)
 
 
-def _table(what: str, rows: Sequence[Sequence[float]]) -> np.ndarray:
+def _table(what: str, rows: Sequence[Sequence[float]], most: float) -> np.ndarray:
     if not rows:
         raise CommandError("the command has no points; expected at least one")
     for number, row in enumerate(rows):
@@ -82,6 +91,9 @@ def _table(what: str, rows: Sequence[Sequence[float]]) -> np.ndarray:
     table = np.array(rows, dtype=np.float64)
     if not np.isfinite(table).all():
         raise CommandError(f"{what} contain a number that is not finite")
+    if (np.abs(table) > most).any():
+        worst = float(np.max(np.abs(table)))
+        raise CommandError(f"{what} contain {worst:g}; at most {most:g} makes sense, in radians")
     return table
 
 
@@ -127,6 +139,11 @@ class CommandStream:
             raise CommandError(
                 f"the command is late: stamped {age:.3f} s ago, at most {self.max_age_s:g} s is "
                 "allowed; check the sender's rate, and its clock"
+            )
+        if age < -MAX_AHEAD_S:
+            raise CommandError(
+                f"the command is stamped {-age:.3f} s in the future, at most {MAX_AHEAD_S:g} s "
+                "is allowed; check the sender's clock"
             )
         if not command.is_target:
             old = None if self.silence(now_s) else self._course

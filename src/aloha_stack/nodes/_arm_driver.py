@@ -11,7 +11,6 @@ from aloha_stack.dynamixel.arm_bus import ArmBus, BusState
 from aloha_stack.dynamixel.errors import BusError, ServoError
 from aloha_stack.robot.joints import ARM_JOINTS
 
-
 REST_RAD = 0.15
 """An arm whose joints are all this near to its rest pose is resting there, and cannot drop."""
 

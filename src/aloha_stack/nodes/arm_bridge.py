@@ -4,12 +4,13 @@ Launched in the namespace of its arm. A lifecycle node: inactive it only reads; 
 holds its arm by the servos and follows `command`, a leader stays limp. Leaving `active` parks it.
 """
 
+import contextlib
 import queue
 import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any
 
 from aloha_interfaces.msg import SafetyState
@@ -159,7 +160,7 @@ class ArmBridge(ManagedNode):
                 break
         try:
             left = self._in_cycle_thread(self.driver.release)
-        except BusError as error:
+        except (BusError, Refused) as error:
             self.get_logger().error(f"the arm could not be let go in order: {error}")
             return
         if left:
@@ -179,6 +180,18 @@ class ArmBridge(ManagedNode):
     # -- the cycle's thread -----------------------------------------------------------------
 
     def _run_cycles(self) -> None:
+        """The thread's life. What nobody foresaw ends the process, in order: the servos hold."""
+        try:
+            self._cycle_until_the_end()
+        except Exception as error:
+            self.driver.fail(f"the bridge has failed: {error!r}; see its log and start it anew")
+            self.fail(error)
+            self._reports.status(self.time.now_ns(), self._overruns)
+            raise
+        finally:
+            self._refuse_jobs()
+
+    def _cycle_until_the_end(self) -> None:
         pacer = Pacer(
             self.controller.settings.period_s,
             self.time.now_ns,
@@ -212,23 +225,46 @@ class ArmBridge(ManagedNode):
         self._reports.cycle(cycle, now_ns, self.time.now_ns())
 
     def _in_cycle_thread(self, job: Callable[[], Any]) -> Any:
-        """Runs `job` between two cycles, since only that thread may use the bus; its result."""
-        if self._thread is None or not self._thread.is_alive():
+        """Runs `job` between two cycles, since only that thread may use the bus; its result.
+
+        Refused if there is no such thread, if it ends meanwhile, or if it has no time for too long.
+        """
+        thread, future = self._thread, Future[Any]()
+        if thread is None or not thread.is_alive():
             raise Refused(f"{self.arm.name} is not configured; its bridge has no connection")
-        future: Future[Any] = Future()
         self._jobs.put((job, future))
         self.time.poke(self._wake)
-        return future.result(SERVICE_LIMIT_S)
+        end_s = time.monotonic() + SERVICE_LIMIT_S
+        while not wait([future], 0.1).done:
+            if not thread.is_alive():
+                self._refuse_jobs()
+            elif time.monotonic() > end_s and future.cancel():
+                raise Refused(f"{self.arm.name}: the bus had no time for it in {SERVICE_LIMIT_S} s")
+        return future.result()
 
     def _serve_jobs(self) -> None:
         while not self._jobs.empty():
             job, future = self._jobs.get()
+            if not future.set_running_or_notify_cancel():
+                continue
             try:
                 result = job()
             except (BusError, Refused) as error:
                 future.set_exception(error)
+            except Exception as error:
+                future.set_exception(Refused(f"{self.arm.name}: the bridge has failed: {error!r}"))
+                raise
             else:
                 future.set_result(result)
+
+    def _refuse_jobs(self) -> None:
+        """What the thread did not come to before its end."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                _, future = self._jobs.get_nowait()
+                if future.set_running_or_notify_cancel():
+                    why = f"{self.arm.name}: the bridge has let go of the bus meanwhile"
+                    future.set_exception(Refused(why))
 
     # -- messages and services --------------------------------------------------------------
 
@@ -245,8 +281,10 @@ class ArmBridge(ManagedNode):
     def _on_e_stop(self, _: Any, response: Any) -> Any:
         self.controller.e_stop(f"{self.arm.name}: e_stop was called")
         self.time.poke(self._wake)
-        response.success = not self.controller.fault
-        response.message = self.controller.fault or f"{self.arm.name} stops and stays stopped"
+        dead = self._thread is not None and not self._thread.is_alive()
+        why = self.controller.fault or ("the bridge's cycles have ended" if dead else "")
+        response.success = not why
+        response.message = why or f"{self.arm.name} stops and stays stopped"
         return response
 
     def _on_torque(self, request: Any, response: Any) -> Any:
