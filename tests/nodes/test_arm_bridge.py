@@ -412,6 +412,34 @@ def test_a_process_waits_for_its_port_then_parks_on_signals(
         operator.destroy_node()
 
 
+def test_a_signal_while_a_service_parks_the_arm_lets_it_park_to_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALOHA_PORTS", str(tmp_path))
+    arm = load_robot("twin").arm("follower_left")
+    with ros():
+        domain = rclpy.utilities.get_default_context().get_domain_id()
+        monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+        operator, servos = Operator("follower_left"), BenchArm(arm)
+        servos.place(np.asarray(arm.start_pose))
+        command = [sys.executable, "-m", "aloha_stack.nodes.arm_bridge", "--ros-args"]
+        command += ["-r", "__ns:=/follower_left", "-p", "robot:=twin", "-p", "arm:=follower_left"]
+        port = VirtualPort(tmp_path, "ttyDXL_follower_left", servos)
+        with spinning(operator), serving([port]):
+            process = subprocess.Popen(command)
+            wait_for(lambda: operator.mode == Mode.HOLDING)
+            client = operator.create_client(ChangeState, "/follower_left/arm_bridge/change_state")
+            assert client.wait_for_service(10.0)
+            client.call_async(ChangeState.Request(transition=Transition(id=4)))
+            wait_for(lambda: operator.mode == Mode.PARKING)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=20) == 0
+            assert not servos.goals()[1].any()
+            np.testing.assert_allclose(servos.position, arm.rest_pose, atol=2 * RAD_PER_TICK)
+            operator.close()
+        operator.destroy_node()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -128,10 +128,9 @@ class ManagedNode(Ending, LifecycleNode):
 
     def close(self) -> None:
         """Ends in order, from any state. Time and messages still go on while this runs."""
-        if self.state == "active":
-            self.transition("deactivate")
-        if self.state in ("inactive", "unconfigured"):
-            self.transition("shutdown")
+        # Each waits for its turn: what a service has begun, parking for one, comes to its end.
+        self.transition("deactivate")
+        self.transition("shutdown")
 
 
 def logged(callback: Transition) -> Transition:
