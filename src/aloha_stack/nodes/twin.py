@@ -1,5 +1,6 @@
 """The twin's node: /clock, the task's state and its services around the simulation."""
 
+import os
 import queue
 import threading
 import time
@@ -61,7 +62,8 @@ class TwinNode(SimpleNode):
         self._leave = threading.Event()
         self._thread = threading.Thread(target=self._guarded_loop, name="world")
         self._thread.start()
-        self.get_logger().info(f"the world of '{task}' (seed {seed}) is up")
+        folder = os.environ.get("ALOHA_PORTS", "")
+        self.get_logger().info(f"the world of '{task}' (seed {seed}) is up, its ports in {folder}")
 
     def _guarded_loop(self) -> None:
         try:

@@ -73,8 +73,9 @@ class Operator:
     def perform(self) -> None:
         """Begins the task. Raises NotReadyError unless it is ready."""
         if not self.ready:
+            doing = "still opening the handles" if self.state == "ready" else self.state
             raise NotReadyError(
-                f"the operator is {self.state}, not ready: it needs both leaders at the start pose "
+                f"the operator is {doing}, not ready: it needs both leaders at the start pose "
                 "and teleoperation engaged; wait, or send it home with a reset"
             )
         pace = np.random.default_rng(self._world.seed).normal(1.0, self._variation)
