@@ -136,6 +136,19 @@ def test_an_own_e_stop_outlasts_heartbeats_that_do_not_know_of_it(bench: Bench) 
     assert bench.control.mode == Mode.HOLDING
 
 
+def test_a_safety_node_that_is_started_anew_does_not_end_the_stop(bench: Bench) -> None:
+    bench.control.heartbeat(True, "button", bench.now_s)
+    bench.beating = False
+    bench.run(3.0)  # the safety node has died
+    bench.beating = True
+    bench.run(0.5)
+    assert (bench.control.mode, bench.control.reason) == (Mode.E_STOPPED, "button")
+    bench.control.heartbeat(True, "button", bench.now_s)  # the new one has heard of the stop
+    assert bench.control.mode == Mode.E_STOPPED
+    bench.run(0.1)
+    assert bench.control.mode == Mode.HOLDING
+
+
 def test_no_heartbeat_means_hold_and_its_return_is_joined(bench: Bench) -> None:
     bench.follow(0.1)
     bench.beating = False

@@ -81,6 +81,8 @@ class ArmController:
     def heartbeat(self, e_stopped: bool, cause: str, steady_s: float) -> None:
         """The safety node's state, heard at steady time `steady_s`; its reset ends the stop."""
         with self._lock:
+            if not self._hears_safety(steady_s):
+                self._stop.lose_remote()
             self._heartbeat_s = steady_s
             self._stop.hear(e_stopped, cause)
             self._show_e_stop()
@@ -177,12 +179,15 @@ class ArmController:
         elif self.mode == Mode.E_STOPPED and not self._idle():
             self._set(Mode.HOLDING, self.stream.silence(0.0))
 
+    def _hears_safety(self, steady_s: float) -> bool:
+        last_s = self._heartbeat_s
+        return last_s is not None and steady_s - last_s <= self.settings.heartbeat_timeout_s
+
     def _hold(self, steady_s: float, health: Health) -> bool:
         """Whether commands do not count now; the mode and the reason then say why."""
-        timeout = self.settings.heartbeat_timeout_s
         if self._stop:
             self._set(Mode.E_STOPPED, self._stop.cause)
-        elif self._heartbeat_s is None or steady_s - self._heartbeat_s > timeout:
+        elif not self._hears_safety(steady_s):
             self._set(Mode.HOLDING, "no heartbeat from safety")
         elif health.error:
             self._set(

@@ -65,5 +65,12 @@ class EStop:
         elif self._seen_remote:
             self._seen_remote, self.cause = False, ""
 
+    def lose_remote(self) -> None:
+        """The safety node was gone: what it says next may be another node's, which knows nothing.
+
+        Its word ends no stop until it has itself been seen stopped and then reset.
+        """
+        self._seen_remote = False
+
     def __bool__(self) -> bool:
         return bool(self.cause)
