@@ -10,6 +10,7 @@ from aloha_stack.episodes.metadata import EpisodeInfo
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.episodes.recording import Ending, Recording
 from aloha_stack.episodes.streams import extra_stream, robot_streams
+from aloha_stack.episodes.summary import summarise
 from aloha_stack.episodes.writer import EpisodeWriter
 from aloha_stack.robot.description import load_robot
 from episodes.sample_episodes import image_bytes, joint_bytes, topic
@@ -76,6 +77,34 @@ def test_a_file_that_cannot_grow_ends_as_a_problem_and_keeps_what_was_flushed(
     assert len(survivors) >= 3
     assert kept.lost_messages + kept.messages >= 10
     assert episode.info.outcome == "interrupted"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_error_that_nobody_foresaw_ends_as_a_problem_too(tmp_path: Path) -> None:
+    recording = Recording(EpisodeWriter(tmp_path, [topic("/a")], EpisodeInfo()))
+    recording.add("/a", joint_bytes(0, range(7)), 1, 1, 1)
+    recording.add("/a", b"", "no time", 1, 2)  # type: ignore[arg-type]
+    kept = recording.wait(10.0)
+    assert kept is not None
+    assert "episode_000000 failed: TypeError" in kept.problem
+    assert not recording.end(Ending())
+    episode = Episode(tmp_path / "episode_000000")
+    assert episode.info.outcome == "interrupted"
+    assert len(list(episode.records())) == 1
+
+
+def test_silent_streams_stay_with_the_episode_and_its_summary(tmp_path: Path) -> None:
+    recording = Recording(EpisodeWriter(tmp_path, [topic("/a")], EpisodeInfo()))
+    recording.add("/a", joint_bytes(0, range(7)), 1, 1, 1)
+    assert recording.silent("/cam_low", 3.1)
+    assert not recording.silent("/cam_low", 4.25)
+    recording.end(Ending("success"))
+    kept = recording.wait(10.0)
+    assert kept is not None
+    assert kept.silent == {"/cam_low": 4.25}
+    summary = summarise(tmp_path / "episode_000000")
+    assert summary.verdict == "incomplete"
+    assert "/cam_low was silent for 4.2 s" in summary.reasons
 
 
 def test_an_episode_of_the_robot_holds_its_arms_and_cameras(

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import rclpy
+from action_msgs.msg import GoalStatus
 from aloha_interfaces.action import RecordEpisode
 from aloha_interfaces.srv import StopRecording
 from rclpy.action import ActionClient
@@ -308,6 +309,38 @@ def test_a_folder_that_takes_no_recording_is_refused_before_it_begins(
     assert words in result.message
 
 
+def test_a_disk_that_fills_up_ends_the_recording_with_its_reason(
+    tmp_path: Path, make_graph: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = make_graph(tmp_path)
+    graph.wait_for_streams()
+    handle = graph.start()
+    wait_for(lambda: (tmp_path / "episode_000000").exists())
+    monkeypatch.setattr("aloha_stack.nodes.recorder.free_gib", lambda _: 0.05)
+    answer = resolved(handle.get_result_async())
+    assert answer.status == GoalStatus.STATUS_ABORTED
+    assert answer.result.kept
+    assert "only 0.05 GiB are left" in answer.result.message
+
+
+def test_a_stream_that_goes_silent_is_told_and_the_recording_goes_on(
+    tmp_path: Path, make_graph: Callable[..., Graph]
+) -> None:
+    graph = make_graph(tmp_path)
+    graph.wait_for_streams()
+    handle = graph.start()
+    wait_for(lambda: graph.recorder._recording is not None)
+    name = "/cam_low/image_raw/compressed"
+    graph.robot.images = {n: p for n, p in graph.robot.images.items() if n != name}
+    wait_for(lambda: graph.recorder._recording._silent)
+    stopped = graph.stop(outcome="success")
+    result = result_of(handle)
+    assert stopped.success
+    assert f"{name} was silent for 3." in stopped.message
+    assert result.message == stopped.message
+    assert any(name in reason for reason in summarise(result.path).reasons)
+
+
 def test_the_end_of_the_node_closes_the_episode_as_interrupted(
     tmp_path: Path, make_graph: Callable[..., Graph]
 ) -> None:
@@ -319,6 +352,8 @@ def test_the_end_of_the_node_closes_the_episode_as_interrupted(
     graph.recorder.close()
     result = result_of(handle)
     assert (result.kept, result.outcome) == (True, "interrupted")
+    assert "the recorder was deactivated" in result.message
+    assert resolved(handle.get_result_async()).status == GoalStatus.STATUS_ABORTED
     summary = summarise(result.path)
     assert "the recording was interrupted" in summary.reasons
     assert summary.messages == result.messages > 50

@@ -18,6 +18,10 @@ RECORDING = "recording"
 """The outcome while messages still come in; found in a file, it tells of a crash."""
 
 
+SILENT = "silent_streams"
+"""The note that holds for how long (s) streams were silent that should not have been, as JSON."""
+
+
 @dataclass(frozen=True)
 class Topic:
     """One recorded stream."""
@@ -66,6 +70,22 @@ class EpisodeInfo:
             lost={str(k): int(v) for k, v in json.loads(data.get("lost", "{}")).items()},
             notes={key: value for key, value in data.items() if key not in own},
         )
+
+
+def silence_notes(silent: Mapping[str, float]) -> dict[str, str]:
+    """The notes about silent streams; none where all were heard."""
+    rounded = {topic: round(seconds, 1) for topic, seconds in silent.items()}
+    return {SILENT: json.dumps(rounded)} if silent else {}
+
+
+def noted_silences(info: EpisodeInfo) -> dict[str, float]:
+    """The reverse."""
+    return {str(k): float(v) for k, v in json.loads(info.notes.get(SILENT, "{}")).items()}
+
+
+def silences(silent: Mapping[str, float]) -> tuple[str, ...]:
+    """In words, one for each stream."""
+    return tuple(f"{topic} was silent for {seconds:.1f} s" for topic, seconds in silent.items())
 
 
 @dataclass(frozen=True)

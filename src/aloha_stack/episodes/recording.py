@@ -1,36 +1,45 @@
 """A recording in progress: takes messages from any thread, writes them in a thread of its own."""
 
+import contextlib
 import queue
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from aloha_stack.episodes.metadata import silence_notes
 from aloha_stack.episodes.writer import EpisodeWriter
 
 QUEUE_BYTES = 256 << 20
 """What may wait for a slow disk: half a minute of four cameras at 8 MB/s."""
 
 
+INTERRUPTED = "interrupted"
+"""The outcome of a recording that nobody ended on purpose."""
+
+
 @dataclass(frozen=True)
 class Ending:
-    """How a recording is to end."""
+    """How a recording is to end; `problem` says why, where nobody wanted it to."""
 
     outcome: str = ""
     labels: tuple[str, ...] = ()
     discard: bool = False
+    problem: str = ""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What became of a recording: `path` is None if discarded, `problem` says what failed."""
+    """What became of a recording: `path` is None if discarded, `problem` says what failed or
+    ended it, `silent` for how long (s) streams were silent that should not have been."""
 
     path: Path | None
     outcome: str
     messages: int
     lost: dict[str, int]
     problem: str
+    silent: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def lost_messages(self) -> int:
@@ -51,6 +60,7 @@ class Recording:
         self._messages: queue.SimpleQueue[tuple[str, bytes, int, int, int] | Ending] = (
             queue.SimpleQueue()
         )
+        self._silent: dict[str, float] = {}
         self._problem = ""
         self._ending = False
         self._result: Kept | None = None
@@ -95,6 +105,13 @@ class Recording:
         with self._lock:
             self._lost[topic] += count
 
+    def silent(self, topic: str, seconds: float) -> bool:
+        """Notes that a stream has been silent for so long; True if it is the first time."""
+        with self._lock:
+            known = topic in self._silent
+            self._silent[topic] = max(seconds, self._silent.get(topic, 0.0))
+            return not known
+
     def end(self, ending: Ending) -> bool:
         """Asks for the end; False if it was asked for before. Does not wait."""
         with self._lock:
@@ -111,21 +128,39 @@ class Recording:
 
     def _run(self) -> None:
         try:
-            while True:
-                try:
-                    item = self._messages.get(timeout=0.2)
-                except queue.Empty:
-                    self._guarded(self._writer.flush_if_due)
-                    continue
-                if isinstance(item, Ending):
-                    self._finish(item)
-                    return
-                with self._lock:
-                    self._waiting -= len(item[1])
-                if self._problem or not self._guarded(partial(self._writer.write, *item)):
-                    self.missed(item[0], 1)
+            self._work()
+        except BaseException as error:
+            self._fail(error)
+            raise
         finally:
             self._done.set()
+
+    def _work(self) -> None:
+        while True:
+            try:
+                item = self._messages.get(timeout=0.2)
+            except queue.Empty:
+                self._guarded(self._writer.flush_if_due)
+                continue
+            if isinstance(item, Ending):
+                self._finish(item)
+                return
+            with self._lock:
+                self._waiting -= len(item[1])
+            if self._problem or not self._guarded(partial(self._writer.write, *item)):
+                self.missed(item[0], 1)
+
+    def _fail(self, error: BaseException) -> None:
+        """An error that nobody foresaw: what was written is closed as well as it can be."""
+        self._problem = f"writing {self.path} failed: {error!r}"
+        with self._lock:
+            self._ending = True
+        messages, lost = self.messages, dict(self._lost)
+        with contextlib.suppress(Exception):  # the first error is the one that is told
+            self._writer.finish(INTERRUPTED, (), lost, silence_notes(self._silent))
+        self._result = Kept(
+            self.path, INTERRUPTED, messages, lost, self._problem, dict(self._silent)
+        )
 
     def _guarded(self, write: Callable[[], object]) -> bool:
         """Runs a write; a full or vanished disk ends the recording, not the recorder."""
@@ -146,5 +181,8 @@ class Recording:
             kept = None
             self._guarded(self._writer.discard)
         else:
-            self._guarded(lambda: self._writer.finish(ending.outcome, ending.labels, lost))
-        self._result = Kept(kept, ending.outcome, messages, lost, self._problem)
+            notes = silence_notes(self._silent)
+            finish = partial(self._writer.finish, ending.outcome, ending.labels, lost, notes)
+            self._guarded(finish)
+        problem = self._problem or ending.problem
+        self._result = Kept(kept, ending.outcome, messages, lost, problem, dict(self._silent))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from aloha_stack.episodes.errors import EpisodeError
-from aloha_stack.episodes.metadata import RECORDING
+from aloha_stack.episodes.metadata import RECORDING, noted_silences, silences
 from aloha_stack.episodes.reader import COMPRESSED_IMAGE, JOINT_STATE, Episode
 
 STEP_HZ = 50.0
@@ -158,6 +158,7 @@ def _reasons(
         for stream in streams
         if stream.topic in required and stream.messages == 0
     ]
+    reasons += silences(noted_silences(episode.info))
     reasons += [f"{stream.lost} lost on {stream.topic}" for stream in streams if stream.lost]
     return tuple(reasons)
 

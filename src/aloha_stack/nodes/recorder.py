@@ -26,9 +26,9 @@ from aloha_stack.episodes.cdr import stamp_ns
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.folder import check_folder, free_gib
 from aloha_stack.episodes.losses import SequenceCounter
-from aloha_stack.episodes.metadata import EpisodeInfo, Topic
+from aloha_stack.episodes.metadata import EpisodeInfo, Topic, silences
 from aloha_stack.episodes.qos import Qos
-from aloha_stack.episodes.recording import Ending, Recording
+from aloha_stack.episodes.recording import INTERRUPTED, Ending, Recording
 from aloha_stack.episodes.streams import QUEUE_DEPTH, Stream, robot_streams
 from aloha_stack.episodes.writer import EpisodeWriter
 from aloha_stack.nodes._node import ManagedNode, logged, run
@@ -37,7 +37,12 @@ from aloha_stack.robot.description import load_robot
 
 FEEDBACK_S = 0.2
 OUTCOMES = ("success", "failure", "")
-INTERRUPTED = "interrupted"
+SILENT_S = 3.0
+"""Steady time after which a stream that should come counts as silent during a recording."""
+
+STOP_S = 60.0
+"""Steady time for which /recorder/stop waits until the disk has taken what is queued."""
+
 CLOSING_S = 4.0
 """Steady time in which an episode has to be closed when the node ends (5 s are allowed to it)."""
 
@@ -52,6 +57,7 @@ class Tap:
         self.stamped = schema.starts_with_header(stream.type)
         self.counter = SequenceCounter()
         self.heard_s = -float("inf")
+        self.heard_ns = 0  # ROS time, while a recording is on
 
 
 class Recorder(ManagedNode):
@@ -127,7 +133,7 @@ class Recorder(ManagedNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         recording = self._recording
         if recording is not None:
-            self._end(recording, Ending(INTERRUPTED))
+            self._end(recording, Ending(INTERRUPTED, problem="the recorder was deactivated"))
             if recording.wait(CLOSING_S) is None:
                 self.get_logger().error(f"{recording.path} could not be closed in {CLOSING_S} s")
             self._idle.wait(0.5)
@@ -148,7 +154,7 @@ class Recorder(ManagedNode):
             recording = self._recording
             if recording is None:
                 return
-            now_ns = self.time.now_ns()
+            now_ns = tap.heard_ns = self.time.now_ns()
             if missed:
                 recording.missed(name, missed)
             published_ns = stamp_ns(data) if tap.stamped else now_ns
@@ -160,14 +166,13 @@ class Recorder(ManagedNode):
 
     def _record(self, goal: ServerGoalHandle) -> RecordEpisode.Result:
         with self._starting:
-            refusal = self._refusal() or self._begin(goal.request)
-        if refusal:
-            self.get_logger().error(f"recording refused: {refusal}")
+            recording = self._refusal() or self._begin(goal.request)
+        if isinstance(recording, str):
+            self.get_logger().error(f"recording refused: {recording}")
             goal.abort()
-            return RecordEpisode.Result(message=refusal)
-        assert self._recording is not None
+            return RecordEpisode.Result(message=recording)
         try:
-            return self._follow(goal, self._recording)
+            return self._follow(goal, recording)
         finally:
             self._recording = None
             self._idle.set()
@@ -195,7 +200,7 @@ class Recorder(ManagedNode):
             return str(error)
         return ""
 
-    def _begin(self, request: RecordEpisode.Goal) -> str:
+    def _begin(self, request: RecordEpisode.Goal) -> Recording | str:
         """Starts the recording; why not, if that fails."""
         topics = [self._topic(tap) for tap in self._taps]
         info = EpisodeInfo(
@@ -211,9 +216,11 @@ class Recorder(ManagedNode):
             return f"no episode can be made in {self._directory}: {error}; check the disk"
         self._idle.clear()
         self._began_ns = self.time.now_ns()
+        for tap in self._taps:
+            tap.heard_ns = self._began_ns
         self._recording = recording
         self.get_logger().info(f"recording {recording.path}")
-        return ""
+        return recording
 
     def _topic(self, tap: Tap) -> Topic:
         publishers = self.get_publishers_info_by_topic(tap.stream.name)
@@ -234,8 +241,12 @@ class Recorder(ManagedNode):
         while (kept := recording.wait(pause_s)) is None:
             elapsed_s = (self.time.now_ns() - self._began_ns) * 1e-9
             free = free_gib(self._directory)
-            if recording.problem or free < 0.1 * self._min_free_gib:
+            self._note_silence(recording)
+            if recording.problem:
                 self._end(recording, Ending(INTERRUPTED))
+            elif free < 0.1 * self._min_free_gib:
+                full = f"only {free:.2f} GiB are left in {self._directory}; make room on the disk"
+                self._end(recording, Ending(INTERRUPTED, problem=full))
             elif goal.is_cancel_requested or (duration_s > 0 and elapsed_s >= duration_s):
                 self._end(recording, Ending())
             if time.monotonic() >= next_feedback_s:
@@ -258,11 +269,11 @@ class Recorder(ManagedNode):
             duration=max(self._ended_ns - self._began_ns, 0) * 1e-9,
             messages=kept.messages,
             lost=kept.lost_messages,
-            message=kept.problem,
+            message="; ".join(filter(None, (kept.problem, *silences(kept.silent)))),
         )
         self.get_logger().info(
             f"{recording.path.name} {'kept' if result.kept else 'discarded'}: "
-            f"{kept.messages} messages, {kept.lost_messages} lost {kept.problem}"
+            f"{kept.messages} messages, {kept.lost_messages} lost {result.message}".rstrip()
         )
         if kept.problem:
             goal.abort()
@@ -271,6 +282,22 @@ class Recorder(ManagedNode):
         else:
             goal.succeed()
         return result
+
+    def _note_silence(self, recording: Recording) -> None:
+        """Required streams that went silent: the recording goes on, but nobody may miss it.
+
+        Only while ROS time runs: in a world that stands still there is nothing to be heard.
+        """
+        now_s, now_ns = time.monotonic(), self.time.now_ns()
+        for tap in self._taps:
+            silent_s = now_s - tap.heard_s
+            if not tap.stream.required or silent_s < SILENT_S or now_ns - tap.heard_ns < 1e8:
+                continue
+            if recording.silent(tap.stream.name, silent_s):
+                self.get_logger().warning(
+                    f"{tap.stream.name} is silent for {silent_s:.1f} s: {recording.path.name} "
+                    "goes on without it; check its camera or bridge"
+                )
 
     def _end(self, recording: Recording, ending: Ending) -> bool:
         """Asks for the end of the recording; False if it is ending already."""
@@ -294,10 +321,12 @@ class Recorder(ManagedNode):
         ):
             response.message = f"{recording.path.name} is ending already"
         else:
-            kept = recording.wait()
-            assert kept is not None
+            kept = recording.wait(STOP_S)
+            if kept is None:
+                response.message = f"{recording.path} is not closed after {STOP_S:g} s"
+                return response
             response.success = not kept.problem
-            response.message = kept.problem
+            response.message = "; ".join(filter(None, (kept.problem, *silences(kept.silent))))
             response.path = str(kept.path or "")
             self._idle.wait(1.0)  # so that the next recording can start as soon as we have answered
         return response
