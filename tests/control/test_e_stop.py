@@ -57,3 +57,22 @@ def test_a_reset_is_not_undone_by_arms_that_have_not_heard_of_it(stop: Emergency
     assert stop.leaving(10.0) == set()
     stop.hear("follower_left", report(Mode.E_STOPPED, "again"))
     assert stop.cause == "again"
+
+
+@pytest.mark.parametrize(
+    ("mode", "moving"),
+    [(mode, mode not in (Mode.INACTIVE, Mode.E_STOPPED, Mode.FAULT)) for mode in Mode],
+)
+def test_a_follower_moves_until_it_says_that_it_rests(
+    stop: EmergencyStop, mode: Mode, moving: bool
+) -> None:
+    assert stop.moving(10.0) == set()
+    stop.hear("leader_left", report(Mode.BACK_DRIVEN))
+    stop.hear("follower_left", report(mode))
+    assert stop.moving(11.0) == ({"follower_left"} if moving else set())
+    assert stop.moving(12.5) == set()
+
+
+def test_arms_that_never_spoke_are_known(stop: EmergencyStop) -> None:
+    stop.hear("leader_left", report(Mode.BACK_DRIVEN))
+    assert stop.unheard() == {"follower_left"}

@@ -83,6 +83,15 @@ def test_the_twin_outlives_the_arms_that_park_in_it() -> None:
     assert world.sigterm_timeout_s >= longest_s
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_the_heartbeat_lasts_as_long_as_the_arms_may_park(name: str) -> None:
+    nodes = plan(name)
+    (safety,) = (node for node in nodes if node.executable == "safety")
+    for bridge in (node for node in nodes if node.executable == "arm_bridge"):
+        assert safety.sigterm_timeout_s >= bridge.sigterm_timeout_s
+        assert safety.sigkill_timeout_s >= bridge.sigkill_timeout_s
+
+
 def test_replay_leaves_the_leaders_alone() -> None:
     assert inline(plan("replay")[0])["operator"] is False
     assert inline(plan("teleop_record")[0])["operator"] is True

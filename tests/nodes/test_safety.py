@@ -1,6 +1,7 @@
 """The safety node, with arms that answer as bridges do, and one that does not."""
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -22,8 +23,13 @@ class Arms(Node):
         self.gone: set[str] = set()
         self.stops = {name: EStop() for name in ARMS}
         self.heard: list[SafetyState] = []
+        self.resting = False
         self.status = {n: self.create_publisher(ArmStatus, f"/{n}/status", LATCHED) for n in ARMS}
         self.create_subscription(SafetyState, "/safety/state", self._on_safety, LATCHED)
+
+    def say_all(self) -> None:
+        for name in ARMS:
+            self.say(name)
 
     def _on_safety(self, message: SafetyState) -> None:
         self.heard.append(message)
@@ -37,24 +43,34 @@ class Arms(Node):
         mode = Mode.E_STOPPED if self.stops[name] else Mode.FOLLOWING
         if name in LEADERS:
             mode = Mode.BACK_DRIVEN
+        if self.resting:
+            mode = Mode.INACTIVE
         self.status[name].publish(ArmStatus(mode=int(mode), reason=self.stops[name].cause))
 
 
 @pytest.fixture
-def arms(monkeypatch: pytest.MonkeyPatch) -> Iterator[Arms]:
+def safety(monkeypatch: pytest.MonkeyPatch) -> Iterator[Safety]:
     monkeypatch.setenv("ALOHA_PORTS", "ports")
     with ros():
-        safety = Safety(parameter_overrides=with_parameters(robot="twin", answer_time=1.0))
-        node = Arms()
-        with spinning(safety), spinning(node):
-            try:
-                wait_for(lambda: node.heard)
-                yield node
-            finally:
-                safety.close()
-                safety.time.close()
-        safety.destroy_node()
+        node = Safety(parameter_overrides=with_parameters(robot="twin", answer_time=1.0))
+        yield node
         node.destroy_node()
+
+
+@pytest.fixture
+def arms(safety: Safety) -> Iterator[Arms]:
+    node = Arms()
+    with spinning(safety), spinning(node):
+        try:
+            node.say_all()
+            wait_for(lambda: node.heard)
+            yield node
+        finally:
+            node.resting = True
+            node.say_all()
+            safety.close()
+            safety.time.close()
+    node.destroy_node()
 
 
 def test_it_beats_without_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,6 +83,8 @@ def test_it_beats_without_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:
                 wait_for(lambda: len(arms.heard) > 10)
                 assert not arms.heard[-1].e_stopped
             finally:
+                arms.resting = True
+                arms.say_all()
                 safety.close()
                 safety.time.close()
         safety.destroy_node()
@@ -131,3 +149,61 @@ def test_two_callers_are_both_answered(arms: Arms) -> None:
     for thread in threads:
         thread.join()
     assert answers == [True, True]
+
+
+def test_it_beats_and_serves_until_the_followers_rest(arms: Arms, safety: Safety) -> None:
+    closing = threading.Thread(target=safety.close)
+    closing.start()
+    before = len(arms.heard)
+    wait_for(lambda: len(arms.heard) > before + 20)
+    assert closing.is_alive()
+    assert call(arms, "/e_stop_reset").success
+    arms.resting = True
+    closing.join(5.0)
+    assert not closing.is_alive()
+
+
+def test_without_arms_it_leaves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALOHA_PORTS", "ports")
+    with ros():
+        safety = Safety(parameter_overrides=with_parameters(robot="twin"))
+        began_s = time.monotonic()
+        safety.close()
+        assert time.monotonic() - began_s < 1.0
+        safety.time.close()
+        safety.destroy_node()
+
+
+def test_an_arm_that_is_still_stopped_stops_a_safety_node_that_starts_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ALOHA_PORTS", "ports")
+    with ros():
+        arms = Arms()
+        for stop in arms.stops.values():
+            stop.hear(True, "the first safety node")
+        safety = Safety(parameter_overrides=with_parameters(robot="twin"))
+        with spinning(safety), spinning(arms):
+            try:
+                time.sleep(0.5)  # its statuses come late; no beat may deny the stop before
+                arms.say_all()
+                wait_for(lambda: arms.heard)
+                assert all(message.e_stopped for message in arms.heard)
+                assert arms.heard[0].cause == "the first safety node"
+                assert all(arms.stops.values())
+            finally:
+                arms.resting = True
+                arms.say_all()
+                safety.close()
+                safety.time.close()
+        safety.destroy_node()
+        arms.destroy_node()
+
+
+def test_a_mode_that_it_does_not_know_is_taken_for_a_fault(arms: Arms) -> None:
+    arms.deaf.add("follower_left")
+    arms.gone.add("follower_left")
+    arms.status["follower_left"].publish(ArmStatus(mode=99))
+    response = call(arms, "/e_stop")
+    assert not response.success
+    assert "follower_left (fault)" in response.message

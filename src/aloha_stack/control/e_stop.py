@@ -10,6 +10,7 @@ GONE_S = 2.0
 
 _STOPPED = frozenset({Mode.E_STOPPED})
 _LIMP = frozenset({Mode.E_STOPPED, Mode.BACK_DRIVEN, Mode.INACTIVE})
+_AT_REST = frozenset({Mode.INACTIVE, Mode.E_STOPPED, Mode.FAULT})
 
 
 @dataclass(frozen=True)
@@ -69,3 +70,17 @@ class EmergencyStop:
     def leaving(self, steady_s: float) -> set[str]:
         """The arms that are there, and have not yet left the e-stop that was reset."""
         return {a for a in self._leaving if steady_s - self._reports[a].steady_s <= GONE_S}
+
+    def unheard(self) -> set[str]:
+        """The arms that have never said anything."""
+        return set(self.arms) - set(self._reports)
+
+    def moving(self, steady_s: float) -> set[str]:
+        """The followers that are there and may still move: they need the heartbeat to go on."""
+        return {
+            arm
+            for arm, report in self._reports.items()
+            if not self.arms[arm]
+            and report.mode not in _AT_REST
+            and steady_s - report.steady_s <= GONE_S
+        }

@@ -1,6 +1,7 @@
 """The e-stop of the whole robot: latched, with its cause, and a heartbeat that every arm needs.
 
-Counts steady time only, so that it works while /clock stands still.
+Counts steady time only, so that it works while /clock stands still. It outlives the parking of the
+followers, which stop where they are without a heartbeat.
 """
 
 import sys
@@ -14,13 +15,15 @@ from aloha_interfaces.msg import ArmStatus, SafetyState
 from rclpy.callback_groups import ReentrantCallbackGroup
 from std_srvs.srv import Trigger
 
-from aloha_stack.control.arm_modes import Mode
-from aloha_stack.control.e_stop import ArmReport, EmergencyStop
-from aloha_stack.nodes._conversions import set_stamp
+from aloha_stack.control.e_stop import GONE_S, ArmReport, EmergencyStop
+from aloha_stack.nodes._conversions import read_mode, set_stamp
 from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._parameters import declare
 from aloha_stack.nodes._qos import STATE
 from aloha_stack.robot.description import load_robot
+
+OUTLIVE_S = 60.0
+"""Steady time that followers get to park before this node leaves all the same."""
 
 
 class Safety(SimpleNode):
@@ -44,12 +47,31 @@ class Safety(SimpleNode):
         self.create_service(Trigger, "/e_stop", self._on_e_stop, callback_group=group)
         self.create_service(Trigger, "/e_stop_reset", self._on_reset, callback_group=group)
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._beat, args=(1 / rate_hz,), name="heartbeat")
+        self._began_s = time.monotonic()
+        self._thread = threading.Thread(target=self._guarded, args=(1 / rate_hz,), name="heartbeat")
         self._thread.start()
 
     def close(self) -> None:
+        """Beats and serves until no follower moves any more."""
+        until = time.monotonic() + OUTLIVE_S
+        while self._thread.is_alive() and (moving := self._moving()):
+            if time.monotonic() > until:
+                self.get_logger().error(f"leaving while {', '.join(sorted(moving))} may move")
+                break
+            self._ending.wait(0.05)
         self._ending.set()
         self._thread.join()
+
+    def _moving(self) -> set[str]:
+        with self._changed:
+            return self._stop.moving(time.monotonic())
+
+    def _guarded(self, period_s: float) -> None:
+        try:
+            self._beat(period_s)
+        except Exception as error:
+            self.fail(error)
+            raise
 
     def _beat(self, period_s: float) -> None:
         deadline = time.monotonic()
@@ -61,6 +83,10 @@ class Safety(SimpleNode):
 
     def _publish(self) -> None:
         now = time.monotonic()
+        if not self._stop.stopped and self._stop.unheard() and now - self._began_s < GONE_S:
+            # An arm may still hold the e-stop of a safety node before this one. It would take the
+            # first beat that denies a stop for a reset.
+            return
         message = SafetyState(e_stopped=self._stop.stopped, cause=self._stop.cause)
         if self._stop.stopped:
             message.pending = sorted(self._stop.pending(now))
@@ -71,7 +97,7 @@ class Safety(SimpleNode):
     def _on_status(self, arm: str, message: ArmStatus) -> None:
         with self._changed:
             before = self._stop.stopped
-            report = ArmReport(Mode(message.mode), message.reason, time.monotonic())
+            report = ArmReport(read_mode(message.mode), message.reason, time.monotonic())
             self._stop.hear(arm, report)
             if self._stop.stopped and not before:
                 self.get_logger().error(f"e-stop: {self._stop.cause}")
