@@ -258,6 +258,28 @@ def trip_watchdogs(of: Rig) -> None:
         servo._cache_hot()
 
 
+def test_after_a_pause_of_the_bus_the_arm_is_held_anew_and_obeys(active: Rig) -> None:
+    def pause() -> None:
+        time.sleep(0.6)
+        trip_watchdogs(active)
+
+    active.bridge._in_cycle_thread(pause)
+    active.wait_mode(Mode.HOLDING, "the bus had a pause of 0.6")
+    assert {servo.get("bus_watchdog") for servo in active.servos.servos.values()} == {25}
+    active.follow(0.15)
+    wait_for(lambda: np.max(np.abs(active.servos.position - active.arm.rest_pose)) > 0.05)
+
+
+def test_after_a_pause_of_the_bus_parking_goes_on(follower: Rig) -> None:
+    follower.servos.place(np.asarray(follower.arm.start_pose))
+    follower.start()
+    follower.bridge.controller.begin_parking()
+    follower.wait_mode(Mode.PARKING)
+    follower.bridge._in_cycle_thread(lambda: time.sleep(0.6))
+    assert follower.bridge.transition("deactivate")
+    assert not follower.servos.goals()[1].any()
+
+
 def test_torque_goes_off_even_if_the_watchdog_cannot_be_disarmed(
     active: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,10 +94,16 @@ class ArmController:
 
     # -- from the cycle's thread ------------------------------------------------------------
 
-    def take_hold(self, position: np.ndarray) -> None:
-        """The goals are at `position` (7,) rad, at rest: the arm's own, as its torque goes on."""
+    def take_hold(self, position: np.ndarray, goes_on: bool = False) -> None:
+        """The goals are at `position` (7,) rad, at rest: the arm's own, as its torque goes on.
+
+        Parking that was begun before is over, unless it `goes_on` from there.
+        """
         with self._lock:
-            self._parking = None
+            if not goes_on:
+                self._parking = None
+            elif self._parking is not None:
+                self._parking.begin_again()
             self.stream.clear()
             self.limiter.reset(position)
             self.joining.begin(position)
@@ -197,6 +203,8 @@ class ArmController:
         elif health.read_age_s > self.settings.max_read_age_s:
             silent = ", ".join(map(str, health.silent))
             self._set(Mode.HOLDING, f"servos {silent} do not answer; check their cables and power")
+        elif health.unheld:
+            self._set(Mode.HOLDING, health.unheld)
         else:
             return False
         return True

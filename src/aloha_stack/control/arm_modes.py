@@ -34,12 +34,14 @@ class Health:
     """What the last reading of the bus found.
 
     `read_age_s` is since the last complete reading; `silent` servos did not answer; `error` is the
-    hardware error in words, empty if there is none.
+    hardware error in words, empty if there is none;
+    `unheld` says why an arm whose watchdogs may have tripped cannot be held anew.
     """
 
     read_age_s: float = 0.0
     silent: tuple[int, ...] = ()
     error: str = ""
+    unheld: str = ""
 
 
 class EStop:

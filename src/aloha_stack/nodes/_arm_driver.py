@@ -15,6 +15,10 @@ REST_RAD = 0.15
 """An arm whose joints are all this near to its rest pose is resting there, and cannot drop."""
 
 
+WATCHDOG_MARGIN = 0.8
+"""The part of the watchdog's time after which, without a packet, it may have tripped."""
+
+
 class Refused(RuntimeError):
     """What was asked for is not done; the message says why, and what to do."""
 
@@ -22,10 +26,11 @@ class Refused(RuntimeError):
 @dataclass(frozen=True)
 class Cycle:
     """What one cycle saw and did. `state` is None if a servo was silent; `written` (7,) rad is None
-    if no goals went to the wire."""
+    if no goals went to the wire; `note` is for the log, if something was out of the ordinary."""
 
     state: BusState | None
     written: np.ndarray | None
+    note: str = ""
 
 
 class ArmDriver:
@@ -35,8 +40,9 @@ class ArmDriver:
         self.bus, self.controller, self.watchdog_s = bus, controller, watchdog_s
         self.arm = bus.arm
         self._last_read_s: float | None = None
+        self._last_cycle_s: float | None = None
         self._alert: tuple[int, ...] = ()
-        self._error = ""
+        self._error = self._stalled = ""
 
     # -- every cycle ------------------------------------------------------------------------
 
@@ -51,10 +57,32 @@ class ArmDriver:
             counters.failed_reads += 1
         if state.alert != self._alert:
             self._alert, self._error = state.alert, self._describe_alert(state.alert)
-        health = Health(self.read_age_s(now_s), state.missing, self._error)
+        note = self._after_a_stall(now_s)
+        health = Health(self.read_age_s(now_s), state.missing, self._error, self._stalled)
         goal = self.controller.next_goal(now_s, steady_s, health)
-        written = None if goal is None else self.bus.write_goals(goal)
-        return Cycle(state if state.complete else None, written)
+        written = None if goal is None or self._stalled else self.bus.write_goals(goal)
+        return Cycle(state if state.complete else None, written, note)
+
+    def _after_a_stall(self, now_s: float) -> str:
+        """Holds the arm anew if its servos' watchdogs may have tripped; what is to be said of it.
+
+        A servo whose watchdog has tripped takes no goal any more, and says nothing about it.
+        """
+        last_s, self._last_cycle_s = self._last_cycle_s, now_s
+        if not (self.controller.active and self.controller.torque):
+            self._stalled = ""
+            return ""
+        gap_s = 0.0 if last_s is None else now_s - last_s
+        if gap_s <= WATCHDOG_MARGIN * self.watchdog_s and not self._stalled:
+            return ""
+        try:
+            self._take_hold(goes_on=True)
+        except (Refused, ServoError) as error:
+            self._stalled = f"the bus had a pause and the arm cannot be held anew: {error}"
+            return ""
+        note = f"{self.arm.name}: the bus had a pause of {gap_s:.2f} s; held anew where the arm is"
+        self.controller.rejected = note
+        return note
 
     def read_age_s(self, now_s: float) -> float:
         """Since the last complete reading; infinite before the first."""
@@ -71,6 +99,7 @@ class ArmDriver:
         """Opens the port, checks and configures the servos; returns what was changed. BusError."""
         self.controller.fault = self.controller.left = ""
         self._last_read_s, self._alert, self._error = None, (), ""
+        self._last_cycle_s, self._stalled = None, ""
         self.bus.open()
         try:
             self.bus.check()
@@ -183,8 +212,8 @@ class ArmDriver:
 
     # -- parts ------------------------------------------------------------------------------
 
-    def _take_hold(self) -> None:
-        """Goal := present, torque on, watchdog armed."""
+    def _take_hold(self, goes_on: bool = False) -> None:
+        """Goal := present, torque on, watchdog armed. If it `goes_on`, parking does too."""
         state = self.bus.read()
         if not state.complete:
             raise Refused(
@@ -201,7 +230,8 @@ class ArmDriver:
         except ServoError:
             self._undo_hold(limp)
             raise
-        self.controller.take_hold(state.position)
+        self._last_cycle_s, self._stalled = None, ""
+        self.controller.take_hold(state.position, goes_on)
         self.controller.torque = True
 
     def _undo_hold(self, was_limp: bool) -> None:

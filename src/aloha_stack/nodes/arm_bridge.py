@@ -222,6 +222,8 @@ class ArmBridge(ManagedNode):
             self.driver.fail(f"{error}; then call cleanup, configure and activate, or start anew")
             self.get_logger().error(self.controller.fault)
             return
+        if cycle.note:
+            self.get_logger().warning(cycle.note)
         self._reports.cycle(cycle, now_ns, self.time.now_ns())
 
     def _in_cycle_thread(self, job: Callable[[], Any]) -> Any:
