@@ -374,6 +374,22 @@ def test_a_servo_in_hardware_error_is_named_rebooted_and_comes_back_gently(activ
     assert active.servos.goals()[1].all()
 
 
+def test_a_hardware_error_beside_a_silent_servo_is_a_hold_and_no_fault(active: Rig) -> None:
+    active.servos.servos[3].silent = True  # a shadow: no cycle misses it
+    active.servos.servos[8].fail(1 << 2)
+    active.wait_mode(Mode.HOLDING, "servo 8")
+    time.sleep(0.2)
+    assert active.operator.mode == Mode.HOLDING
+
+
+def test_a_hardware_error_outlasts_an_answer_that_is_missing(active: Rig) -> None:
+    active.servos.servos[6].fail(1 << 5)
+    active.wait_mode(Mode.HOLDING, "overload")
+    active.servos.servos[6].silent = True
+    time.sleep(0.2)
+    assert "overload" in active.bridge.controller.reason
+
+
 def test_a_silent_servo_is_named_and_no_state_is_made_up(active: Rig) -> None:
     active.follow()
     active.servos.servos[8].silent = True

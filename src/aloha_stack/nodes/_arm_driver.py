@@ -8,7 +8,7 @@ import numpy as np
 from aloha_stack.control.arm_controller import ArmController, Counters
 from aloha_stack.control.arm_modes import Health
 from aloha_stack.dynamixel.arm_bus import ArmBus, BusState
-from aloha_stack.dynamixel.errors import BusError, ServoError
+from aloha_stack.dynamixel.errors import BusError, ServoError, ServoSilent
 from aloha_stack.robot.joints import ARM_JOINTS
 
 REST_RAD = 0.15
@@ -55,8 +55,10 @@ class ArmDriver:
             self._last_read_s = now_s
         else:
             counters.failed_reads += 1
-        if state.alert != self._alert:
-            self._alert, self._error = state.alert, self._describe_alert(state.alert)
+        # A servo that misses one answer is as sick as it was.
+        alert = tuple(sorted({*state.alert, *(set(self._alert) & set(state.missing))}))
+        if alert != self._alert:
+            self._alert, self._error = alert, self._describe_alert(alert)
         note = self._after_a_stall(now_s)
         health = Health(self.read_age_s(now_s), state.missing, self._error, self._stalled)
         goal = self.controller.next_goal(now_s, steady_s, health)
@@ -253,8 +255,12 @@ class ArmDriver:
     def _describe_alert(self, alert: tuple[int, ...]) -> str:
         if not alert:
             return ""
-        errors = self.bus.hardware_errors()
-        return "; ".join(f"servo {i} {', '.join(words)}" for i, words in errors.items())
+        try:
+            errors = dict(self.bus.hardware_errors())
+        except ServoSilent:  # another one, perhaps; this one's word is enough to hold
+            errors = {}
+        words = dict.fromkeys(alert, ("reports one",)) | errors
+        return "; ".join(f"servo {i} {', '.join(words[i])}" for i in sorted(words))
 
 
 def _list(ids: object) -> str:
