@@ -2,17 +2,21 @@
 
 import threading
 from array import array
+from typing import Any
 
-from builtin_interfaces.msg import Time
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo, CompressedImage
 
 from aloha_stack.cameras.factory import Sources
 from aloha_stack.cameras.source import CameraSource, Frame, SourceError
+from aloha_stack.nodes._conversions import set_stamp
 from aloha_stack.nodes._node import ManagedNode, logged, run
 from aloha_stack.nodes._parameters import declare
 from aloha_stack.nodes._qos import IMAGES
 from aloha_stack.robot.description import Camera, load_robot
+
+REOPEN_S = 1.0
+"""Steady time between two attempts to open a camera that broke."""
 
 JPEG_FORMAT = "rgb8; jpeg compressed bgr8"
 
@@ -20,11 +24,12 @@ JPEG_FORMAT = "rgb8; jpeg compressed bgr8"
 class CameraNode(ManagedNode):
     """Publishes /{camera}/image_raw/compressed and /{camera}/camera_info for a robot's cameras.
 
-    A slow or dead camera never blocks another: each has its own thread.
+    A slow or dead camera never blocks another: each has its own thread. One that breaks is told and
+    opened again as soon as that works.
     """
 
-    def __init__(self) -> None:
-        super().__init__("camera")
+    def __init__(self, **options: Any) -> None:
+        super().__init__("camera", **options)
         name = declare(self, "robot", str, "file in config/robots, without .yaml")
         self._cameras = load_robot(name).cameras
         sources = Sources()
@@ -101,17 +106,42 @@ class _Feed:
     def _run(self) -> None:
         try:
             while not self._stopped.is_set():
-                frame = self.source.read(timeout_s=0.5)
-                if frame is not None:
-                    self._publish(frame)
+                try:
+                    self._stream()
+                except SourceError as error:
+                    self._log().error(f"{self._camera.name} broke, opening it again: {error}")
+                    self._reopen()
         except BaseException as error:
             self._node.fail(error)
             raise
 
+    def _stream(self) -> None:
+        while not self._stopped.is_set():
+            frame = self.source.read(timeout_s=0.5)
+            if frame is not None:
+                self._publish(frame)
+
+    def _reopen(self) -> None:
+        """Tries each second until the camera is open, or the feed is stopped."""
+        said = ""
+        while not self._stopped.wait(REOPEN_S):
+            self.source.close()
+            try:
+                self.source.open()
+            except SourceError as error:
+                if str(error) != said:
+                    said = str(error)
+                    self._log().error(f"{self._camera.name} does not open yet: {said}")
+                continue
+            self._log().info(f"{self._camera.name} is open again")
+            return
+
+    def _log(self) -> Any:
+        return self._node.get_logger()
+
     def _publish(self, frame: Frame) -> None:
-        stamp = Time(sec=frame.stamp_ns // 10**9, nanosec=frame.stamp_ns % 10**9)
         image = CompressedImage(format=JPEG_FORMAT, data=array("B", frame.jpeg))
-        image.header.stamp = stamp
+        set_stamp(image.header.stamp, frame.stamp_ns)
         image.header.frame_id = f"{self._camera.name}_optical"
         self._images.publish(image)
         info = CameraInfo(width=frame.width, height=frame.height)  # k[0] = 0: uncalibrated
