@@ -326,8 +326,24 @@ def test_a_leader_is_never_driven() -> None:
     bench.run(0.2)
     assert bench.path == []
     assert bench.control.mode == Mode.BACK_DRIVEN
-    bench.control.e_stop("stop")
+    bench.control.heartbeat(True, "stop", bench.now_s)
+    bench.beating = False
+    bench.run(0.1)
     assert bench.control.mode == Mode.BACK_DRIVEN
+
+
+def test_a_leader_that_was_stopped_itself_says_so_until_the_reset() -> None:
+    bench = Bench("leader_left")
+    bench.run(0.2)
+    bench.control.e_stop("leader_left: e_stop was called")
+    assert bench.control.mode == Mode.E_STOPPED
+    bench.run(0.2)  # the safety node has not heard of it yet
+    assert bench.control.mode == Mode.E_STOPPED
+    bench.control.heartbeat(True, "leader_left: e_stop was called", bench.now_s)
+    assert bench.control.mode == Mode.E_STOPPED
+    bench.run(0.1)
+    assert bench.control.mode == Mode.BACK_DRIVEN
+    assert bench.path == []
 
 
 def test_an_inactive_bridge_acknowledges_an_e_stop_and_writes_nothing() -> None:

@@ -76,6 +76,7 @@ class ArmController:
         """Stops within limits, and obeys nothing until the safety node's e-stop is reset."""
         with self._lock:
             self._stop.trip(cause)
+            self._stop.own = True
             self._show_e_stop()
 
     def heartbeat(self, e_stopped: bool, cause: str, steady_s: float) -> None:
@@ -164,6 +165,8 @@ class ArmController:
         """True if no goals are written; the mode then says why."""
         if self.fault:
             self._set(Mode.FAULT, self.fault)
+        elif self.arm.is_leader and self._stop.own:
+            self._set(Mode.E_STOPPED, self._stop.cause)
         elif self.active and self.arm.is_leader:
             self._set(Mode.BACK_DRIVEN, self._stop.cause)
         elif self.active and self.torque:
@@ -178,8 +181,8 @@ class ArmController:
     def _show_e_stop(self) -> None:
         """At once, so that neither an acknowledgement nor a reset waits for a cycle."""
         if self.fault or self.arm.is_leader:
-            return
-        if self._stop:
+            self._idle()
+        elif self._stop:
             self.stream.clear()
             self._set(Mode.E_STOPPED, self._stop.cause)
         elif self.mode == Mode.E_STOPPED and not self._idle():

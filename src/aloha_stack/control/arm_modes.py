@@ -49,6 +49,8 @@ class EStop:
 
     def __init__(self) -> None:
         self.cause = ""
+        self.own = False
+        """Whether it was, or was too, the arm's own: not only the safety node's."""
         self._seen_remote = False
 
     def trip(self, cause: str) -> None:
@@ -65,7 +67,7 @@ class EStop:
             self._seen_remote = True
             self.trip(cause)
         elif self._seen_remote:
-            self._seen_remote, self.cause = False, ""
+            self._seen_remote, self.own, self.cause = False, False, ""
 
     def lose_remote(self) -> None:
         """The safety node was gone: what it says next may be another node's, which knows nothing.
