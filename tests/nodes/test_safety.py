@@ -207,3 +207,20 @@ def test_a_mode_that_it_does_not_know_is_taken_for_a_fault(arms: Arms) -> None:
     response = call(arms, "/e_stop")
     assert not response.success
     assert "follower_left (fault)" in response.message
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_heartbeat_that_fails_ends_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALOHA_PORTS", "ports")
+
+    def broken(_: Safety) -> None:
+        raise RuntimeError("no beat")
+
+    monkeypatch.setattr(Safety, "_publish", broken)
+    with ros():
+        safety = Safety(parameter_overrides=with_parameters(robot="twin"))
+        wait_for(lambda: safety.finished)
+        assert isinstance(safety.failure, RuntimeError)
+        safety.close()
+        safety.time.close()
+        safety.destroy_node()

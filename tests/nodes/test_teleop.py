@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from aloha_interfaces.msg import TeleopState
+from aloha_interfaces.msg import ArmStatus, TeleopState
 from rclpy.node import Node
 
 from aloha_stack.control.teleop import TeleopStage
@@ -116,3 +116,37 @@ def test_the_whole_course_of_a_teleoperation(operator: Operator) -> None:
     assert call(operator, "/teleop/disengage").success
     operator.hands(OPEN, 0.3)
     operator.wait(TeleopStage.MATCHING, "squeeze")
+
+
+def test_an_unknown_mode_is_a_fault_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALOHA_PORTS", "ports")
+    with ros():
+        teleop = Teleop(parameter_overrides=with_parameters(robot="twin"))
+        node = Operator({})
+        status = node.create_publisher(ArmStatus, "/follower_left/status", LATCHED)
+        with spinning(teleop), spinning(node):
+            try:
+                status.publish(ArmStatus(mode=99))
+                node.wait(TeleopStage.WAITING, "follower_left is fault")
+            finally:
+                teleop.close()
+                teleop.time.close()
+        teleop.destroy_node()
+        node.destroy_node()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_failing_tick_ends_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALOHA_PORTS", "ports")
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("no tick")
+
+    monkeypatch.setattr(Teleop, "_tick", broken)
+    with ros():
+        teleop = Teleop(parameter_overrides=with_parameters(robot="twin"))
+        wait_for(lambda: teleop.finished)
+        assert isinstance(teleop.failure, RuntimeError)
+        teleop.close()
+        teleop.time.close()
+        teleop.destroy_node()
