@@ -48,6 +48,11 @@ class Session(SimpleNode):
         self._replay = ""
         self._arms: dict[str, ArmStatus] = {}
         self._leaving = threading.Event()
+        self._reset = self.create_client(ResetTask, "/twin/reset")
+        self._perform = self.create_client(Trigger, "/twin/perform")
+        self._start = self.create_client(Trigger, "/replay/start")
+        self._stop = self.create_client(StopRecording, "/recorder/stop")
+        self._recorder = ActionClient(self, RecordEpisode, "/recorder/record_episode")
         self.create_subscription(TaskState, "/task/state", self._on_task, 5)
         self.create_subscription(TeleopState, "/teleop/state", self._on_teleop, STATE)
         self.create_subscription(String, "/replay/state", self._on_replay, STATE)
@@ -88,14 +93,12 @@ class Session(SimpleNode):
 
     def demonstrate(self) -> None:
         """The operator performs the task once per seed; each one may be recorded as an episode."""
-        reset = self.create_client(ResetTask, "/twin/reset")
-        perform = self.create_client(Trigger, "/twin/perform")
         self._wait("the twin", lambda: self._task is not None)
         for index, seed in enumerate(self._options.seeds):
-            self._call(reset, ResetTask.Request(seed=seed), "/twin/reset")
+            self._call(self._reset, ResetTask.Request(seed=seed), "/twin/reset")
             self._wait(f"the operator and teleoperation, seed {seed}", partial(self._ready, seed))
             recording = self._begin_recording(seed) if self._options.record else None
-            self._call(perform, Trigger.Request(), "/twin/perform")
+            self._call(self._perform, Trigger.Request(), "/twin/perform")
             ticks = self._watch(index, seed)
             task = self._known_task()
             success = 0 < ticks <= self._options.steps
@@ -107,13 +110,11 @@ class Session(SimpleNode):
 
     def replay(self) -> None:
         """Plays the episode that the graph's replay node holds, in the world of its seed."""
-        reset = self.create_client(ResetTask, "/twin/reset")
-        start = self.create_client(Trigger, "/replay/start")
         seed = self._options.seeds[0]
         self._wait("replay to stand at the episode's first pose", lambda: self._replay == "ready")
-        self._call(reset, ResetTask.Request(seed=seed), "/twin/reset")
+        self._call(self._reset, ResetTask.Request(seed=seed), "/twin/reset")
         self._wait("the world's reset", lambda: self._known_task().seed == seed)
-        self._call(start, Trigger.Request(), "/replay/start")
+        self._call(self._start, Trigger.Request(), "/replay/start")
         told_s = 0.0
         while self._replay in ("ready", "playing"):
             self._look()
@@ -163,8 +164,7 @@ class Session(SimpleNode):
 
     def _begin_recording(self, seed: int) -> Any:
         """Sends the goal and waits until messages are being written; the future of its result."""
-        recorder = ActionClient(self, RecordEpisode, "/recorder/record_episode")
-        self._wait("the recorder", recorder.server_is_ready)
+        self._wait("the recorder", self._recorder.server_is_ready)
         writing = threading.Event()
         goal = RecordEpisode.Goal(task=self._known_task().task, seed=seed)
 
@@ -172,7 +172,7 @@ class Session(SimpleNode):
             if message.feedback.messages > 0:
                 writing.set()
 
-        sent = recorder.send_goal_async(goal, feedback_callback=on_feedback)
+        sent = self._recorder.send_goal_async(goal, feedback_callback=on_feedback)
         self._wait("the recorder's answer", sent.done)
         handle = sent.result()
         if not handle.accepted:
@@ -184,9 +184,8 @@ class Session(SimpleNode):
         return result
 
     def _end_recording(self, recording: Any, success: bool) -> dict[str, Any]:
-        stop = self.create_client(StopRecording, "/recorder/stop")
         request = StopRecording.Request(outcome="success" if success else "failure")
-        self._call(stop, request, "/recorder/stop")
+        self._call(self._stop, request, "/recorder/stop")
         self._wait("the episode to be closed", recording.done)
         result = recording.result().result
         if not result.kept:
