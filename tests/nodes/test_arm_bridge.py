@@ -331,6 +331,32 @@ def test_a_port_that_is_lost_is_a_fault_and_nothing_starts_by_itself(tmp_path: P
         assert not call(made.operator, "/follower_left/e_stop").success
 
 
+def test_torque_stays_on_while_the_arm_follows_a_target_that_stands_still(active: Rig) -> None:
+    goal = np.asarray(active.arm.rest_pose) + 0.1 * INWARDS
+    active.operator.target = lambda t: goal
+    active.wait_mode(Mode.FOLLOWING)
+    wait_for(lambda: active.bridge.controller.limiter.at_rest)
+    response = call(active.operator, "/follower_left/torque", SetBool, data=False)
+    assert not response.success
+    assert "stop its commands first" in response.message
+    assert active.servos.goals()[1].all()
+
+
+def test_a_transition_that_raises_gives_the_port_back_and_can_be_tried_again(
+    follower: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(adopt: bool) -> None:
+        raise BrokenPipeError("broken")
+
+    assert follower.bridge.transition("configure")
+    with monkeypatch.context() as patch:
+        patch.setattr(follower.bridge, "_in_cycle_thread", broken)
+        assert not follower.bridge.transition("activate")
+    assert follower.bridge.state == "unconfigured"
+    assert follower.bridge._thread is None
+    follower.start()
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_cycle_that_fails_is_a_fault_and_ends_the_process(
     active: Rig, monkeypatch: pytest.MonkeyPatch

@@ -35,8 +35,9 @@ class DynamixelBus:
     """`ArmBus` over a serial port: dynamixel_sdk for single registers, one packet each per cycle.
 
     Shadow servos carry their own IDs (3, 5) and obey what is written to their masters (2, 4)
-    through their Secondary ID. They are checked, configured and watched by their own IDs; no goal
-    is ever addressed to them.
+    through their Secondary ID. They are checked and configured by their own IDs; no goal is ever
+    addressed to them, and read() does not ask them: what befalls a shadow alone shows only where
+    all servos are asked, as in hardware_errors().
     """
 
     def __init__(self, arm: Arm) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aloha_stack.control.arm_controller import ArmController, Counters
-from aloha_stack.control.arm_modes import Health
+from aloha_stack.control.arm_modes import Health, Mode
 from aloha_stack.dynamixel.arm_bus import ArmBus, BusState
 from aloha_stack.dynamixel.errors import BusError, ServoError, ServoSilent
 from aloha_stack.robot.joints import ARM_JOINTS
@@ -194,7 +194,8 @@ class ArmDriver:
             if not (controller.torque and all(self.bus.torque().values())):
                 self._take_hold()
             return f"{name} is held where it is"
-        if not controller.limiter.at_rest:
+        moving = controller.mode in (Mode.RAMPING, Mode.FOLLOWING, Mode.PARKING)
+        if moving or not controller.limiter.at_rest:
             raise Refused(f"{name} is {controller.mode.name.lower()}: stop its commands first")
         self._let_go()
         return f"{name} is limp"

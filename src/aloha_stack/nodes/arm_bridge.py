@@ -141,6 +141,12 @@ class ArmBridge(ManagedNode):
         self._disconnect()
         return super().on_shutdown(state)
 
+    @logged
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """No thread and no open port outlives a transition that raised; torque stays as it is."""
+        self._disconnect()
+        return super().on_error(state)
+
     def close(self) -> None:
         super().close()
         self._disconnect()
@@ -172,6 +178,7 @@ class ArmBridge(ManagedNode):
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+            self.controller.active = False
             self.controller.react(time.monotonic())
             self._reports.status(self.time.now_ns(), self._overruns)
         self.driver.bus.close()
