@@ -119,3 +119,14 @@ def test_an_episode_of_the_robot_holds_its_arms_and_cameras(
     assert "/leader_left/command_executed" not in {stream.name for stream in streams}
     assert len(streams) == 4 + 2 + 4 + 4 + 4 + 3 + 1
     assert extra_stream("/a:std_msgs/msg/String:best_effort").qos.reliability == "best_effort"
+
+
+def test_a_robot_without_cameras_is_recorded_without_them() -> None:
+    robot = load_robot("twin", {"ALOHA_PORTS": "none"})
+    blind = robot_streams(robot, cameras=False)
+    assert not any("image_raw" in stream.name for stream in blind)
+    assert {s.name for s in robot_streams(robot)} - {s.name for s in blind} == {
+        f"/{camera}/{topic}"
+        for camera in robot.cameras
+        for topic in ("image_raw/compressed", "camera_info")
+    }

@@ -32,7 +32,9 @@ KNOWN = {
 """What this project says about itself: always part of an episode, if anybody publishes it."""
 
 
-def robot_streams(robot: Robot, extra: Sequence[str] = ()) -> tuple[Stream, ...]:
+def robot_streams(
+    robot: Robot, extra: Sequence[str] = (), cameras: bool = True
+) -> tuple[Stream, ...]:
     """Joint states, executed commands, status and pictures of `robot`, KNOWN, then `extra` topics.
 
     An extra topic is written "NAME:package/msg/Type", if need be with ":best_effort" behind it.
@@ -45,7 +47,7 @@ def robot_streams(robot: Robot, extra: Sequence[str] = ()) -> tuple[Stream, ...]
             name = f"/{arm.name}/command_executed"
             streams.append(Stream(name, _JOINTS, JOINT_QOS, required=True))
         streams.append(Stream(f"/{arm.name}/status", "aloha_interfaces/msg/ArmStatus", STATE_QOS))
-    for camera in robot.cameras:
+    for camera in robot.cameras if cameras else ():
         image = "sensor_msgs/msg/CompressedImage"
         streams.append(Stream(f"/{camera}/image_raw/compressed", image, IMAGE_QOS, required=True))
         streams.append(Stream(f"/{camera}/camera_info", "sensor_msgs/msg/CameraInfo", IMAGE_QOS))

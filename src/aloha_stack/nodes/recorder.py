@@ -66,6 +66,9 @@ class Recorder(ManagedNode):
     def __init__(self, **options: Any) -> None:
         super().__init__("recorder", **options)
         name = declare(self, "robot", "aloha", "robot to record: a name in config/robots or a file")
+        cameras = declare(
+            self, "cameras", True, "record the robot's cameras; no recording starts without them"
+        )
         directory = declare(self, "directory", "~/aloha/episodes", "folder that takes the episodes")
         self._min_free_gib = declare(
             self, "min_free_gib", 1.0, "no recording starts below so much space, GiB", (0.0, 1e6)
@@ -84,7 +87,7 @@ class Recorder(ManagedNode):
         extra = self.declare_parameter("extra_topics", [""], described).value
         self._directory = Path(directory).expanduser().absolute()
         self._robot = load_robot(name)
-        self._streams = robot_streams(self._robot, [text for text in extra if text])
+        self._streams = robot_streams(self._robot, [text for text in extra if text], cameras)
         self._taps: tuple[Tap, ...] = ()
         self._taken: list[Any] = []
         self._recording: Recording | None = None
