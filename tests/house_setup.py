@@ -22,14 +22,15 @@ def load_launcher() -> ModuleType:
 
 
 def make_tree(root: Path) -> Path:
-    """Requirement lists and an interface package, as the launcher looks for them."""
+    """Requirement lists and two interface packages, as the launcher looks for them."""
     for name in ("project", "ros_wheels", "ros_installed", "torch"):
         file = root / f"requirements/{name}.txt"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("somepackage==1.0\n")
-    message = root / "ros2_ws/src/aloha_interfaces/msg/State.msg"
-    message.parent.mkdir(parents=True)
-    message.write_text("bool moving\n")
+    for name in ("ros2_ws/src/aloha_interfaces", "requirements/interfaces/tf2_msgs"):
+        message = root / name / "msg/State.msg"
+        message.parent.mkdir(parents=True)
+        message.write_text("bool moving\n")
     return root
 
 

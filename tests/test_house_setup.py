@@ -27,15 +27,28 @@ def test_the_first_start_does_every_step_and_the_second_none(bench: Bench) -> No
     assert bench.start() == []
 
 
-def test_a_changed_message_rebuilds_the_interfaces_alone(bench: Bench) -> None:
+@pytest.mark.parametrize("name", ["ros2_ws/src/aloha_interfaces", "requirements/interfaces"])
+def test_a_changed_message_rebuilds_the_interfaces_alone(bench: Bench, name: str) -> None:
     bench.start()
-    (bench.setup.interfaces / "msg/State.msg").write_text("bool standing\n")
+    [message] = (bench.setup.root / name).rglob("State.msg")
+    message.write_text("bool standing\n")
     assert bench.start() == ["interfaces"]
+
+
+def test_messages_that_only_the_wheels_lack_are_built_for_them_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for distro, built in ((None, True), ("jazzy", False)):
+        bench = Bench(tmp_path / str(distro), distro, monkeypatch)
+        monkeypatch.setattr(bench.launcher, "mend_cmake_paths", lambda venv: None)
+        bench.start()
+        lacking = str(bench.setup.root / "requirements/interfaces")
+        assert (lacking in bench.commands["interfaces"]) == built
 
 
 def test_a_removed_message_rebuilds_the_interfaces(bench: Bench) -> None:
     bench.start()
-    (bench.setup.interfaces / "msg/State.msg").unlink()
+    (bench.setup.root / "ros2_ws/src/aloha_interfaces/msg/State.msg").unlink()
     (bench.setup.install / "stale").mkdir(parents=True)
     assert bench.start() == ["interfaces"]
     assert not bench.setup.install.exists()
