@@ -60,6 +60,20 @@ class Ending:
         lines = "".join(traceback.format_exception(error))
         self.get_logger().fatal(f"ending after a failure:\n{lines}")  # type: ignore[attr-defined]
 
+    def start_thread(self, work: Callable[[], None], name: str) -> threading.Thread:
+        """Does `work` in a thread of its own; what it raises ends this process (see `fail`)."""
+
+        def guarded() -> None:
+            try:
+                work()
+            except BaseException as error:
+                self.fail(error)
+                raise
+
+        thread = threading.Thread(target=guarded, name=name)
+        thread.start()
+        return thread
+
 
 class SimpleNode(Ending, Node):
     """A node without life cycle: it works from its making until close()."""

@@ -48,8 +48,7 @@ class Safety(SimpleNode):
         self.create_service(Trigger, "/e_stop_reset", self._on_reset, callback_group=group)
         self._ending = threading.Event()
         self._began_s = time.monotonic()
-        self._thread = threading.Thread(target=self._guarded, args=(1 / rate_hz,), name="heartbeat")
-        self._thread.start()
+        self._thread = self.start_thread(partial(self._beat, 1 / rate_hz), "heartbeat")
 
     def close(self) -> None:
         """Beats and serves until no follower moves any more."""
@@ -65,13 +64,6 @@ class Safety(SimpleNode):
     def _moving(self) -> set[str]:
         with self._changed:
             return self._stop.moving(time.monotonic())
-
-    def _guarded(self, period_s: float) -> None:
-        try:
-            self._beat(period_s)
-        except Exception as error:
-            self.fail(error)
-            raise
 
     def _beat(self, period_s: float) -> None:
         deadline = time.monotonic()

@@ -82,21 +82,13 @@ class Teleop(SimpleNode):
             callback_group=MutuallyExclusiveCallbackGroup(),
         )
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._guarded, name="ticks")
-        self._thread.start()
+        self._thread = self.start_thread(self._run_ticks, "ticks")
 
     def close(self) -> None:
         self.time.poke(self._ending)
         self._thread.join()
 
     # -- the ticks' thread ------------------------------------------------------------------
-
-    def _guarded(self) -> None:
-        try:
-            self._run_ticks()
-        except Exception as error:
-            self.fail(error)
-            raise
 
     def _run_ticks(self) -> None:
         pacer = Pacer(
