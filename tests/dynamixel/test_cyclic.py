@@ -8,7 +8,7 @@ from dynamixel_sdk import COMM_SUCCESS, GroupSyncRead, Protocol2PacketHandler
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aloha_stack.dynamixel.cyclic import GoalWriter, StateReader, parse_states
+from aloha_stack.dynamixel.cyclic import SyncReader, goal_writer, parse_answers
 from aloha_stack.dynamixel.packets import status
 from aloha_stack.dynamixel.port import PollingPort
 from twin.virtual_rig import Tampered, rig
@@ -50,7 +50,7 @@ def show(live, current: int, velocity: int, position: int) -> None:
 )
 def test_it_reads_what_the_sdk_reads(live, port, current, velocity, position):
     show(live, current, velocity, position)
-    ours = StateReader(port, IDS).read()
+    ours = SyncReader(port, IDS).read()
     group = GroupSyncRead(port, Protocol2PacketHandler(), 126, 10)
     for servo_id in IDS:
         group.addParam(servo_id)
@@ -71,7 +71,7 @@ def test_answers_are_found_between_noise(values, before, after):
         status(servo_id, 0, struct.pack("<hii", *value))
         for servo_id, value in zip(IDS, values, strict=True)
     )
-    found = parse_states(before + bytes(3) + line + bytes(3) + after, IDS)
+    found = parse_answers(before + bytes(3) + line + bytes(3) + after, IDS)
     assert {i: found[i][1:] for i in IDS if i in found} == dict(zip(IDS, values, strict=True))
 
 
@@ -84,7 +84,7 @@ def test_a_flipped_bit_costs_one_answer_at_most(values, data):
     line = bytearray(b"".join(answers))
     at = data.draw(st.integers(0, len(line) - 1))
     line[at] ^= 1 << data.draw(st.integers(0, 7))
-    found = parse_states(bytes(line), IDS)
+    found = parse_answers(bytes(line), IDS)
     assert len(found) >= 6
     expected = dict(zip(IDS, values, strict=True))
     assert all(found[i][1:] == expected[i] for i in found)
@@ -94,14 +94,14 @@ def test_an_answer_of_a_foreign_servo_or_length_is_not_taken():
     foreign = status(11, 0, bytes(10))
     short = status(1, 0, bytes(4))
     refused = status(2, 7, bytes(10))
-    assert parse_states(foreign + short + refused, IDS) == {}
+    assert parse_answers(foreign + short + refused, IDS) == {}
 
 
 def test_the_alert_bit_is_kept(live, port):
-    reader = StateReader(port, IDS)
-    assert {state.error for state in reader.read().values()} == {0}
+    reader = SyncReader(port, IDS)
+    assert {state[0] for state in reader.read().values()} == {0}
     live.virtual.servos[7].fail(0x04)
-    assert [i for i, state in reader.read().items() if state.error & 0x80] == [7]
+    assert [i for i, state in reader.read().items() if state[0] & 0x80] == [7]
 
 
 def test_a_burst_in_pieces_is_put_together(live, port):
@@ -112,7 +112,7 @@ def test_a_burst_in_pieces_is_put_together(live, port):
         return reply[:70]
 
     live.port.arm = Tampered(live.virtual, keep_half)
-    reader = StateReader(port, IDS)
+    reader = SyncReader(port, IDS)
     port.take_now = port.take
 
     def late() -> bytes:
@@ -125,19 +125,19 @@ def test_a_burst_in_pieces_is_put_together(live, port):
 
 
 def test_late_answers_to_an_older_request_are_thrown_away(live, port):
-    reader = StateReader(port, IDS)
+    reader = SyncReader(port, IDS)
     reader.read()
     live.port._send(status(IDS[-1], 0, struct.pack("<hii", 9, 9, 9)))
     assert port.wait(2.0)
     states = reader.read()
     assert tuple(states) == IDS
-    assert states[IDS[-1]].position != 9
+    assert states[IDS[-1]][3] != 9
 
 
 def test_goals_arrive_as_written(live, port):
     ticks = [1000, 1001, 1002, 1003, 1004, 1005, -70_000]
-    GoalWriter(port, IDS).write(ticks)
-    StateReader(port, IDS).read()
+    goal_writer(port, IDS).write(ticks)
+    SyncReader(port, IDS).read()
     logged = [(servo_id, value) for _, servo_id, value in live.virtual.written_goals]
     assert logged == list(zip(IDS, ticks, strict=True))
     assert live.virtual.servos[9].goal_ticks == -70_000

@@ -1,6 +1,7 @@
 """What a bridge needs of an arm, whatever it is made of."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -14,8 +15,9 @@ class BusState:
     """One reading of the seven addressed joints, in the order of JOINTS.
 
     `position` rad, `velocity` rad/s, `effort` N·m of the addressed servo (its shadow carries about
-    as much again), each (7,); a servo that did not answer has NaN there and its ID in `missing`.
-    `alert` holds the IDs that report a hardware error.
+    as much again), each (7,); a servo that gave no good answer has NaN there and its ID in
+    `missing`. `damaged` are those of them from which something came that could not be read: noise,
+    a bad connector, two servos of one ID. `alert` holds the IDs that report a hardware error.
     """
 
     position: np.ndarray
@@ -23,10 +25,31 @@ class BusState:
     effort: np.ndarray
     missing: tuple[int, ...] = ()
     alert: tuple[int, ...] = ()
+    damaged: tuple[int, ...] = ()
 
     @property
     def complete(self) -> bool:
         return not self.missing
+
+
+@dataclass(frozen=True)
+class ServoHealth:
+    """What is known of one of the nine servos: None and NaN stand for what never was heard.
+
+    `answered` tells of the very call of watch() that returned this, all else is the latest word.
+    `answers` of `requests` count every reading in which the servo was asked, those of read() too.
+    """
+
+    answered: bool = False
+    torque: bool | None = None
+    hardware_error: tuple[str, ...] = ()
+    watchdog_tripped: bool | None = None
+    voltage_v: float = math.nan
+    temperature_c: float = math.nan
+    current_a: float = math.nan
+    position_rad: float = math.nan
+    answers: int = 0
+    requests: int = 0
 
 
 @runtime_checkable
@@ -68,11 +91,35 @@ class ArmBus(Protocol):
     def read(self) -> BusState:
         """One reading. A silent servo is reported in it, never made up and never raised."""
 
+    @property
+    def round_trip_s(self) -> float:
+        """How long the last read() took, s of steady time; NaN before the first."""
+
+    def watch(self) -> Mapping[int, ServoHealth]:
+        """One slow look at all nine servos, beside the cycle's; what is known of each, by ID.
+
+        Calls take turns: what one of them asks for (torque and errors; current, position, voltage
+        and temperature; watchdog) is fresh after at most four. Nothing that is silent is raised.
+        """
+
     def write_goals(self, position: np.ndarray) -> np.ndarray:
         """Goals (7,) rad, to the addressed servos only; returns the goals (7,) rad as written.
 
         They differ from what was asked by the rounding to ticks, and where the servo's own position
         limits cut them off. A ValueError says which joint was not finite; nothing is written then.
+        """
+
+    def write_currents(self, current_a: np.ndarray) -> np.ndarray:
+        """Goal currents (7,) A, to the addressed servos in current mode; returns them as written.
+
+        They are cut off at each servo's current_limit; a servo that knows no current gets nothing,
+        and 0 is returned for it. A ValueError says which joint was not finite.
+        """
+
+    def set_mode(self, mode: str) -> None:
+        """ "position": operating modes as the robot file says; "current": 0 where servos have it.
+
+        Verified. Raises TorqueIsOn if any servo has torque, and a ValueError for another word.
         """
 
     def set_watchdog(self, timeout_s: float) -> None:
@@ -92,3 +139,13 @@ class ArmBus(Protocol):
 
     def reboot(self, servo_id: int) -> None:
         """Restarts a servo (clears its error; its torque is off then) and configures it again."""
+
+    def recover(self, ids: Iterable[int]) -> None:
+        """Brings back servos that restarted or are in hardware error, and leaves them limp.
+
+        Reboots those in error, waits until all answer, and writes their RAM registers again,
+        verified. One of a pair of master and shadow means both. ServoSilent, NotTaken.
+        """
+
+    def latency_timer_ms(self) -> int | None:
+        """How long the serial adapter waits before it hands over few bytes; None if it has none."""

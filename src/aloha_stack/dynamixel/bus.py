@@ -1,24 +1,30 @@
 """An arm's nine Dynamixel servos on one serial bus."""
 
+import math
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from dynamixel_sdk import COMM_SUCCESS, Protocol2PacketHandler
 
 from aloha_stack.dynamixel import units
-from aloha_stack.dynamixel.arm_bus import ArmBus, BusState
+from aloha_stack.dynamixel.arm_bus import ArmBus, BusState, ServoHealth
 from aloha_stack.dynamixel.control_table import (
     ALERT,
+    OPERATING_MODES,
     STATUS_ERRORS,
     describe_hardware_error,
     register_of,
+    table_for,
 )
-from aloha_stack.dynamixel.cyclic import GoalWriter, StateReader
+from aloha_stack.dynamixel.cyclic import SyncReader, current_writer, goal_writer
 from aloha_stack.dynamixel.errors import NotTaken, ServoRefused, ServoSilent, TorqueIsOn, WrongModel
+from aloha_stack.dynamixel.latency import latency_timer_ms
 from aloha_stack.dynamixel.packets import BROADCAST, SYNC_WRITE, instruction
 from aloha_stack.dynamixel.port import PollingPort
 from aloha_stack.dynamixel.shadows import align_shadows
+from aloha_stack.dynamixel.watching import Watch
 from aloha_stack.robot.description import Arm, Servo
 from aloha_stack.robot.joints import JOINTS
 
@@ -47,10 +53,19 @@ class DynamixelBus:
         self._ids = tuple(servo.id for servo in addressed)
         self._port = PollingPort(arm.port, arm.baud, arm.name)
         self._sdk = Protocol2PacketHandler()
-        self._reader = StateReader(self._port, self._ids)
+        self._reader = SyncReader(self._port, self._ids)
         pairs = {i for s in arm.servos if s.shadow_of is not None for i in (s.shadow_of, s.id)}
-        self._pair_reader = StateReader(self._port, sorted(pairs))
-        self._writer = GoalWriter(self._port, self._ids)
+        self._pair_reader = SyncReader(self._port, sorted(pairs))
+        self._writer = goal_writer(self._port, self._ids)
+        self._watch = Watch(self._port, arm.servos)
+        self._with_current = [
+            k for k, servo in enumerate(addressed) if "goal_current" in table_for(servo.model)
+        ]
+        self._current_writer = current_writer(
+            self._port, [self._ids[k] for k in self._with_current]
+        )
+        self._current_limits: np.ndarray | None = None
+        self._round_trip_s = math.nan
         self._nm_per_unit = np.array([units.NM_PER_UNIT[servo.model] for servo in addressed])
         limits = [_goal_limits(servo) for servo in addressed]
         self._lowest, self._highest = np.array(limits, dtype=np.int64).T
@@ -67,8 +82,14 @@ class DynamixelBus:
 
     # -- every cycle ------------------------------------------------------------------------
 
+    @property
+    def round_trip_s(self) -> float:
+        return self._round_trip_s
+
     def read(self) -> BusState:
+        began_s = time.monotonic()
         answers = self._reader.read()
+        self._round_trip_s = time.monotonic() - began_s
         if len(answers) == len(self._ids):
             raw = np.array([answers[i] for i in self._ids], dtype=np.float64)
             missing: tuple[int, ...] = ()
@@ -81,8 +102,21 @@ class DynamixelBus:
             velocity=raw[:, 2] * units.RAD_S_PER_VELOCITY_UNIT,
             effort=raw[:, 1] * self._nm_per_unit,
             missing=missing,
-            alert=tuple(i for i, state in answers.items() if state.error & ALERT),
+            alert=tuple(i for i, state in answers.items() if state[0] & ALERT),
+            damaged=self._reader.damaged,
         )
+
+    def watch(self) -> Mapping[int, ServoHealth]:
+        known = self._watch.look()
+        readers = (self._reader, *self._watch.readers)
+        return {
+            i: replace(
+                health,
+                requests=(asked := sum(r.reads for r in readers if i in r.missed)),
+                answers=asked - sum(r.missed.get(i, 0) for r in readers),
+            )
+            for i, health in known.items()
+        }
 
     def write_goals(self, position: np.ndarray) -> np.ndarray:
         wanted = np.asarray(position, dtype=np.float64)
@@ -94,6 +128,20 @@ class DynamixelBus:
         ticks = np.clip(units.rad_to_ticks(wanted), self._lowest, self._highest)
         self._writer.write(ticks.tolist())
         return units.ticks_to_rad(ticks)
+
+    def write_currents(self, current_a: np.ndarray) -> np.ndarray:
+        wanted = np.asarray(current_a, dtype=np.float64)
+        if wanted.shape != (len(JOINTS),) or not np.isfinite(wanted).all():
+            raise ValueError(f"{self._arm.name}: currents {wanted} are not seven finite numbers")
+        if self._current_limits is None:
+            limits = [self.read_register(self._ids[k], "current_limit") for k in self._with_current]
+            self._current_limits = np.array(limits)
+        units_wanted = np.rint(wanted[self._with_current] / units.AMPERE_PER_CURRENT_UNIT)
+        written = np.clip(units_wanted, -self._current_limits, self._current_limits).astype(int)
+        self._current_writer.write(written.tolist())
+        current = np.zeros(len(JOINTS))
+        current[self._with_current] = written * units.AMPERE_PER_CURRENT_UNIT
+        return current
 
     # -- all servos -------------------------------------------------------------------------
 
@@ -162,6 +210,27 @@ class DynamixelBus:
         if steps:
             self._write_all("bus_watchdog", steps)
 
+    def set_mode(self, mode: str) -> None:
+        if mode not in ("position", "current"):
+            raise ValueError(f"{self._arm.name}: no mode '{mode}'; there is position, current")
+        powered = tuple(i for i, on in self.torque().items() if on)
+        if powered:
+            raise TorqueIsOn(
+                f"{self._where()}: the operating mode can only be changed without torque, but "
+                f"{', '.join(map(self._call, powered))} have it; park the arm, take it off",
+                powered,
+            )
+        for servo in self._servos.values():
+            number = servo.registers["operating_mode"]
+            if mode == "current" and 0 in OPERATING_MODES[servo.model]:
+                number = 0
+            if self.read_register(servo.id, "operating_mode") != number:
+                self._write_verified([(servo, "operating_mode", number)])
+                self._configure_ram(servo)
+
+    def latency_timer_ms(self) -> int | None:
+        return latency_timer_ms(self._arm.port)
+
     def hardware_errors(self) -> Mapping[int, tuple[str, ...]]:
         status = {i: self.read_register(i, "hardware_error_status") for i in self._servos}
         return {i: describe_hardware_error(value) for i, value in status.items() if value}
@@ -209,6 +278,31 @@ class DynamixelBus:
                 raise ServoSilent(self._silent_message(sorted(waiting)), tuple(sorted(waiting)))
         for one in group:
             self._configure_ram(one)
+
+    def recover(self, ids: Iterable[int]) -> None:
+        group = self._pairs_of(ids)
+        for one in group:
+            self._await(one.id)
+            self.write_register(one.id, "torque_enable", 0)
+        broken = [s for s in group if self.read_register(s.id, "hardware_error_status")]
+        for one in broken:
+            self._sdk.reboot(self._port, one.id)
+        for one in group:
+            self._await(one.id)
+            self._configure_ram(one)
+        self._watch.forget()
+
+    def _pairs_of(self, ids: Iterable[int]) -> list[Servo]:
+        masters = {self._servo(i).shadow_of or i for i in ids}
+        return [s for s in self._servos.values() if {s.id, s.shadow_of} & masters]
+
+    def _await(self, servo_id: int) -> None:
+        """Until the servo answers; meanwhile the others hear packets: no watchdog trips."""
+        deadline = time.monotonic() + REBOOT_LIMIT_S
+        while self._sdk.ping(self._port, servo_id)[1] != COMM_SUCCESS:
+            self.read()
+            if time.monotonic() > deadline:
+                raise ServoSilent(self._silent_message([servo_id]), (servo_id,))
 
     # -- parts ------------------------------------------------------------------------------
 

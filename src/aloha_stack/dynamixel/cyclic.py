@@ -1,4 +1,4 @@
-"""The two packets of every cycle: one sync read of all states, one sync write of all goals.
+"""The packets of every cycle: one sync read of all states, one sync write of all goals.
 
 dynamixel_sdk's groups rebuild their packets in each cycle, throw away every answer if one is
 missing, and drop the alert bit. Here the request is built once, every answer counts on its own, and
@@ -8,7 +8,6 @@ what a servo says about its health is kept. The bytes on the wire are the same.
 import struct
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from aloha_stack.dynamixel.packets import (
     BROADCAST,
@@ -23,48 +22,58 @@ from aloha_stack.dynamixel.packets import (
 )
 from aloha_stack.dynamixel.port import REPLY_TIMEOUT_MS, PollingPort
 
-STATE_ADDRESS, STATE_SIZE = 126, 10
-"""Present current (126, 2 bytes), velocity (128, 4) and position (132, 4), in one stretch."""
-GOAL_ADDRESS, GOAL_SIZE = 116, 4
-
 SILENCE_S = 0.008
 """A bus on which nothing was heard for so long after some answers has no more to say (measured:
 3 ms gave 2 % spurious time-outs, 8 ms none)."""
 START_S = REPLY_TIMEOUT_MS / 1000
 """How long the first answer may take: the adapter or the machine may be late, not a servo."""
+QUIET_S = 0.0015
+"""How long to listen on where nothing more is expected, but something went wrong."""
+GIVEN_UP = 3
+"""After so many readings without a sign of a servo, no time is spent on waiting for it."""
 
-_STATE = struct.Struct("<xhii")
-_GOAL = struct.Struct("<Bi")
-
-
-class ServoState(NamedTuple):
-    """One servo's answer, raw: the status packet's error byte and the three registers."""
-
-    error: int
-    current: int
-    velocity: int
-    position: int
+Answer = tuple[int, ...]
+"""One servo's answer, raw: the status packet's error byte, then the registers of the window."""
 
 
-class StateReader:
-    """Reads current, velocity and position of several servos with one request."""
+class Window:
+    """A stretch of a control table: its address, and what stands there as a struct format."""
 
-    def __init__(self, port: PollingPort, ids: Sequence[int]) -> None:
-        self.port, self.ids = port, tuple(ids)
-        window = struct.pack("<HH", STATE_ADDRESS, STATE_SIZE)
-        self.request = instruction(BROADCAST, SYNC_READ, window + bytes(self.ids))
-        length = STATE_SIZE + 4
+    def __init__(self, address: int, layout: str) -> None:
+        self.address = address
+        self.size = struct.calcsize("<" + layout)
+        self.unpack_from = struct.Struct("<B" + layout).unpack_from
+
+
+STATE = Window(126, "hii")
+"""Present current (126, 2 bytes), velocity (128, 4) and position (132, 4)."""
+
+
+class SyncReader:
+    """Reads one window of several servos with one request.
+
+    After each read(), `damaged` names the servos that gave no good answer though something came.
+    `reads` counts the calls, `missed` by ID those without a good answer.
+    """
+
+    def __init__(self, port: PollingPort, ids: Sequence[int], window: Window = STATE) -> None:
+        self.port, self.ids, self.window = port, tuple(ids), window
+        asked = struct.pack("<HH", window.address, window.size)
+        self.request = instruction(BROADCAST, SYNC_READ, asked + bytes(self.ids))
+        length = window.size + 4
         self._heads = [HEADER + bytes((i, length, 0, STATUS)) for i in self.ids]
         self._head_crcs = [crc16(head) for head in self._heads]
         self._answer_size = 7 + length
         self._burst_size = self._answer_size * len(self.ids)
         self._byte_s = port.tx_time_per_byte / 1000
+        self.reads = 0
+        self.missed = dict.fromkeys(self.ids, 0)
+        self.damaged: tuple[int, ...] = ()
 
-    def read(self) -> dict[int, ServoState]:
-        """One cycle: the answers by servo ID, in the order of their arrival.
-
-        A servo that is silent, or whose answer has a wrong checksum, is not in it. Raises PortLost.
-        """
+    def read(self) -> dict[int, Answer]:
+        """One cycle: the good answers by servo ID. Raises PortLost."""
+        self.reads += 1
+        self.damaged = ()
         port = self.port
         port.clearPort()
         port.writePort(self.request)
@@ -76,20 +85,33 @@ class StateReader:
             if len(heard) == self._burst_size and (answers := self._parse_burst(heard)):
                 return answers
             if len(heard) >= self._answer_size:
-                answers = parse_states(bytes(heard), self.ids)
-                if self.ids[-1] in answers or len(answers) == len(self.ids):
+                answers = parse_answers(bytes(heard), self.ids, self.window)
+                if len(answers) == len(self.ids):
                     return answers
+                if self.ids[-1] in answers:
+                    break
             missing = max(0, self._burst_size - len(heard)) * self._byte_s
             if missing > 0.0005:
                 time.sleep(min(missing - 0.0002, SILENCE_S / 2))
             now = time.monotonic()
             deadline = now + missing + SILENCE_S
-        return parse_states(bytes(heard), self.ids)
+        return self._incomplete(bytes(heard))
 
-    def _parse_burst(self, burst: bytearray) -> dict[int, ServoState] | None:
+    def _incomplete(self, heard: bytes) -> dict[int, Answer]:
+        answers = parse_answers(heard, self.ids, self.window)
+        for servo_id in self.ids:
+            if servo_id not in answers:
+                self.missed[servo_id] += 1
+        self.damaged = tuple(
+            i for i in self.ids if i not in answers and HEADER + bytes((i,)) in heard
+        )
+        return answers
+
+    def _parse_burst(self, burst: bytearray) -> dict[int, Answer] | None:
         """The answers of a burst in which all spoke in order and unstuffed; None of any other."""
         answers = {}
         start, size = 0, self._answer_size
+        unpack_from = self.window.unpack_from
         for servo_id, head, head_crc in zip(self.ids, self._heads, self._head_crcs, strict=True):
             body, end = start + 8, start + size
             if burst[start:body] != head:
@@ -97,31 +119,42 @@ class StateReader:
             crc = crc16(memoryview(burst)[body : end - 2], head_crc)
             if burst[end - 2] | burst[end - 1] << 8 != crc or burst[body] & 0x7F:
                 return None
-            answers[servo_id] = ServoState(burst[body], *_STATE.unpack_from(burst, body))
+            answers[servo_id] = unpack_from(burst, body)
             start = end
         return answers
 
 
-def parse_states(heard: bytes, ids: Sequence[int]) -> dict[int, ServoState]:
-    """The states in `heard`, by ID; noise, foreign packets and damaged answers are left out."""
+def parse_answers(heard: bytes, ids: Sequence[int], window: Window = STATE) -> dict[int, Answer]:
+    """The good answers in `heard`, by ID; noise, foreign and damaged packets are left out."""
     answers = {}
     for frame in scan(heard)[0]:
         body = frame.body
-        if not frame.intact or len(body) != STATE_SIZE + 2 or body[0] != STATUS:
+        if not frame.intact or len(body) != window.size + 2 or body[0] != STATUS:
             continue
         if frame.id in ids and not body[1] & 0x7F:
-            answers[frame.id] = ServoState(body[1], *_STATE.unpack_from(body, 1))
+            answers[frame.id] = window.unpack_from(body, 1)
     return answers
 
 
-class GoalWriter:
-    """Writes the goal positions of several servos with one packet; no servo answers to it."""
+class SyncWriter:
+    """Writes one register of several servos with one packet; no servo answers to it."""
 
-    def __init__(self, port: PollingPort, ids: Sequence[int]) -> None:
+    def __init__(self, port: PollingPort, ids: Sequence[int], address: int, layout: str) -> None:
         self.port, self.ids = port, tuple(ids)
-        self._head = bytes((SYNC_WRITE,)) + struct.pack("<HH", GOAL_ADDRESS, GOAL_SIZE)
+        self._one = struct.Struct("<B" + layout)
+        self._head = bytes((SYNC_WRITE,)) + struct.pack("<HH", address, self._one.size - 1)
 
-    def write(self, ticks: Sequence[int]) -> None:
-        """Sends one goal per servo, in ticks, in the order of the IDs. Raises PortLost."""
-        goals = map(_GOAL.pack, self.ids, ticks)
-        self.port.writePort(packet(BROADCAST, self._head + b"".join(goals)))
+    def write(self, values: Sequence[int]) -> None:
+        """Sends one value per servo, in the order of the IDs. Raises PortLost."""
+        each = map(self._one.pack, self.ids, values)
+        self.port.writePort(packet(BROADCAST, self._head + b"".join(each)))
+
+
+def goal_writer(port: PollingPort, ids: Sequence[int]) -> SyncWriter:
+    """Writes goal positions (116, 4 bytes), ticks."""
+    return SyncWriter(port, ids, 116, "i")
+
+
+def current_writer(port: PollingPort, ids: Sequence[int]) -> SyncWriter:
+    """Writes goal currents (102, 2 bytes), 2.69 mA."""
+    return SyncWriter(port, ids, 102, "h")

@@ -8,7 +8,7 @@ start; here it is written only where it is off, for EEPROM wears.
 import time
 
 from aloha_stack.dynamixel.arm_bus import ArmBus
-from aloha_stack.dynamixel.cyclic import StateReader
+from aloha_stack.dynamixel.cyclic import SyncReader
 from aloha_stack.dynamixel.errors import NotTaken
 from aloha_stack.robot.description import Servo
 
@@ -19,7 +19,7 @@ REACH_TICKS = 1024
 SETTLE_S = 0.02
 
 
-def align_shadows(bus: ArmBus, reader: StateReader) -> tuple[str, ...]:
+def align_shadows(bus: ArmBus, reader: SyncReader) -> tuple[str, ...]:
     """Corrects the Homing Offset of every limp shadow that disagrees with its master.
 
     `reader` reads masters and shadows with one request, so that a moving joint does not look
@@ -37,7 +37,7 @@ def align_shadows(bus: ArmBus, reader: StateReader) -> tuple[str, ...]:
     return tuple(changes)
 
 
-def _correct(bus: ArmBus, reader: StateReader, servo: Servo, offset: int, difference: int) -> str:
+def _correct(bus: ArmBus, reader: SyncReader, servo: Servo, offset: int, difference: int) -> str:
     # Present = actual + offset whatever the drive mode, says the manual; Interbotix' driver turns
     # the sign round with the drive mode. Right is the one that brings the two together.
     for candidate in (offset + difference, offset - difference):
@@ -57,9 +57,9 @@ def _correct(bus: ArmBus, reader: StateReader, servo: Servo, offset: int, differ
     )
 
 
-def _difference(reader: StateReader, servo: Servo) -> int | None:
+def _difference(reader: SyncReader, servo: Servo) -> int | None:
     """Master minus shadow, ticks; None if one of them is silent."""
     states = reader.read()
     if servo.id not in states or servo.shadow_of not in states:
         return None
-    return states[servo.shadow_of].position - states[servo.id].position
+    return states[servo.shadow_of][3] - states[servo.id][3]

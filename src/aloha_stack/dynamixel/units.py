@@ -13,6 +13,7 @@ RAD_S_PER_VELOCITY_UNIT = 0.229 * 2 * math.pi / 60
 """Velocities count 0.229 rev/min."""
 WATCHDOG_UNIT_S = 0.020
 
+VOLT_PER_UNIT = 0.1
 AMPERE_PER_CURRENT_UNIT = 2.69e-3
 NM_PER_UNIT: Mapping[str, float] = MappingProxyType(
     {
