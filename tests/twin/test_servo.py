@@ -143,13 +143,14 @@ class TestBusWatchdog:
         return servo
 
     def test_it_trips_after_its_time_without_a_packet(self, watched):
-        watched.watch(now_s=10.1, heard_s=10.0)
+        watched.heard_s = 10.0
+        watched.watch(now_s=10.1)
         assert watched.get("bus_watchdog") == 5
-        watched.watch(now_s=10.11, heard_s=10.0)
+        watched.watch(now_s=10.11)
         assert watched.get("bus_watchdog") == -1
 
     def test_a_trip_stops_the_servo_and_refuses_goals_until_it_is_cleared(self, watched):
-        watched.watch(now_s=1.0, heard_s=0.0)
+        watched.watch(now_s=1.0)
         assert watched.torque
         assert watched.goal_ticks == 2248
         assert write(watched, "goal_position", 2300) == OUT_OF_RANGE
@@ -160,7 +161,7 @@ class TestBusWatchdog:
 
     def test_it_sleeps_while_the_torque_is_off(self, watched):
         write(watched, "torque_enable", 0)
-        watched.watch(now_s=1.0, heard_s=0.0)
+        watched.watch(now_s=1.0)
         assert watched.get("bus_watchdog") == 5
 
 

@@ -39,11 +39,16 @@ def arm_at(folder: Path, name: str = "follower_left") -> Arm:
 
 @contextmanager
 def rig(
-    folder: Path, name: str = "follower_left", clock: Callable[[], float] = time.monotonic
+    folder: Path,
+    name: str = "follower_left",
+    clock: Callable[[], float] = time.monotonic,
+    *,
+    wire_time: bool = False,
+    seed: int = 0,
 ) -> Iterator[Rig]:
     """A virtual arm that follows its goals at once, on its port in `folder`."""
     arm = arm_at(folder, name)
     virtual = BenchArm(arm)
-    port = VirtualPort(folder, Path(arm.port).name, virtual)
+    port = VirtualPort(folder, Path(arm.port).name, virtual, wire_time=wire_time, seed=seed)
     with serving([port], clock):
         yield Rig(arm, virtual, port)

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from aloha_interfaces.msg import TaskState, TeleopState
-from aloha_interfaces.srv import ResetTask
+from aloha_interfaces.srv import InjectFault, ResetTask
 from rosgraph_msgs.msg import Clock
 from std_srvs.srv import Trigger
 
@@ -18,6 +18,7 @@ from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._parameters import declare
 from aloha_stack.nodes._qos import CLOCK, STATE
 from aloha_stack.robot.description import load_robot
+from aloha_stack.twin.faults import FAULTS, Fault, FaultError
 from aloha_stack.twin.operator import NotReadyError
 from aloha_stack.twin.simulation import Simulation
 
@@ -25,6 +26,9 @@ CLOCK_NS = 5_000_000
 """Model time between two /clock messages."""
 
 TASK_STATE_NS = 20_000_000
+CLEAR = "clear"
+"""In place of a kind of fault: ends them all."""
+
 QUIET_S = 0.5
 """Wall time for which no port may be open before the world leaves."""
 
@@ -58,6 +62,7 @@ class TwinNode(SimpleNode):
         self.create_subscription(TeleopState, "/teleop/state", self._on_teleop, STATE)
         self.create_service(ResetTask, "/twin/reset", self._on_reset)
         self.create_service(Trigger, "/twin/perform", self._on_perform)
+        self.create_service(InjectFault, "/twin/inject_fault", self._on_fault)
         self._next_clock_ns = self._next_state_ns = 0
         self._leave = threading.Event()
         self._thread = threading.Thread(target=self._guarded_loop, name="world")
@@ -84,7 +89,7 @@ class TwinNode(SimpleNode):
                     answer.set_result(job())
                 except BaseException as error:
                     answer.set_exception(error)
-                    if not isinstance(error, NotReadyError):
+                    if not isinstance(error, NotReadyError | FaultError):
                         raise
 
     def _in_world(self, job: Callable[[], Any]) -> Any:
@@ -141,6 +146,24 @@ class TwinNode(SimpleNode):
             self._in_world(self._simulation.perform)
         except NotReadyError as error:
             response.message = str(error)
+            return response
+        response.success = True
+        return response
+
+    def _on_fault(
+        self, request: InjectFault.Request, response: InjectFault.Response
+    ) -> InjectFault.Response:
+        simulation, kind = self._simulation, request.fault
+        try:
+            if kind == CLEAR:
+                self._in_world(simulation.clear_faults)
+                response.message = "every fault that lasts has ended"
+            else:
+                fault = Fault(kind, request.servo, request.duration, request.strength)
+                self._in_world(lambda: simulation.inject(request.arm, fault))
+                response.message = f"{request.arm}: {kind}: {FAULTS[kind]}"
+        except FaultError as error:
+            response.message = f"{error}; '{CLEAR}' ends all"
             return response
         response.success = True
         return response

@@ -18,19 +18,30 @@ from aloha_stack.twin.servo import (
     VirtualServo,
 )
 
-GoalLog = Callable[[int, int], None]
-"""Called with (addressed ID, ticks) for every goal position on the wire, whether taken or not."""
+GoalLog = Callable[[int, str, int], None]
+"""Called with (addressed ID, register, value) for every goal on the wire, whether taken or not."""
 
-_GOAL_ADDRESS, _GOAL_SIZE = 116, 4
+Disturb = Callable[[int, bytes], bytes]
+"""Makes of what was said in answer for an ID what arrives of it."""
+
+_GOALS = (("goal_pwm", 100, 2), ("goal_current", 102, 2), ("goal_velocity", 104, 4),
+          ("goal_position", 116, 4))  # fmt: skip
+_FIRST_GOAL, _PAST_GOALS = 100, 120
 _CLEAR_MULTI_TURN = bytes((0x01, 0x44, 0x58, 0x4C, 0x22))
 
 
 class ServoLine:
-    """Several virtual servos on one line; each obeys its own ID and, in silence, its secondary."""
+    """Several virtual servos on one line; each obeys its own ID and, in silence, its secondary.
+
+    `disturb`, if set, damages answers. `unanswered` tells whether the last request asked for an
+    answer that nobody gave.
+    """
 
     def __init__(self, servos: Sequence[VirtualServo], log_goal: GoalLog) -> None:
         self.servos = tuple(servos)
         self.now_s = 0.0
+        self.disturb: Disturb | None = None
+        self.unanswered = False
         self._all_heard_s = 0.0
         self._log_goal = log_goal
         self._rest = b""
@@ -41,14 +52,27 @@ class ServoLine:
         self.now_s = now_s
         for servo in self.servos:
             if servo.torque:
-                servo.watch(now_s, self._all_heard_s)
+                if not servo.silent:  # what is said to all does not reach one whose wire is cut
+                    servo.heard_s = max(servo.heard_s, self._all_heard_s)
+                servo.watch(now_s)
 
     def forget(self) -> None:
         """Drops a half-received packet: the line has another user now."""
         self._rest = b""
 
+    def attach(self, servo: VirtualServo) -> None:
+        """One more servo on the line; it may have the ID of another."""
+        self.servos = (*self.servos, servo)
+        self._sort_by_id()
+
+    def detach(self, servo: VirtualServo) -> None:
+        """A servo leaves the line."""
+        self.servos = tuple(one for one in self.servos if one is not servo)
+        self._sort_by_id()
+
     def handle(self, data: bytes) -> bytes:
         """The answers to the bytes on the line, in order; half a packet waits for the rest."""
+        self.unanswered = False
         frames, self._rest = packets.scan(self._rest + data if self._rest else data)
         return b"".join([self._answer(frame) for frame in frames])
 
@@ -82,25 +106,36 @@ class ServoLine:
             return b""
         if not frame.intact:
             own = self._listening(self._own, frame.id)
-            return b"".join(status(s.id, BAD_CRC | s.alert) for s in own if s.answers_writes)
+            complaints = [status(s.id, BAD_CRC | s.alert) for s in own if s.answers_writes]
+            return self._said(frame.id, complaints) if complaints else b""
         if frame.id == BROADCAST:
             self._all_heard_s = self.now_s
             return self._broadcast(code, parameters)
         if code in (packets.WRITE, packets.REG_WRITE):
-            self._note_goal(frame.id, _address(parameters), parameters[2:])
-        answers = b""
+            self._note_goals(frame.id, _address(parameters), parameters[2:])
+        answers = []
         for servo, secondary in self._hearing(frame.id):
             servo.heard_s = self.now_s
             if code == packets.PING:
-                answers += b"" if secondary else self._pong(servo)
+                answer = self._pong(servo)
             elif code == packets.READ:
-                answers += b"" if secondary else self._read(servo, parameters)
+                answer = self._read(servo, parameters)
             else:
-                silent = secondary or not servo.answers_writes
                 alert = servo.alert  # a reboot still answers as it was
                 error = self._obey(servo, code, parameters, secondary)
-                answers += b"" if silent else status(frame.id, error | alert)
-        return answers
+                answer = status(frame.id, error | alert) if servo.answers_writes else b""
+            if not secondary:
+                answers.append(answer)
+        return self._said(frame.id, answers)
+
+    def _said(self, servo_id: int, answers: Sequence[bytes]) -> bytes:
+        """What arrives of what the servos of one ID say, all at the same time."""
+        answer = answers[0] if len(answers) == 1 else _together(answers)
+        if answer and self.disturb is not None:
+            answer = self.disturb(servo_id, answer)
+        if not answer:
+            self.unanswered = True
+        return answer
 
     def _pong(self, servo: VirtualServo) -> bytes:
         memory = servo.memory
@@ -148,10 +183,14 @@ class ServoLine:
             self._sort_by_id()
         return error
 
-    def _note_goal(self, servo_id: int, address: int, data: bytes) -> None:
-        at = _GOAL_ADDRESS - address
-        if 0 <= at <= len(data) - _GOAL_SIZE:
-            self._log_goal(servo_id, int.from_bytes(data[at : at + 4], "little", signed=True))
+    def _note_goals(self, servo_id: int, address: int, data: bytes) -> None:
+        if address >= _PAST_GOALS or address + len(data) <= _FIRST_GOAL:
+            return
+        for name, goal_address, size in _GOALS:
+            at = goal_address - address
+            if 0 <= at <= len(data) - size:
+                value = int.from_bytes(data[at : at + size], "little", signed=True)
+                self._log_goal(servo_id, name, value)
 
     # -- packets to all -------------------------------------------------------------------------
 
@@ -170,20 +209,26 @@ class ServoLine:
         elif code == packets.BULK_WRITE:
             self._bulk_write(parameters)
         elif code == packets.PING:
-            by_id = sorted(self._own)
-            return b"".join(self._pong(s) for i in by_id for s in self._listening(self._own, i))
+            pongs = [
+                (i, [self._pong(s) for s in self._listening(self._own, i)])
+                for i in sorted(self._own)
+            ]
+            return b"".join(self._said(i, each) for i, each in pongs if each)
         else:
+            if code in (packets.WRITE, packets.REG_WRITE):
+                self._note_goals(BROADCAST, _address(parameters), parameters[2:])
             for servo_id in tuple(self._own):
                 for servo in self._listening(self._own, servo_id):
                     self._obey(servo, code, parameters, False)
         return b""
 
     def _sync_answer(self, servo_id: int, address: int, length: int) -> bytes:
+        answers = []
         for servo in self._listening(self._own, servo_id):
             if servo.answers_reads:
                 error, data = servo.read(address, length)
-                return status(servo_id, error | servo.alert, data)
-        return b""
+                answers.append(status(servo_id, error | servo.alert, data))
+        return self._said(servo_id, answers)
 
     def _sync_write(self, parameters: bytes) -> None:
         address, length = _address(parameters), _address(parameters[2:])
@@ -200,7 +245,7 @@ class ServoLine:
             at += 5 + length
 
     def _write_silently(self, servo_id: int, address: int, data: bytes) -> None:
-        self._note_goal(servo_id, address, data)
+        self._note_goals(servo_id, address, data)
         for servo, secondary in self._hearing(servo_id):
             self._write(servo, address, data, secondary)
 
@@ -214,13 +259,26 @@ class ServoLine:
         total = 1 + len(ids) * (length + 4)
         answer = HEADER + bytes((BROADCAST, total & 0xFF, total >> 8, packets.STATUS))
         for servo_id in ids:
-            servo = next(iter(self._listening(self._own, servo_id)), None)
-            if servo is None or not servo.answers_reads:
+            blocks = []
+            for servo in self._listening(self._own, servo_id):
+                if servo.answers_reads:
+                    error, data = servo.read(address, length)
+                    block = bytes((error | servo.alert, servo_id)) + data
+                    blocks.append(block + crc16(answer + block).to_bytes(2, "little"))
+            arrived = self._said(servo_id, blocks)
+            answer += arrived
+            if len(arrived) < length + 4:
                 break
-            error, data = servo.read(address, length)
-            answer += bytes((error | servo.alert, servo_id)) + data
-            answer += crc16(answer).to_bytes(2, "little")
         return answer
+
+
+def _together(answers: Sequence[bytes]) -> bytes:
+    """Several at once: each pulls the line low for its zeros, and only what all leave high is 1."""
+    wire = bytearray(b"\xff" * max(map(len, answers), default=0))
+    for answer in answers:
+        for at, byte in enumerate(answer):
+            wire[at] &= byte
+    return bytes(wire)
 
 
 def _address(parameters: bytes) -> int:

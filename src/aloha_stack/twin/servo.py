@@ -22,7 +22,7 @@ TABLE_SIZE = 148
 BOOT_S = 0.25
 """How long a servo is silent after a reboot, in model time."""
 
-POSITION, EXTENDED, CURRENT_BASED = 3, 4, 5
+CURRENT, POSITION, EXTENDED, CURRENT_BASED = 0, 3, 4, 5
 _GOALS = ("goal_pwm", "goal_current", "goal_velocity", "goal_position")
 _RESET_BY_MODE = (
     "velocity_i_gain", "velocity_p_gain", "position_d_gain", "position_i_gain", "position_p_gain",
@@ -230,14 +230,19 @@ class VirtualServo:
 
     # -- life -----------------------------------------------------------------------------------
 
-    def watch(self, now_s: float, heard_s: float) -> None:
-        """Trips the Bus Watchdog where no packet came for its time (20 ms units) under torque."""
+    def watch(self, now_s: float) -> None:
+        """Trips the Bus Watchdog where nothing was heard for its time (20 ms units) under torque.
+
+        A tripped watchdog holds a position mode where the servo is, and takes the current away.
+        """
         units = self.memory[98]
         if not self.torque or not 0 < units <= 127:
             return
-        if now_s - max(heard_s, self.heard_s) > units * WATCHDOG_UNIT_S + 1e-9:
+        if now_s - self.heard_s > units * WATCHDOG_UNIT_S + 1e-9:
             self.put("bus_watchdog", -1)
             self.put("goal_position", self.present_ticks)
+            if self.mode == CURRENT:
+                self.put("goal_current", 0)
             self._cache_hot()
 
     def fail(self, bits: int) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from aloha_stack.robot.description import Arm, Robot
+from aloha_stack.twin.faults import Fault, FaultError
 from aloha_stack.twin.hand import LeaderArm
 from aloha_stack.twin.operator import Operator
 from aloha_stack.twin.pacing import BURST_S, PATIENCE_S, USER_LEAD_S, WorldPacer
@@ -77,7 +78,8 @@ class Simulation:
         path = Path(arm.port)
         virtual = VirtualArm(arm)
         self.arms[arm.name] = virtual
-        self._ports[arm.name] = VirtualPort(path.parent, path.name, virtual)
+        seed = self.world.seed
+        self._ports[arm.name] = VirtualPort(path.parent, path.name, virtual, seed=seed)
         self._burst_s[arm.name] = 0.0
         self._show(arm.name)
 
@@ -172,6 +174,19 @@ class Simulation:
         if self.operator is not None:
             self.operator.perform()
         self._best_reward, self._began_s = 0, self.world.time_s
+
+    # -- faults ---------------------------------------------------------------------------------
+
+    def inject(self, arm: str, fault: Fault) -> None:
+        """Lets `fault` befall an arm. FaultError if there is no such arm or servo."""
+        if arm not in self._ports:
+            raise FaultError(f"the twin has no arm '{arm}'; it has {', '.join(self._ports)}")
+        self._ports[arm].inject(fault)
+
+    def clear_faults(self) -> None:
+        """Ends every fault that lasts, on all arms."""
+        for port in self._ports.values():
+            port.clear()
 
     @property
     def best_reward(self) -> int:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from aloha_stack.dynamixel.packets import BROADCAST
 from aloha_stack.dynamixel.units import (
     NM_PER_UNIT,
     RAD_PER_TICK,
@@ -14,7 +15,7 @@ from aloha_stack.dynamixel.units import (
 from aloha_stack.robot.description import Arm
 from aloha_stack.robot.joints import JOINTS
 from aloha_stack.twin.protocol import ServoLine
-from aloha_stack.twin.servo import CURRENT_BASED, EXTENDED, POSITION, VirtualServo
+from aloha_stack.twin.servo import CURRENT, CURRENT_BASED, EXTENDED, POSITION, VirtualServo
 
 MOUNTED_REVERSED: Mapping[str, frozenset[int]] = MappingProxyType(
     {"vx300s": frozenset({2, 4, 7}), "wx250s": frozenset({3, 5, 7})}
@@ -25,6 +26,11 @@ Source: Drive_Mode in Interbotix' vx300s.yaml and wx250s.yaml (interbotix_xsarm_
 taken from the robot file, so that a wrong drive mode there turns a joint the wrong way here too.
 """
 
+_DRIVEN_BY: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {"goal_velocity": (1,), "goal_pwm": (16,)}
+)
+"""Goals other than position and current, and the operating modes in which they move a servo."""
+
 _POSITION_MODES = (POSITION, EXTENDED, CURRENT_BASED)
 _LOG_LENGTH = 20_000
 
@@ -34,7 +40,9 @@ class VirtualArm:
 
     It comes with torque off and RAM as after power-on. Wire side: handle(bytes). World side:
     update() with the state of the seven joints, goals() with what the servos pull at.
-    `written_goals` logs every goal on the wire as (model time s, addressed ID, ticks), for tests.
+    For measurements: `written_goals` logs every goal position on the wire as (model time s,
+    addressed ID, ticks), whether taken or not; `violations` logs the goals that no host of this
+    project may send, as (model time s, addressed ID, what it was in words).
     """
 
     def __init__(self, arm: Arm) -> None:
@@ -52,6 +60,8 @@ class VirtualArm:
             virtual.load_eeprom(eeprom)
             self.servos[servo.id] = virtual
         self.written_goals: deque[tuple[float, int, int]] = deque(maxlen=_LOG_LENGTH)
+        self.violations: deque[tuple[float, int, str]] = deque(maxlen=_LOG_LENGTH)
+        self._shadows = {servo.id for servo in arm.servos if servo.shadow_of is not None}
         self.line = ServoLine(tuple(self.servos.values()), self._log_goal)
         self._addressed = [self.servos[servo.id] for servo in arm.addressed]
         all_servos = list(zip(arm.servos, self.servos.values(), strict=True))
@@ -62,8 +72,30 @@ class VirtualArm:
         self._state = np.zeros((3, len(JOINTS)))
         self._state_is_new = True
 
-    def _log_goal(self, servo_id: int, ticks: int) -> None:
-        self.written_goals.append((self.line.now_s, servo_id, ticks))
+    def _log_goal(self, servo_id: int, name: str, value: int) -> None:
+        if name == "goal_position":
+            self.written_goals.append((self.line.now_s, servo_id, value))
+        why = self._violation(servo_id, name, value)
+        if why:
+            self.violations.append((self.line.now_s, servo_id, f"{name} = {value}: {why}"))
+
+    def _violation(self, servo_id: int, name: str, value: int) -> str:
+        """Why this goal must never be on the wire, as far as the servos' registers tell."""
+        servo = self.servos.get(servo_id)
+        if servo is None:
+            return "to all servos" if servo_id == BROADCAST else "to no servo of this arm"
+        if servo_id in self._shadows and name == "goal_position":
+            return "to a shadow"
+        if name == "goal_position":
+            low, high = servo.lowest_goal, servo.highest_goal
+            return "" if low <= value <= high else f"beyond the position limits {low} … {high}"
+        if servo_id in self._shadows and servo.mode == CURRENT:
+            return "to a shadow"
+        if servo.torque and servo.mode in _DRIVEN_BY.get(name, ()):
+            return f"it moves a servo in operating mode {servo.mode}"
+        limit = name.removeprefix("goal_") + "_limit"
+        most = servo.get(limit) if limit in servo.table else 0
+        return "" if abs(value) <= most else f"beyond {limit} {most}"
 
     # -- the wire -------------------------------------------------------------------------------
 
