@@ -2,9 +2,9 @@
 
 The torque that holds joint j still is the work of gravity on all that it carries (virtual work):
 
-    tau_j = -a_j · ((S_j - M_j p_j) x g)  for a joint that turns,    -a_j · M_j g  for one that slides
+    tau_j = -a_j · ((S_j - M_j p_j) x g)  if it turns,    tau_j = -a_j · M_j g  if it slides,
 
-with M_j and S_j the mass and the first moment of the links beyond it, a_j its axis, p_j its origin.
+M_j and S_j being mass and first moment of the links beyond it, a_j its axis, p_j its origin.
 The fingers' share reaches the gripper's servo through the slope of its linkage.
 """
 

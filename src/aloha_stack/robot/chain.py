@@ -5,6 +5,7 @@ base's (x forward, y left, z up). A link turns about, or slides along, `axis` th
 """
 
 import math
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -164,6 +165,8 @@ def load_chain(section: Section, linkage: Linkage) -> Chain:
     names: list[str] = []
     links: list[Link] = []
     for name in section.values:
+        if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            section.complain("", f"{name!r} is no name of a link: use a-z, 0-9 and _")
         links.append(_load_link(name, section.section(name), names, links))
         names.append(name)
     lacking = [joint for joint in STATE_JOINTS if joint not in {link.joint for link in links}]
@@ -215,10 +218,10 @@ def _load_inertia(own: Section) -> np.ndarray:
     return _frozen(inertia)
 
 
-def load_mount(section: Section) -> Mount:
+def load_mount(own: Section) -> Mount:
     """One arm's entry in the section `mounts` of a robot's file."""
-    section.check_keys(("position_m", "yaw_rad"))
-    return Mount(_vector(section, "position_m", 3), section.number("yaw_rad", -math.pi, math.pi))
+    own.check_keys(("position_m", "yaw_rad"))
+    return Mount(_vector(own, "position_m", 3), own.number("yaw_rad", -math.pi, math.pi))
 
 
 def _vector(section: Section, key: str, length: int) -> np.ndarray:

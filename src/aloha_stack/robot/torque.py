@@ -1,9 +1,10 @@
 """What the servo models exert: torque in N·m, torque per ampere.
 
-Stall torque and stall current at 12 V are ROBOTIS' (e-manual); a servo's torque constant is taken as
-their ratio. Friction in the gears is not in it: on metal the constant is an estimate. Interbotix
-drives the leaders' gravity compensation with half of it (interbotix_xsarm_gravity_compensation:
-0.897 N·m/A for one XM430-W350, 1.793 for two), ROBOTIS' OpenMANIPULATOR with more.
+Stall torque and stall current at 12 V are ROBOTIS' (e-manual); a servo's torque constant is taken
+as their ratio. Friction in the gears is not in it: on metal the constant is an estimate.
+Interbotix drives the gravity compensation of ALOHA's leaders with half of it
+(interbotix_xsarm_gravity_compensation, motor_specs_aloha_wx250s.yaml: 0.897 N·m/A for one
+XM430-W350, 1.793 for a pair).
 """
 
 from collections.abc import Mapping
