@@ -1,10 +1,11 @@
-"""A mapping of a robot's YAML file whose complaints name the file and the key."""
+"""A mapping of a robot's YAML file; its complaints name the file, the key and what was expected."""
 
 import math
 import re
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
@@ -19,68 +20,122 @@ class Section:
     def __init__(self, values: Any, path: Path, where: str = "") -> None:
         self.path, self.where = path, where
         if not isinstance(values, dict):
-            self.complain(where or "the file", f"expected a mapping, found {values!r}")
-        self.values: dict[str, Any] = values
+            self.complain("", f"expected a mapping (key: value), found {shown(values)}")
+        self.values: dict[Any, Any] = values
 
-    def complain(self, key: str, what: str) -> None:
-        raise RobotConfigError(f"{self.path}: {key}: {what}")
+    def complain(self, key: Any, what: str) -> NoReturn:
+        """Raises the error about `key` of this section; about the section itself if it is ""."""
+        raise RobotConfigError(f"{self.path}: {self._name(key) or 'the file'}: {what}")
 
-    def _name(self, key: str) -> str:
-        return f"{self.where}.{key}" if self.where else str(key)
+    def _name(self, key: Any) -> str:
+        name = key if isinstance(key, str) else shown(key)
+        return ".".join(part for part in (self.where, name) if part)
 
-    def get(self, key: str) -> Any:
+    def get(self, key: Any) -> Any:
         if key not in self.values:
-            found = ", ".join(map(str, self.values))
-            self.complain(self._name(key), f"missing; found only {found}")
+            found = ", ".join(map(shown, self.values)) or "nothing"
+            self.complain(key, f"missing; found only {found}")
         return self.values[key]
 
-    def names(self, allowed: tuple[str, ...] | None = None) -> list[str]:
+    def check_keys(self, allowed: Iterable[str]) -> None:
+        """Refuses keys that nobody reads: a slip of the pen would otherwise go unnoticed."""
+        known = tuple(allowed)
         for key in self.values:
-            if allowed is not None and key not in allowed:
-                self.complain(self._name(key), f"unknown; expected one of {', '.join(allowed)}")
-        return list(self.values)
+            if key not in known:
+                self.complain(key, f"unknown; expected one of {', '.join(known)}")
 
     def section(self, key: str) -> "Section":
         return Section(self.get(key), self.path, self._name(key))
 
+    def sections(self, key: str) -> list["Section"]:
+        """A list of mappings, not empty; the place of each is key[index]."""
+        entries = self.get(key)
+        if not isinstance(entries, list) or not entries:
+            self.complain(key, f"expected a list with at least one entry, found {shown(entries)}")
+        return [
+            Section(entry, self.path, f"{self._name(key)}[{index}]")
+            for index, entry in enumerate(entries)
+        ]
+
     def text(self, key: str) -> str:
         value = self.get(key)
-        if not isinstance(value, str) or not value:
-            self.complain(self._name(key), f"expected a text, found {value!r}")
+        if not isinstance(value, str) or not value or not value.isprintable():
+            self.complain(key, f"expected a text, found {shown(value)}")
         return value
 
     def number(self, key: str, low: float = -math.inf, high: float = math.inf) -> float:
         value = self.get(key)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not math.isfinite(value):
-            self.complain(self._name(key), f"expected a finite number, found {value!r}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
+            self.complain(key, f"expected a finite number, found {shown(value)}")
         if not low <= value <= high:
-            self.complain(self._name(key), f"{value} is outside {low} … {high}")
+            self.complain(key, f"{shown(value)} is outside {low:.6g} … {high:.6g}")
         return float(value)
 
-    def integer(self, key: str, low: float = -math.inf, high: float = math.inf) -> int:
-        value = self.number(key, low, high)
-        if value != int(value):
-            self.complain(self._name(key), f"expected a whole number, found {value}")
-        return int(value)
+    def integer(self, key: Any, low: int, high: int) -> int:
+        value = self.get(key)
+        if isinstance(value, bool) or not isinstance(value, int):
+            self.complain(key, f"expected a whole number, found {shown(value)}")
+        if not low <= value <= high:
+            self.complain(key, f"{shown(value)} is outside {low} … {high}")
+        return value
 
-    def choice(self, key: str, choices: tuple[str, ...]) -> str:
-        value = self.text(key)
-        if value not in choices:
-            self.complain(self._name(key), f"'{value}' is none of {', '.join(choices)}")
+    def choice(self, key: str, choices: tuple[Any, ...]) -> Any:
+        """One of `choices`, of the same type (YAML's `true` is no 1)."""
+        value = self.get(key)
+        if not any(type(value) is type(choice) and value == choice for choice in choices):
+            self.complain(key, f"{shown(value)} is none of {', '.join(map(str, choices))}")
         return value
 
     def expanded(self, key: str, environment: Mapping[str, str]) -> str:
+        """A text in which ${VAR} stands for a variable of `environment`."""
+
         def value_of(match: re.Match[str]) -> str:
-            if match[1] not in environment:
-                self.complain(self._name(key), f"environment variable {match[1]} is not set")
+            if not environment.get(match[1]):
+                self.complain(key, f"environment variable {match[1]} is not set")
             return environment[match[1]]
 
         return re.sub(r"\$\{(\w+)\}", value_of, self.text(key))
 
 
-def read_yaml(path: Path) -> Any:
+def shown(value: Any) -> str:
+    """`value` for a message: short, whatever it is."""
     try:
-        return yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
+        return reprlib.repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return "a huge number"
+
+
+def _is_finite(value: int | float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds. A RobotConfigError says what is wrong with the file itself."""
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+    except OSError as error:
+        raise RobotConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except RecursionError as error:
+        raise RobotConfigError(f"{path} is not valid YAML: nested too deeply") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: bytes that are no text, a 99th day
         raise RobotConfigError(f"{path} is not valid YAML: {error}") from error
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML's safe loader, which would let the last of several equal keys win without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys: list[Any] = []
+        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if key in keys:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {shown(key)} stands twice", key_node.start_mark
+                )
+            keys.append(key)
+        return super().construct_mapping(node, deep)

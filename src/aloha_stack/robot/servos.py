@@ -1,0 +1,37 @@
+"""Facts of the Dynamixel servos on ALOHA's arms that robot files are checked against.
+
+Source: ROBOTIS e-manual of XM540-W270, XM430-W350 and XC430-W150 (model number at address 0, units
+of positions and velocities, no-load speed at 12 V).
+"""
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+
+MODEL_NUMBERS: Mapping[str, int] = MappingProxyType(
+    {"xm540-w270": 1120, "xm430-w350": 1020, "xc430-w150": 1070}
+)
+NO_LOAD_RPM: Mapping[str, float] = MappingProxyType(
+    {"xm540-w270": 30.0, "xm430-w350": 46.0, "xc430-w150": 106.0}
+)
+
+TICKS_PER_TURN = 4096
+ZERO_TICKS = 2048
+RAD_PER_TICK = 2 * math.pi / TICKS_PER_TURN
+RAD_S_PER_VELOCITY_UNIT = 0.229 * 2 * math.pi / 60
+"""Velocities count 0.229 rev/min."""
+FULL_PWM = 885
+"""pwm_limit of a servo that may use all of its voltage."""
+
+BAUD_RATES = (9600, 57600, 115200, 1_000_000, 2_000_000, 3_000_000, 4_000_000)
+POSITION, CURRENT_BASED_POSITION = 3, 5
+"""Operating modes in which a servo goes to goal positions, within one turn or held by a current."""
+
+
+def fastest_rad_s(model: str, registers: Mapping[str, int]) -> float:
+    """What a servo of `model` with these registers turns at most, unloaded at 12 V, rad/s."""
+    pwm = registers.get("pwm_limit", FULL_PWM) / FULL_PWM
+    no_load = NO_LOAD_RPM[model] * 2 * math.pi / 60 * min(pwm, 1.0)
+    if "velocity_limit" not in registers:
+        return no_load
+    return min(no_load, registers["velocity_limit"] * RAD_S_PER_VELOCITY_UNIT)
