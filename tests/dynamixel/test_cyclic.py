@@ -8,12 +8,14 @@ from dynamixel_sdk import COMM_SUCCESS, GroupSyncRead, Protocol2PacketHandler
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aloha_stack.dynamixel.cyclic import SyncReader, goal_writer, parse_answers
+from aloha_stack.dynamixel.answers import BurstParser
+from aloha_stack.dynamixel.cyclic import STATE, SyncReader, goal_writer
 from aloha_stack.dynamixel.packets import status
 from aloha_stack.dynamixel.port import PollingPort
 from twin.virtual_rig import Tampered, rig
 
 IDS = (1, 2, 4, 6, 7, 8, 9)
+PARSER = BurstParser(IDS, STATE)
 states = st.tuples(
     st.integers(-(2**15), 2**15 - 1),
     st.integers(-(2**31), 2**31 - 1),
@@ -71,7 +73,7 @@ def test_answers_are_found_between_noise(values, before, after):
         status(servo_id, 0, struct.pack("<hii", *value))
         for servo_id, value in zip(IDS, values, strict=True)
     )
-    found = parse_answers(before + bytes(3) + line + bytes(3) + after, IDS)
+    found = PARSER.search(before + bytes(3) + line + bytes(3) + after).answers
     assert {i: found[i][1:] for i in IDS if i in found} == dict(zip(IDS, values, strict=True))
 
 
@@ -84,7 +86,7 @@ def test_a_flipped_bit_costs_one_answer_at_most(values, data):
     line = bytearray(b"".join(answers))
     at = data.draw(st.integers(0, len(line) - 1))
     line[at] ^= 1 << data.draw(st.integers(0, 7))
-    found = parse_answers(bytes(line), IDS)
+    found = PARSER.search(bytes(line)).answers
     assert len(found) >= 6
     expected = dict(zip(IDS, values, strict=True))
     assert all(found[i][1:] == expected[i] for i in found)
@@ -94,7 +96,7 @@ def test_an_answer_of_a_foreign_servo_or_length_is_not_taken():
     foreign = status(11, 0, bytes(10))
     short = status(1, 0, bytes(4))
     refused = status(2, 7, bytes(10))
-    assert parse_answers(foreign + short + refused, IDS) == {}
+    assert PARSER.search(foreign + short + refused).answers == {}
 
 
 def test_the_alert_bit_is_kept(live, port):

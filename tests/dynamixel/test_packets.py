@@ -72,7 +72,7 @@ def test_a_packet_in_two_pieces_is_found_once_it_is_whole(servo_id, body, cut):
 @given(st.binary(max_size=80), ids, bodies)
 def test_noise_before_a_packet_does_not_hide_it(noise, servo_id, body):
     frames, _ = packets.scan(noise + bytes(3) + packets.packet(servo_id, body) + bytes(1100))
-    assert (servo_id, body, True) in frames
+    assert (servo_id, body, True) in [frame[:3] for frame in frames]
 
 
 @given(ids, bodies, st.data())
@@ -82,7 +82,7 @@ def test_a_packet_cut_short_does_not_hide_the_next(servo_id, body, data):
     next_one = packets.instruction(7, packets.PING)
     assume(not (whole[:cut] + next_one).startswith(whole))  # its start may complete the first
     frames, _ = packets.scan(whole[:cut] + next_one)
-    assert (7, b"\x01", True) in frames
+    assert (7, b"\x01", True) in [frame[:3] for frame in frames]
 
 
 @given(ids, bodies, st.data())

@@ -9,131 +9,112 @@ import struct
 import time
 from collections.abc import Sequence
 
+from aloha_stack.dynamixel.answers import Answer, BurstParser, Found, Window
 from aloha_stack.dynamixel.packets import (
     BROADCAST,
     HEADER,
-    STATUS,
     SYNC_READ,
     SYNC_WRITE,
-    crc16,
     instruction,
     packet,
-    scan,
 )
-from aloha_stack.dynamixel.port import REPLY_TIMEOUT_MS, PollingPort
-
-SILENCE_S = 0.008
-"""A bus on which nothing was heard for so long after some answers has no more to say (measured:
-3 ms gave 2 % spurious time-outs, 8 ms none)."""
-START_S = REPLY_TIMEOUT_MS / 1000
-"""How long the first answer may take: the adapter or the machine may be late, not a servo."""
-QUIET_S = 0.0015
-"""How long to listen on where nothing more is expected, but something went wrong."""
-GIVEN_UP = 3
-"""After so many readings without a sign of a servo, no time is spent on waiting for it."""
-
-Answer = tuple[int, ...]
-"""One servo's answer, raw: the status packet's error byte, then the registers of the window."""
-
-
-class Window:
-    """A stretch of a control table: its address, and what stands there as a struct format."""
-
-    def __init__(self, address: int, layout: str) -> None:
-        self.address = address
-        self.size = struct.calcsize("<" + layout)
-        self.unpack_from = struct.Struct("<B" + layout).unpack_from
-
+from aloha_stack.dynamixel.patience import QUIET_S, SILENCE_S, START_S, Patience
+from aloha_stack.dynamixel.port import PollingPort
 
 STATE = Window(126, "hii")
-"""Present current (126, 2 bytes), velocity (128, 4) and position (132, 4)."""
+"""Present current (126, 2 bytes), velocity (128, 4) and position (132, 4), in one stretch."""
+
+LIMIT_S = 0.1
+"""A line that never falls silent is left alone after so long."""
 
 
 class SyncReader:
     """Reads one window of several servos with one request.
 
-    After each read(), `damaged` names the servos that gave no good answer though something came.
-    `reads` counts the calls, `missed` by ID those without a good answer.
+    After each read() `damaged` names the servos that gave no good answer though something came from
+    them. `reads` counts the calls, `missed` by ID those without a good answer.
     """
 
-    def __init__(self, port: PollingPort, ids: Sequence[int], window: Window = STATE) -> None:
+    def __init__(
+        self,
+        port: PollingPort,
+        ids: Sequence[int],
+        window: Window = STATE,
+        patience: Patience | None = None,
+    ) -> None:
         self.port, self.ids, self.window = port, tuple(ids), window
+        self.patience = Patience() if patience is None else patience
         asked = struct.pack("<HH", window.address, window.size)
         self.request = instruction(BROADCAST, SYNC_READ, asked + bytes(self.ids))
-        length = window.size + 4
-        self._heads = [HEADER + bytes((i, length, 0, STATUS)) for i in self.ids]
-        self._head_crcs = [crc16(head) for head in self._heads]
-        self._answer_size = 7 + length
-        self._burst_size = self._answer_size * len(self.ids)
-        self._byte_s = port.tx_time_per_byte / 1000
         self.reads = 0
         self.missed = dict.fromkeys(self.ids, 0)
         self.damaged: tuple[int, ...] = ()
+        self._parser = BurstParser(self.ids, window)
+        self._last_mark = HEADER + bytes((self.ids[-1],))
 
     def read(self) -> dict[int, Answer]:
-        """One cycle: the good answers by servo ID. Raises PortLost."""
+        """One cycle: the good answers by servo ID. Raises PortLost.
+
+        Returns as soon as all have answered. If somebody is missing it listens on until the line is
+        quiet, so that the next request does not meet the rest of these answers.
+        """
         self.reads += 1
         self.damaged = ()
-        port = self.port
+        port, answer_size, slack_s = self.port, self.window.answer_size, self.patience.slack_s
+        given_up = self.patience.given_up(self.ids)
+        due = answer_size * (len(self.ids) - len(given_up))
+        byte_s = port.tx_time_per_byte / 1000
         port.clearPort()
         port.writePort(self.request)
         heard = bytearray()
-        now = time.monotonic()
-        deadline = now + (len(self.request) + self._answer_size) * self._byte_s + START_S
-        while port.wait(deadline - now):
+        now = began = time.monotonic()
+        deadline = now + (len(self.request) + answer_size) * byte_s + slack_s
+        deadline += START_S if due else SILENCE_S
+        limit = deadline + due * byte_s + LIMIT_S
+        while port.wait(min(deadline, limit) - now):
             heard += port.take()
-            if len(heard) == self._burst_size and (answers := self._parse_burst(heard)):
+            if answers := self._parser.parse(heard):
+                self.patience.heard(self.ids)
                 return answers
-            if len(heard) >= self._answer_size:
-                answers = parse_answers(bytes(heard), self.ids, self.window)
-                if len(answers) == len(self.ids):
-                    return answers
-                if self.ids[-1] in answers:
-                    break
-            missing = max(0, self._burst_size - len(heard)) * self._byte_s
-            if missing > 0.0005:
-                time.sleep(min(missing - 0.0002, SILENCE_S / 2))
             now = time.monotonic()
-            deadline = now + missing + SILENCE_S
-        return self._incomplete(bytes(heard))
+            rest_s = (due - len(heard)) * byte_s
+            if rest_s > 0 and not self._last_spoke(heard):
+                deadline = now + rest_s + SILENCE_S + slack_s
+                if rest_s > 0.0005:
+                    time.sleep(min(rest_s - 0.0002, SILENCE_S / 2))
+                    now = time.monotonic()
+                continue
+            found = self._parser.search(bytes(heard))
+            if self._is_over(found, given_up):
+                break
+            # Whoever is missing would have spoken by now, at the pace of those that did.
+            pace_s = (now - began) * answer_size / len(heard)
+            deadline = now + QUIET_S + slack_s + min(pace_s, SILENCE_S)
+        else:
+            found = self._parser.search(bytes(heard))
+        return self._note(found)
 
-    def _incomplete(self, heard: bytes) -> dict[int, Answer]:
-        answers = parse_answers(heard, self.ids, self.window)
+    def _last_spoke(self, heard: bytearray) -> bool:
+        at = heard.rfind(self._last_mark)
+        return at >= 0 and len(heard) - at >= self.window.answer_size
+
+    def _is_over(self, found: Found, given_up: frozenset[int]) -> bool:
+        """Whether all answered from whom an answer is awaited, the last of the request too."""
+        if self.ids[-1] not in found.answers or found.damaged:
+            return False
+        return all(i in found.answers or i in given_up for i in self.ids)
+
+    def _note(self, found: Found) -> dict[int, Answer]:
+        self.damaged = found.damaged
+        silent = []
         for servo_id in self.ids:
-            if servo_id not in answers:
+            if servo_id not in found.answers:
                 self.missed[servo_id] += 1
-        self.damaged = tuple(
-            i for i in self.ids if i not in answers and HEADER + bytes((i,)) in heard
-        )
-        return answers
-
-    def _parse_burst(self, burst: bytearray) -> dict[int, Answer] | None:
-        """The answers of a burst in which all spoke in order and unstuffed; None of any other."""
-        answers = {}
-        start, size = 0, self._answer_size
-        unpack_from = self.window.unpack_from
-        for servo_id, head, head_crc in zip(self.ids, self._heads, self._head_crcs, strict=True):
-            body, end = start + 8, start + size
-            if burst[start:body] != head:
-                return None
-            crc = crc16(memoryview(burst)[body : end - 2], head_crc)
-            if burst[end - 2] | burst[end - 1] << 8 != crc or burst[body] & 0x7F:
-                return None
-            answers[servo_id] = unpack_from(burst, body)
-            start = end
-        return answers
-
-
-def parse_answers(heard: bytes, ids: Sequence[int], window: Window = STATE) -> dict[int, Answer]:
-    """The good answers in `heard`, by ID; noise, foreign and damaged packets are left out."""
-    answers = {}
-    for frame in scan(heard)[0]:
-        body = frame.body
-        if not frame.intact or len(body) != window.size + 2 or body[0] != STATUS:
-            continue
-        if frame.id in ids and not body[1] & 0x7F:
-            answers[frame.id] = window.unpack_from(body, 1)
-    return answers
+                if servo_id not in found.damaged:
+                    silent.append(servo_id)
+        self.patience.heard((*found.answers, *found.damaged))
+        self.patience.silent(silent)
+        return found.answers
 
 
 class SyncWriter:
@@ -151,10 +132,10 @@ class SyncWriter:
 
 
 def goal_writer(port: PollingPort, ids: Sequence[int]) -> SyncWriter:
-    """Writes goal positions (116, 4 bytes), ticks."""
+    """Writes goal positions (116, 4 bytes), in ticks."""
     return SyncWriter(port, ids, 116, "i")
 
 
 def current_writer(port: PollingPort, ids: Sequence[int]) -> SyncWriter:
-    """Writes goal currents (102, 2 bytes), 2.69 mA."""
+    """Writes goal currents (102, 2 bytes), in 2.69 mA."""
     return SyncWriter(port, ids, 102, "h")

@@ -37,6 +37,10 @@ class ServoSilent(ServoError):
     """A servo does not answer."""
 
 
+class AnswerDamaged(ServoSilent):
+    """A servo answers, but each time with bytes that cannot be read."""
+
+
 class WrongModel(ServoError):
     """A servo answers, but is another model than the robot file says."""
 

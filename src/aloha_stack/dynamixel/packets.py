@@ -63,11 +63,16 @@ def status(servo_id: int, error: int, parameters: bytes = b"") -> bytes:
 
 
 class Frame(NamedTuple):
-    """A packet found on the line: `body` is unstuffed; `intact` tells whether the CRC matches."""
+    """A packet found on the line: `body` is unstuffed; `intact` tells whether the CRC matches.
+
+    It stood at start … end of the buffer.
+    """
 
     id: int
     body: bytes
     intact: bool
+    start: int
+    end: int
 
 
 def scan(buffer: bytes) -> tuple[list[Frame], bytes]:
@@ -98,6 +103,6 @@ def scan(buffer: bytes) -> tuple[list[Frame], bytes]:
         intact = crc16(buffer[start : end - 2]) == crc
         if _STUFFED in body:
             body = body.replace(_STUFFED, _PLAIN)
-        frames.append(Frame(buffer[start + 4], body, intact))
+        frames.append(Frame(buffer[start + 4], body, intact, start, end))
         start = buffer.find(HEADER, end if intact else start + 4)
     return frames, buffer[-3:]

@@ -5,9 +5,11 @@ from dataclasses import replace
 from itertools import cycle
 
 from aloha_stack.dynamixel import units
+from aloha_stack.dynamixel.answers import Answer, Window
 from aloha_stack.dynamixel.arm_bus import ServoHealth
 from aloha_stack.dynamixel.control_table import ALERT, describe_hardware_error, table_for
-from aloha_stack.dynamixel.cyclic import Answer, SyncReader, Window
+from aloha_stack.dynamixel.cyclic import SyncReader
+from aloha_stack.dynamixel.patience import Patience
 from aloha_stack.dynamixel.port import PollingPort
 from aloha_stack.robot.description import Servo
 
@@ -22,19 +24,25 @@ WATCHDOG = Window(98, "b")
 class Watch:
     """Asks for one window a call, in the order A B A C, and keeps what is known of each servo."""
 
-    def __init__(self, port: PollingPort, servos: tuple[Servo, ...]) -> None:
+    def __init__(self, port: PollingPort, servos: tuple[Servo, ...], patience: Patience) -> None:
         self._servos = servos
         ids = tuple(servo.id for servo in servos)
-        safety, present, watchdog = (SyncReader(port, ids, w) for w in (SAFETY, PRESENT, WATCHDOG))
+        safety, present, watchdog = (
+            SyncReader(port, ids, window, patience) for window in (SAFETY, PRESENT, WATCHDOG)
+        )
         self.readers = (safety, present, watchdog)
         self._learn = {safety: _safety, present: _present, watchdog: _watchdog}
         self._turns = (safety, present, safety, watchdog)
-        self.forget()
+        self._known = {servo.id: ServoHealth() for servo in servos}
+        self._turn = cycle(self._turns)
 
     def forget(self) -> None:
-        """What was known may no longer be true: the port was closed, or a servo restarted."""
-        self._known = {servo.id: ServoHealth() for servo in self._servos}
+        """Torque, watchdogs and errors were changed: what was heard of them before is outdated."""
         self._turn = cycle(self._turns)
+        for servo_id, health in self._known.items():
+            self._known[servo_id] = replace(
+                health, answered=False, torque=None, watchdog_tripped=None, hardware_error=()
+            )
 
     def look(self) -> Mapping[int, ServoHealth]:
         """One request to all; what is known of every servo now. Raises PortLost."""

@@ -1,0 +1,122 @@
+"""The answers to a sync read, found in the bytes of a bus on which anything may have happened."""
+
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from aloha_stack.dynamixel.packets import HEADER, STATUS, Frame, crc16, scan
+
+Answer = tuple[int, ...]
+"""One servo's answer, raw: the status packet's error byte, then the registers of the window."""
+
+ERROR_CODE = 0x7F
+"""The part of the error byte that says that the request was refused; the rest is the alert bit."""
+
+
+class Window:
+    """A stretch of a control table: its address, and what stands there as a struct format."""
+
+    def __init__(self, address: int, layout: str) -> None:
+        self.address = address
+        self.size = struct.calcsize("<" + layout)
+        self.unpack_from = struct.Struct("<B" + layout).unpack_from
+
+    @property
+    def answer_size(self) -> int:
+        """Bytes of a status packet with this window in it, unstuffed."""
+        return 11 + self.size
+
+
+class Found(NamedTuple):
+    """Good answers by servo ID, and the servos that said something that could not be read."""
+
+    answers: dict[int, Answer]
+    damaged: tuple[int, ...]
+
+
+class BurstParser:
+    """Finds the answers of `ids` to a sync read of `window`."""
+
+    def __init__(self, ids: Sequence[int], window: Window) -> None:
+        self.ids, self.window = tuple(ids), window
+        self.size = window.answer_size * len(self.ids)
+        length = window.size + 4
+        self._heads = [HEADER + bytes((i, length, 0, STATUS)) for i in self.ids]
+        self._head_crcs = [crc16(head) for head in self._heads]
+        self._order = {servo_id: k for k, servo_id in enumerate(self.ids)}
+
+    def parse(self, burst: bytearray) -> dict[int, Answer] | None:
+        """The answers of a burst in which all spoke in order and unstuffed; None of any other."""
+        if len(burst) != self.size:
+            return None
+        answers = {}
+        start, size = 0, self.window.answer_size
+        unpack_from = self.window.unpack_from
+        view = memoryview(burst)
+        for servo_id, head, head_crc in zip(self.ids, self._heads, self._head_crcs, strict=True):
+            body, end = start + 8, start + size
+            if view[start:body] != head:
+                return None
+            crc = crc16(view[body : end - 2], head_crc)
+            if burst[end - 2] | burst[end - 1] << 8 != crc or burst[body] & ERROR_CODE:
+                return None
+            answers[servo_id] = unpack_from(burst, body)
+            start = end
+        return answers
+
+    def search(self, heard: bytes) -> Found:
+        """What can be saved from bytes in which some answers are missing, stuffed or damaged.
+
+        Servos answer in the order of the request. Of several bursts (a late answer to an older
+        request in front, two bursts glued together) the one with most answers counts, the last one
+        of equals.
+        """
+        good = [frame for frame in scan(heard)[0] if self._is_good(frame)]
+        run = self._longest_run(good)
+        answers = {f.id: self.window.unpack_from(f.body, 1) for f in run}
+        return Found(answers, self._damaged(heard, run))
+
+    def _is_good(self, frame: Frame) -> bool:
+        body = frame.body
+        return (
+            frame.intact
+            and len(body) == self.window.size + 2
+            and body[0] == STATUS
+            and not body[1] & ERROR_CODE
+            and frame.id in self._order
+        )
+
+    def _longest_run(self, frames: list[Frame]) -> list[Frame]:
+        runs: list[list[Frame]] = [[]]
+        for frame in frames:
+            if runs[-1] and self._order[frame.id] <= self._order[runs[-1][-1].id]:
+                runs.append([])
+            runs[-1].append(frame)
+        return max(reversed(runs), key=len)
+
+    def _damaged(self, heard: bytes, run: list[Frame]) -> tuple[int, ...]:
+        """Those of the missing servos that left bytes behind, where their answer should stand.
+
+        A head with their ID names them; bytes without one belong to the first that are missing
+        there.
+        """
+        damaged: list[int] = []
+        missing: list[int] = []
+        position, good = 0, {frame.id: frame for frame in run}
+        for servo_id in (*self.ids, None):
+            if servo_id is not None and servo_id not in good:
+                missing.append(servo_id)
+                continue
+            end = len(heard) if servo_id is None else good[servo_id].start
+            if missing and end > position:
+                damaged += self._who_spoke(heard[position:end], missing)
+            if servo_id is not None:
+                position = good[servo_id].end
+            missing = []
+        return tuple(damaged)
+
+    def _who_spoke(self, remains: bytes, missing: Sequence[int]) -> list[int]:
+        named = [i for i in missing if HEADER + bytes((i,)) in remains]
+        count = -(-len(remains) // self.window.answer_size) - len(named)
+        nameless = [i for i in missing if i not in named][: max(0, count)]
+        return [i for i in missing if i in named or i in nameless]
