@@ -192,13 +192,14 @@ def test_a_late_trajectory_is_refused() -> None:
         CommandStream(0.1).offer(trajectory(9.0, (0.0, 0.1), (1.0, 0.5)), 10.0, HERE)
 
 
-def test_a_new_command_replaces_a_trajectory() -> None:
+def test_a_new_command_takes_over_where_the_motion_is() -> None:
     stream = CommandStream()
     stream.offer(trajectory(0.0, (0.0, 0.0), (1.0, 1.0)), 0.0, HERE)
-    assert stream.offer(target(0.6, 0.5), 0.5, HERE)
-    assert at(stream, 0.5) == pytest.approx(0.6)
-    assert stream.offer(trajectory(0.52, (0.0, 0.3), (1.0, 1.0)), 0.52, HERE)
-    assert at(stream, 0.52) == pytest.approx(0.3)
+    assert not stream.offer(target(0.6, 0.5), 0.5, HERE)
+    assert at(stream, 0.5) == pytest.approx(0.5)
+    assert not stream.offer(trajectory(0.52, (0.0, 0.3), (1.0, 1.0)), 0.52, HERE)
+    assert at(stream, 0.52) == pytest.approx(0.53, abs=0.01)
+    assert at(stream, 2.0) == pytest.approx(1.0)
 
 
 def test_it_tells_whether_a_command_begins_something_new() -> None:

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from aloha_stack.control.courses import Wanted
 from aloha_stack.control.joining import Joining
+from aloha_stack.control.limits import JointLimiter
 from aloha_stack.control.ramps import Ramp, ramp, smooth
 from control.arms import arm
 
@@ -25,11 +27,13 @@ def test_a_ramp_keeps_its_top_speed_and_the_limits(distance: float, speed: float
         assert (np.abs(rates) <= limit * 1.01).all()
 
 
-def test_its_velocity_is_the_derivative_of_its_position() -> None:
+def test_its_velocity_and_acceleration_are_derivatives() -> None:
     course = ramp(np.zeros(7), np.ones(7), 1.0, LIMITS)
     for time_s in np.linspace(0.01, course.duration_s - 0.01, 20):
-        slope = (course.at(time_s + 1e-5)[0] - course.at(time_s - 1e-5)[0]) / 2e-5
-        np.testing.assert_allclose(course.at(time_s)[1], slope, atol=1e-5)
+        _, velocity, acceleration = course.at(time_s)
+        later, earlier = course.at(time_s + 1e-5), course.at(time_s - 1e-5)
+        np.testing.assert_allclose(velocity, (later[0] - earlier[0]) / 2e-5, atol=1e-5)
+        np.testing.assert_allclose(acceleration, (later[1] - earlier[1]) / 2e-5, atol=1e-4)
 
 
 def test_no_distance_takes_no_time() -> None:
@@ -41,10 +45,14 @@ def test_no_distance_takes_no_time() -> None:
 def test_before_and_after_it_stands_still() -> None:
     course = Ramp(np.zeros(7), np.ones(7), 2.0)
     for time_s, where in ((-1.0, 0.0), (2.0, 1.0), (9.0, 1.0)):
-        position, velocity = course.at(time_s)
+        position, *changes = course.at(time_s)
         np.testing.assert_array_equal(position, np.full(7, where))
-        np.testing.assert_array_equal(velocity, np.zeros(7))
+        np.testing.assert_array_equal(changes, np.zeros((2, 7)))
     assert (smooth(-1), smooth(0.5), smooth(2)) == (0.0, 0.5, 1.0)
+
+
+def moving(position: float, velocity: float = 0.0) -> Wanted:
+    return Wanted(np.full(7, position), np.full(7, velocity), np.zeros(7))
 
 
 def test_joining_catches_up_with_a_moving_target_without_a_jump() -> None:
@@ -52,21 +60,33 @@ def test_joining_catches_up_with_a_moving_target_without_a_jump() -> None:
     joining.begin(np.zeros(7))
     points = [np.zeros(7)]
     for k in range(500):
-        target, velocity = np.full(7, 1.0 + 0.7 * k * 0.01), np.full(7, 0.7)
-        position, _ = joining.towards(target, velocity)
-        points.append(position)
+        target = moving(1.0 + 0.7 * k * 0.01, 0.7)
+        points.append(joining.towards(target).position)
         if not joining.active:
             break
     assert not joining.active
     steps = np.abs(np.diff(np.array(points), axis=0))[:-1]
     assert steps[0].max() <= 0.5 * 0.01 + 1e-9
     assert (steps <= (0.5 + 0.5 * 5) * 0.01).all()
-    np.testing.assert_array_equal(joining.towards(target, velocity)[0], target)
+    assert joining.towards(target) is target
+
+
+def test_joining_arrives_at_a_target_at_rest_without_a_bump() -> None:
+    joining, limiter = Joining(0.01), JointLimiter(LIMITS, 0.01)
+    limiter.reset(np.zeros(7))
+    joining.begin(np.zeros(7))
+    path = []
+    for _ in range(300):
+        point = joining.towards(moving(0.4))
+        path.append(limiter.step(point.position, point.velocity, point.acceleration))
+    assert not joining.active
+    assert np.max(path) < 0.4 + 1e-3
+    np.testing.assert_allclose(path[-1], 0.4, atol=1e-3)
 
 
 def test_joining_a_target_that_is_near_is_immediate() -> None:
     joining = Joining(0.01)
     joining.begin(np.zeros(7))
-    near = np.full(7, 0.005)
-    np.testing.assert_array_equal(joining.towards(near, near)[0], near)
+    near = moving(0.005, 0.005)
+    assert joining.towards(near) is near
     assert not joining.active

@@ -219,14 +219,14 @@ class ArmController:
             silence = self.stream.silence(now_s)
             self._set(Mode.HOLDING, f"{silence} ({self.rejected})" if self.rejected else silence)
             return None
-        position, velocity = self.joining.towards(wanted.position, wanted.velocity)
+        point = self.joining.towards(wanted)
         if self.joining.active:
             self._set(Mode.RAMPING, "joining the commands")
         elif wanted.ended and self.limiter.at_rest:
             self._set(Mode.HOLDING, "at the end of its trajectory")
         else:
             self._set(Mode.FOLLOWING, "")
-        return self.limiter.step(position, velocity)
+        return self.limiter.step(point.position, point.velocity, point.acceleration)
 
     def _set(self, mode: Mode, reason: str) -> None:
         self.mode, self.reason = mode, reason

@@ -8,14 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aloha_stack.control.courses import Targets, Trajectory, Wanted, still
+from aloha_stack.control.seams import Seams
 from aloha_stack.robot.joints import JOINTS
-
-SEAM_RAD = 0.02
-"""A trajectory that begins no further than this from the one it replaces carries it on."""
-
-TICK_S = 0.02
-"""The period of a stream of single targets, before two of them have told it."""
-
 
 MAX_RAD, MAX_RAD_S = 100.0, 100.0
 """No joint is ever meant to go so far or so fast: numbers beyond are an error of the sender."""
@@ -97,44 +92,91 @@ def _table(what: str, rows: Sequence[Sequence[float]], most: float) -> np.ndarra
     return table
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """Where the joints should be now, (7,) rad, and how fast that moves, (7,) rad/s."""
-
-    position: np.ndarray
-    velocity: np.ndarray
-    ended: bool = False
+Course = Trajectory | Targets
 
 
 class CommandStream:
     """What the commands of one arm ask for at a given instant. Times are ROS time in seconds.
 
-    Single targets are joined by straight lines: the target stamped t is reached one tick after t,
-    so that the 100 Hz cycle sees no steps between 50 Hz targets. A stream of them is late once its
-    last target is older than `max_age_s`. A trajectory starts at its stamp, goes through its points
-    (cubic Hermite; velocities that are not given are estimated, zero at both ends), and at its end
-    stays there, which is not late. A new command replaces the old one.
+    Single targets make a stream (see Targets), which is late once its last target is older than
+    `max_age_s`. A trajectory starts at its stamp, goes through its points (cubic Hermite;
+    velocities that are not given are estimated, zero at the end), and at its end stays there, which
+    is not late. A new command replaces the old one from its start on. If the old one is still under
+    way, position and velocity go on without a jump, however far away the new one is: see Seams.
     """
 
     def __init__(self, max_age_s: float = 0.1) -> None:
         self.max_age_s = max_age_s
-        self._course: _Course | None = None
-        self._last_target_s: float | None = None
+        self._seams = Seams()
+        self._courses: list[tuple[float, Course]] = []
+        """With the time from which each counts, in order."""
 
     def clear(self) -> None:
         """Forgets all commands: only fresh ones count from here."""
-        self._course = None
-        self._last_target_s = None
+        self._courses = []
+        self._seams.clear()
 
     def offer(self, command: Command, now_s: float, present: np.ndarray) -> bool:
         """Takes a command that arrived at `now_s`; `present` (7,) rad is where the goals are.
 
-        True if it begins something new, which may be far away; False if it carries on what is in
-        force: the next target of a stream, or a trajectory along the one before.
+        True if it begins something new, which may be far away; False if it carries on what is under
+        way: the next target of a stream, or anything that takes over from a motion.
         Raises CommandError if it is late, from the future, or older than the one before.
         """
-        start = now_s if command.stamp_s is None else command.stamp_s
-        age = now_s - start
+        start_s = now_s if command.stamp_s is None else command.stamp_s
+        self._check_time(command, start_s, now_s)
+        if command.is_target and self._next_target(command, start_s, now_s):
+            return False
+        old = self.wanted(now_s)
+        goes_on = old is not None and not old.ended
+        joint_s = now_s if command.is_target else max(start_s, now_s)
+        if goes_on:
+            self._seams.drop(now_s, joint_s)
+            before = self._raw(joint_s)
+        else:
+            self.clear()
+            before = still(present)
+        course: Course
+        if command.is_target:
+            course = Targets(start_s, command.positions[0])
+        else:
+            course = _trajectory(command, start_s, joint_s, before, goes_on)
+        if goes_on:
+            self._add_seam(joint_s, before, course.at(joint_s))
+            self._courses = [(since, old) for since, old in self._courses if since < joint_s]
+            self._courses.append((joint_s, course))
+        else:
+            self._courses = [(now_s, course)]
+        return not goes_on
+
+    def wanted(self, now_s: float) -> Wanted | None:
+        """What is wanted at `now_s`; None while there is no command in force (see `silence`)."""
+        if not self._courses or self.silence(now_s):
+            return None
+        while len(self._courses) > 1 and self._courses[1][0] <= now_s:
+            del self._courses[0]
+        wanted = self._raw(now_s)
+        seam = self._seams.at(now_s)
+        if seam is None:
+            return wanted
+        position, velocity, acceleration = seam
+        return Wanted(
+            wanted.position + position,
+            wanted.velocity + velocity,
+            wanted.acceleration + acceleration,
+        )
+
+    def silence(self, now_s: float) -> str:
+        """Why there is nothing to follow, in words; empty while there is."""
+        if not self._courses:
+            return "waiting for commands"
+        course = self._courses[-1][1]
+        if isinstance(course, Targets) and now_s - course.last_s > self.max_age_s:
+            return f"late: the last target is older than {self.max_age_s:g} s"
+        return ""
+
+    def _check_time(self, command: Command, start_s: float, now_s: float) -> None:
+        age = now_s - start_s
         if age > self.max_age_s:
             raise CommandError(
                 f"the command is late: stamped {age:.3f} s ago, at most {self.max_age_s:g} s is "
@@ -145,100 +187,67 @@ class CommandStream:
                 f"the command is stamped {-age:.3f} s in the future, at most {MAX_AHEAD_S:g} s "
                 "is allowed; check the sender's clock"
             )
-        if not command.is_target:
-            old = None if self.silence(now_s) else self._course
-            self._course = _trajectory(command, start, present)
-            self._last_target_s = None
-            if old is None:
-                return True
-            joint_s = max(start, now_s)
-            seam = self._course.at(joint_s).position - old.at(joint_s).position
-            if start > now_s:
-                self._course = self._course.after(old, now_s)
-            return float(np.max(np.abs(seam))) > SEAM_RAD
-        if age < -self.max_age_s:
+        if command.is_target and age < -self.max_age_s:
             raise CommandError(
                 f"the target is stamped {-age:.3f} s in the future; check the sender's clock"
             )
-        target = command.positions[0]
-        tick, before, goes_on = TICK_S, target, False
-        if self._last_target_s is not None and self._course is not None:
-            gap = start - self._last_target_s
-            if gap < 0 or (gap == 0 and command.stamp_s is not None):
-                raise CommandError("the target is not newer than the one before it")
-            if gap <= self.max_age_s:
-                tick, before, goes_on = gap or TICK_S, self._course.at(start).position, True
-        slope = (target - before) / tick
-        knots, slopes = np.stack([before, target]), np.stack([slope, slope])
-        self._course = _Course((start, start + tick), knots, slopes, True)
-        self._last_target_s = start
-        return not goes_on
 
-    def wanted(self, now_s: float) -> Wanted | None:
-        """What is wanted at `now_s`; None while there is no command in force (see `silence`)."""
-        if self._course is None or self.silence(now_s):
-            return None
-        return self._course.at(now_s)
+    def _next_target(self, command: Command, start_s: float, now_s: float) -> bool:
+        """Whether it was taken as the next target of the stream that is in force."""
+        course = self._courses[-1][1] if self._courses else None
+        if not isinstance(course, Targets):
+            return False
+        gap = start_s - course.last_s
+        if gap < 0 or (gap == 0 and command.stamp_s is not None):
+            raise CommandError("the target is not newer than the one before it")
+        if gap > self.max_age_s:
+            return False
+        before, first = course.at(now_s), not course.moves
+        course.add(start_s, command.positions[0])
+        if first and self._seams.at(now_s) is not None:
+            # Only now it shows how fast it moves, and so how fast it moved at the seam.
+            self._add_seam(now_s, before, course.at(now_s))
+        return True
 
-    def silence(self, now_s: float) -> str:
-        """Why there is nothing to follow, in words; empty while there is."""
-        if self._course is None:
-            return "waiting for commands"
-        last = self._last_target_s
-        if last is not None and now_s - last > self.max_age_s:
-            return f"late: the last target is older than {self.max_age_s:g} s"
-        return ""
+    def _add_seam(self, time_s: float, before: Wanted, after: Wanted) -> None:
+        off, faster = before.position - after.position, before.velocity - after.velocity
+        self._seams.add(time_s, off, faster)
 
-
-@dataclass(frozen=True)
-class _Course:
-    """Cubic pieces through `knots` (n, 7) at `times_s` with `slopes` (n, 7)."""
-
-    times_s: tuple[float, ...]
-    knots: np.ndarray
-    slopes: np.ndarray
-    is_stream: bool
-
-    def after(self, old: "_Course", now_s: float) -> "_Course":
-        """This course, led up to by the rest of `old` from `now_s` on."""
-        kept = [t for t in old.times_s if now_s < t < self.times_s[0]]
-        times = [now_s, *kept]
-        way = [old.at(t) for t in times]
-        return _Course(
-            (*times, *self.times_s),
-            np.vstack([*(wanted.position for wanted in way), self.knots]),
-            np.vstack([*(wanted.velocity for wanted in way), self.slopes]),
-            False,
-        )
-
-    def at(self, now_s: float) -> Wanted:
-        times = self.times_s
-        if now_s >= times[-1]:
-            ended = not self.is_stream
-            return Wanted(self.knots[-1], np.zeros(self.knots.shape[1]), ended)
-        if now_s < times[0]:
-            return Wanted(self.knots[0], np.zeros(self.knots.shape[1]))
-        i = bisect_right(times, now_s) - 1
-        span = times[i + 1] - times[i]
-        t = (now_s - times[i]) / span
-        p0, p1 = self.knots[i], self.knots[i + 1]
-        m0, m1 = self.slopes[i] * span, self.slopes[i + 1] * span
-        # p = p0 + m0 t + c t^2 + d t^3 with p(1) = p1, p'(1) = m1.
-        c, d = 3 * (p1 - p0) - 2 * m0 - m1, 2 * (p0 - p1) + m0 + m1
-        position = p0 + t * (m0 + t * (c + t * d))
-        return Wanted(position, (m0 + t * (2 * c + 3 * t * d)) / span)
+    def _raw(self, now_s: float) -> Wanted:
+        """Of the course that counts at `now_s`, seams left out."""
+        course = self._courses[0][1]
+        for since_s, later in self._courses[1:]:
+            if since_s <= now_s:
+                course = later
+        return course.at(now_s)
 
 
-def _trajectory(command: Command, start_s: float, present: np.ndarray) -> _Course:
-    times, knots, slopes = list(command.times_s), command.positions, command.velocities
-    if times[0] > 0:
+def _trajectory(
+    command: Command, start_s: float, joint_s: float, before: Wanted, moving: bool
+) -> Trajectory:
+    """The course of a command that takes over at `joint_s` from `before`."""
+    times = [start_s + t for t in command.times_s]
+    knots, slopes = command.positions, command.velocities
+    first: np.ndarray | None = None if moving else np.zeros(len(JOINTS))
+    if command.times_s[0] > 0 and times[-1] > joint_s:
         # It says when to be at its first point, not where to come from: from here.
-        times.insert(0, 0.0)
-        knots = np.vstack([present, knots])
-        slopes = None if slopes is None else np.vstack([np.zeros(len(JOINTS)), slopes])
+        ahead = bisect_right(times, joint_s)
+        times, knots, first = [joint_s, *times[ahead:]], knots[ahead:], before.velocity
+        knots = np.vstack([before.position, knots])
+        slopes = None if slopes is None else np.vstack([first, slopes[ahead:]])
     if slopes is None:
-        slopes = np.zeros_like(knots)
-        if len(times) > 2:
-            span = np.array(times[2:]) - np.array(times[:-2])
-            slopes[1:-1] = (knots[2:] - knots[:-2]) / span[:, None]
-    return _Course(tuple(start_s + t for t in times), knots, slopes, False)
+        slopes = _estimate(times, knots, first)
+    return Trajectory(tuple(times), knots, slopes)
+
+
+def _estimate(times: Sequence[float], knots: np.ndarray, first: np.ndarray | None) -> np.ndarray:
+    """Slopes through `knots`: central differences, zero at the end; `first` may be given."""
+    slopes = np.zeros_like(knots)
+    if len(times) > 2:
+        span = np.array(times[2:]) - np.array(times[:-2])
+        slopes[1:-1] = (knots[2:] - knots[:-2]) / span[:, None]
+    if first is not None:
+        slopes[0] = first
+    elif len(times) > 1:
+        slopes[0] = (knots[1] - knots[0]) / (times[1] - times[0])
+    return slopes

@@ -2,8 +2,13 @@
 
 import numpy as np
 
+from aloha_stack.control.courses import Wanted
+
 START_RAD_S = 0.5
 """The speed at which joining begins; it grows by as much each second, so that it ends."""
+
+CLOSING_PER_S = 8.0
+"""How quickly the last bit of the way closes, so that it does not arrive with a bump."""
 
 NEAR_RAD = 0.01
 
@@ -26,18 +31,15 @@ class Joining:
         self.active, self._speed = True, START_RAD_S
         self._point = np.array(position, dtype=float)
 
-    def towards(
-        self, target: np.ndarray, target_velocity: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Position (7,) rad and velocity (7,) rad/s to follow in this period."""
+    def towards(self, target: Wanted) -> Wanted:
+        """What to follow in this period."""
         if not self.active:
-            return target, target_velocity
-        away = target - self._point
+            return target
+        away = target.position - self._point
         if float(np.max(np.abs(away))) <= NEAR_RAD:
             self.active = False
-            return target, target_velocity
-        reach = self._speed * self.period_s
-        step = np.clip(away, -reach, reach)
-        self._point = self._point + step
+            return target
+        velocity = np.clip(target.velocity + CLOSING_PER_S * away, -self._speed, self._speed)
+        self._point = self._point + velocity * self.period_s
         self._speed += START_RAD_S * self.period_s
-        return self._point, step / self.period_s
+        return Wanted(self._point, velocity, np.zeros_like(velocity))

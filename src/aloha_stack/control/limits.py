@@ -28,8 +28,9 @@ class JointLimiter:
     any target: each joint is a jerk-limited motion, and a step is taken only if the quickest stop
     after it still ends within the position limits; else the joint brakes.
 
-    A target that keeps the limits is followed without lag at constant velocity: the target's
-    velocity is fed forward, and the law pulls on the deviation only.
+    A target that keeps the limits is followed without lag: its velocity and acceleration are fed
+    forward, and the law pulls on the deviation only. `behind` tells how far a target was off that
+    asked for more than the limits allow.
 
     Not thread-safe. About 40 us a step.
     """
@@ -61,19 +62,26 @@ class JointLimiter:
         for joint, value in zip(self._joints, start, strict=True):
             joint.reset(value)
 
-    def step(self, target: np.ndarray, target_velocity: np.ndarray | None = None) -> np.ndarray:
+    def step(
+        self,
+        target: np.ndarray,
+        target_velocity: np.ndarray | None = None,
+        target_acceleration: np.ndarray | None = None,
+    ) -> np.ndarray:
         """The positions (7,) rad for the next instant, one period on.
 
         `target` (7,) rad is where the joints should be at that instant, `target_velocity` (7,)
-        rad/s how fast the target moves (0 if left out). A ValueError for numbers that are not
-        finite or of the wrong shape; nothing has moved then.
+        rad/s and `target_acceleration` (7,) rad/s^2 how the target moves then (0 if left out).
+        A ValueError for numbers that are not finite or of the wrong shape; nothing has moved then.
         """
-        targets = _seven(target, "target")
-        speeds = [0.0] * len(JOINTS)
+        where = _seven(target, "target")
+        speed = changes = [0.0] * len(JOINTS)
         if target_velocity is not None:
-            speeds = _seven(target_velocity, "target_velocity")
-        joints = zip(self._joints, targets, speeds, strict=True)
-        return np.array([joint.follow(where, speed) for joint, where, speed in joints])
+            speed = _seven(target_velocity, "target_velocity")
+        if target_acceleration is not None:
+            changes = _seven(target_acceleration, "target_acceleration")
+        asked = zip(self._joints, where, speed, changes, strict=True)
+        return np.array([joint.follow(*motion) for joint, *motion in asked])
 
     def stop(self) -> np.ndarray:
         """Like step(), on the way to the quickest stop within the limits."""
@@ -96,6 +104,13 @@ class JointLimiter:
     def velocity(self) -> np.ndarray:
         """The velocity at the last position (7,) rad/s."""
         return np.array([joint.state.velocity for joint in self._joints])
+
+    @property
+    def behind(self) -> np.ndarray:
+        """How far the last target of step(), brought within the position limits, was ahead of where
+        the joints went (7,) rad: what velocity, acceleration and jerk limits held back. 0 after
+        stop() and reset()."""
+        return np.array([joint.behind for joint in self._joints])
 
     def clamps(self, target: np.ndarray) -> bool:
         """Whether a part of `target` (7,) rad lies outside the position limits."""
@@ -137,31 +152,41 @@ class _Joint:
 
     def reset(self, position: float) -> None:
         self.state = State(position, 0.0, 0.0)
+        self.behind = 0.0
         self._low, self._high = min(self.lower, position), max(self.upper, position)
 
     def stop(self) -> float:
+        self.behind = 0.0
         return self._take(self._braked())
 
-    def follow(self, target: float, target_velocity: float) -> float:
+    def follow(self, target: float, velocity: float, acceleration: float) -> float:
+        target, speed, change = self._within(target, velocity, acceleration)
         p, v, a = self.state
         period, top = self.period_s, self.max_velocity
-        ahead = min(max(target_velocity, -top), top)
-        if target >= self.upper:
-            target, ahead = self.upper, min(ahead, 0.0)
-        elif target <= self.lower:
-            target, ahead = self.lower, max(ahead, 0.0)
-        # Where the target was one period ago, beside where the joint is now.
-        wanted = ahead + self._from_error(target - ahead * period - p)
+        # Where the target was one period ago, and how fast, beside where the joint is now.
+        was = target - period * (speed - period * change / 2)
+        wanted = speed - period * change + self._from_error(was - p)
         wanted = min(max(wanted, -top), top)
-        pull = self._from_velocity(wanted - v)
+        pull = change + self._from_velocity(wanted - v)
         aim = a + self._share * (pull - a)
         low, high = self._acceleration_range()
         aim = min(max(aim, low), high)
         candidate = after(self.state, (aim - a) / period, period)
         candidate = State(candidate.position, candidate.velocity, aim)
-        if self._may_stop_after(candidate):
-            return self._take(candidate)
-        return self._take(self._braked())
+        if not self._may_stop_after(candidate):
+            candidate = self._braked()
+        self.behind = target - candidate.position
+        return self._take(candidate)
+
+    def _within(self, target: float, velocity: float, change: float) -> tuple[float, float, float]:
+        """What of a target's motion is within the limits; beyond a position limit it rests."""
+        top, most = self.max_velocity, self.max_acceleration
+        velocity, change = min(max(velocity, -top), top), min(max(change, -most), most)
+        if target >= self.upper:
+            return self.upper, min(velocity, 0.0), min(change, 0.0)
+        if target <= self.lower:
+            return self.lower, max(velocity, 0.0), max(change, 0.0)
+        return target, velocity, change
 
     def _braked(self) -> State:
         return brake(self.state, self.max_acceleration, self.max_jerk, self.period_s)

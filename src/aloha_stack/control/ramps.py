@@ -25,14 +25,15 @@ class Ramp:
     end: np.ndarray
     duration_s: float
 
-    def at(self, time_s: float) -> tuple[np.ndarray, np.ndarray]:
-        """Position (7,) rad and velocity (7,) rad/s after `time_s`."""
+    def at(self, time_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Position rad, velocity rad/s and acceleration rad/s^2, (7,) each, after `time_s`."""
         if self.duration_s <= 0:
-            return self.end.copy(), np.zeros_like(self.end)
+            return self.end.copy(), np.zeros_like(self.end), np.zeros_like(self.end)
         t = min(max(time_s / self.duration_s, 0.0), 1.0)
         distance = self.end - self.start
         rate = 30 * t**2 * (1 - t) ** 2 / self.duration_s
-        return self.start + smooth(t) * distance, rate * distance
+        change = 60 * t * (1 - t) * (1 - 2 * t) / self.duration_s**2
+        return self.start + smooth(t) * distance, rate * distance, change * distance
 
 
 def smooth(share: float) -> float:
