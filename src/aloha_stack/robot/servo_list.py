@@ -1,8 +1,8 @@
 """The servos of an arm's file, and the registers that they are given.
 
-Here is checked what the file says of itself: every servo once, shadows set up as their masters, no
-register that would move, power or cut off a servo. Whether a servo's model has a register, and
-takes the value, is the control table's to say (dynamixel.check_registers).
+Here is checked what the file says of itself: every servo once, shadows set up as their masters,
+limits that the servos can keep. Whether a servo's model has a register, and which values a bridge
+can work with, is said where control tables are known (dynamixel/register_check.py).
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,6 @@ from types import MappingProxyType
 from aloha_stack.robot.arm import Limits, Servo
 from aloha_stack.robot.joints import JOINTS
 from aloha_stack.robot.servos import (
-    CURRENT_BASED_POSITION,
     MODEL_NUMBERS,
     POSITION,
     RAD_PER_TICK,
@@ -30,23 +29,6 @@ OWN_PLACE = {
     "homing_offset": "`homing_offsets` of the arm in the robot's file",
 }
 """Registers that are said elsewhere in the files."""
-BRIDGE_ONLY = (
-    *("torque_enable", "bus_watchdog"),
-    *("goal_pwm", "goal_current", "goal_velocity", "goal_position"),
-)
-"""Registers that move or power a servo, or let it stop by itself: no file may write them."""
-FIXED: Mapping[str, tuple[tuple[int, ...], str]] = MappingProxyType(
-    {
-        "status_return_level": ((2,), "the bridge waits for every answer"),
-        "protocol_type": ((2,), "the bridge speaks Dynamixel Protocol 2.0"),
-        "startup_configuration": ((0,), "no servo may take torque by itself"),
-        "operating_mode": (
-            (POSITION, CURRENT_BASED_POSITION),
-            "the bridge writes positions: 3 position, 5 current-based position",
-        ),
-    }
-)
-"""Registers with the only values that a bridge can work with, and why."""
 MAX_OFFSET = TICKS_PER_TURN // 4
 """A larger homing_offset is ignored in position mode (ROBOTIS e-manual)."""
 _OF_ONE = ("drive_mode", "homing_offset", "secondary_id")
@@ -101,12 +83,7 @@ def _registers(of: Section) -> dict[str, int]:
             section.complain(name, "expected the name of a register")
         if name in OWN_PLACE:
             section.complain(name, f"is no register of this list: give it as {OWN_PLACE[name]}")
-        if name in BRIDGE_ONLY:
-            section.complain(name, "moves or powers the servo: only the bridge writes it")
-        value = section.integer(name, -(2**31), 2**32 - 1)
-        allowed, why = FIXED.get(name, ((value,), ""))
-        if value not in allowed:
-            section.complain(name, f"{value} is none of {', '.join(map(str, allowed))}: {why}")
+        section.integer(name, -(2**31), 2**32 - 1)
     return dict(section.values)
 
 

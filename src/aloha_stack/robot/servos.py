@@ -24,8 +24,8 @@ FULL_PWM = 885
 """pwm_limit of a servo that may use all of its voltage."""
 
 BAUD_RATES = (9600, 57600, 115200, 1_000_000, 2_000_000, 3_000_000, 4_000_000)
-POSITION, CURRENT_BASED_POSITION = 3, 5
-"""Operating modes in which a servo goes to goal positions, within one turn or held by a current."""
+POSITION = 3
+"""The operating mode in which a servo goes to goal positions within one turn."""
 
 
 def fastest_rad_s(model: str, registers: Mapping[str, int]) -> float:
