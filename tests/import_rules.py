@@ -19,6 +19,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "analysis": {"episodes", "robot"},
     "twin": {"robot", "dynamixel", "control"},
     "launch": set(),
+    "bench": {
+        *("robot", "dynamixel", "control", "twin", "episodes"),
+        *("arguments", "graph", "progress"),
+    },
 }
 # Modules that may import more than their folder: the camera source of the twin.
 EXTRA = {"cameras/twin.py": {"twin"}}
@@ -28,7 +32,7 @@ OWNERS = {  # a dependency that only these folders may touch
     "mujoco": {"twin"},
     "dm_control": {"twin"},
     "gym_aloha": {"twin"},
-    "dynamixel_sdk": {"dynamixel"},
+    "dynamixel_sdk": {"dynamixel", "bench"},  # bench: the stock port is its peer
 }
 
 

@@ -51,6 +51,12 @@ COMMANDS = (
         "aloha_stack.episodes.cli",
     ),
     Command(
+        "bench",
+        "figures beside their peer or their physical limit: the bus, the faults",
+        "./aloha bench bus --json bus.json",
+        "aloha_stack.bench.__main__",
+    ),
+    Command(
         "call",
         "call a service or an action of the running graph, as `ros2 service call` does",
         "./aloha call /e_stop",

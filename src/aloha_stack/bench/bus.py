@@ -1,0 +1,62 @@
+"""`./aloha bench bus`: the Dynamixel bus in wall time, on emulated lines at 1 Mbaud.
+
+Nothing is rendered and no physics runs. Every arm's nine servos are emulated in a process of their
+own, whose answers take the time of their bytes on the wire; that this is so is checked first.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from aloha_stack.arguments import new_file
+from aloha_stack.bench.bus_four import four_arm_rows
+from aloha_stack.bench.bus_line import lost_reply_rows, rate_rows
+from aloha_stack.bench.bus_nodes import node_rows
+from aloha_stack.bench.emulator import Emulator, bench_robot
+from aloha_stack.bench.report import Report, machine
+from aloha_stack.progress import Progress
+
+EXAMPLE = """examples:
+  ./aloha bench bus --json bus.json
+  ./aloha bench bus --quick
+"""
+ONE_ARM = "follower_left"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Carries out the command; the exit status tells whether all bars hold."""
+    options = _parser().parse_args(list(argv))
+    quick = options.quick
+    progress = Progress()
+    with tempfile.TemporaryDirectory(prefix="aloha_bench_") as name, ExitStack() as stack:
+        folder = Path(name)
+        robot = bench_robot(folder)
+        arms = list(robot.arms.values())
+        progress.show("starting the emulators")
+        line = robot.arm(ONE_ARM)
+        with Emulator(folder, line, spins=True) as emulator:
+            rows = rate_rows(line, 1.0 if quick else 5.0, 2 if quick else 4, progress.show)
+            rows += lost_reply_rows(line, emulator, 21 if quick else 70, progress.show)
+        for arm in arms:
+            stack.enter_context(Emulator(folder, arm))
+        rows += four_arm_rows(folder, *((5.0, 3.0) if quick else (60.0, 20.0)), progress.show)
+        rows += node_rows(folder, arms, 5.0 if quick else 15.0, progress.show)
+    report = Report("bus", rows, machine())
+    progress.say(report.table())
+    if options.json:
+        report.write(options.json)
+    return report.status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="aloha bench bus",
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="half a minute, coarse figures")
+    parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
+    return parser
