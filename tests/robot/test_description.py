@@ -162,7 +162,6 @@ IMPOSSIBLE_ARMS = [
     (lambda v: v["servos"].pop(0), r"servos: waist has 0 servos"),
     (lambda v: v.update(servos=[]), r"servos: expected a list"),
     (lambda v: v.update(servos={"id": 1}), r"servos: expected a list"),
-    (lambda v: v["registers"].update(torque_enable=1),),
     (lambda v: v["registers"].update(id=1), r"registers.id: is no register of this list"),
     (lambda v: v["registers"].update(position_p_gain=8.5), r"p_gain: expected a whole number"),
     (lambda v: v.update(baud=1_000_001), r"baud: 1000001 is none of 9600"),

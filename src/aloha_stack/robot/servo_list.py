@@ -6,7 +6,6 @@ can work with, is said where control tables are known (dynamixel/register_check.
 """
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from aloha_stack.robot.arm import Limits, Servo
 from aloha_stack.robot.joints import JOINTS
