@@ -94,7 +94,8 @@ def _range(arm: Arm, link: Link) -> tuple[float, float, float, float]:
     if not link.slides:
         return lower, upper, velocity, effort
     linkage = arm.chain.linkage
-    slope = float(finger_velocity(np.linspace(lower, upper, 101), 1.0, linkage).max())
+    angles = np.linspace(lower, upper, 101)
+    slope = float(np.max(finger_velocity(angles, np.ones(101), linkage)))
     ends = [float(finger_from_joint(angle, linkage)) for angle in (lower, upper)]
     near, far = ends if link.joint == FINGERS[0] else (-ends[1], -ends[0])
     return near, far, velocity * slope, effort / slope
