@@ -67,14 +67,18 @@ class BurstParser:
     def search(self, heard: bytes) -> Found:
         """What can be saved from bytes in which some answers are missing, stuffed or damaged.
 
-        Servos answer in the order of the request. Of several bursts (a late answer to an older
-        request in front, two bursts glued together) the one with most answers counts, the last one
-        of equals.
+        Servos answer in the order of the request: an answer out of order begins another burst. The
+        last one counts, for a late answer to an older request comes in front.
         """
-        good = [frame for frame in scan(heard)[0] if self._is_good(frame)]
-        run = self._longest_run(good)
-        answers = {f.id: self.window.unpack_from(f.body, 1) for f in run}
-        return Found(answers, self._damaged(heard, run))
+        burst: list[Frame] = []
+        for frame in scan(heard)[0]:
+            if not self._is_good(frame):
+                continue
+            if burst and self._order[frame.id] <= self._order[burst[-1].id]:
+                burst = []
+            burst.append(frame)
+        answers = {frame.id: self.window.unpack_from(frame.body, 1) for frame in burst}
+        return Found(answers, self._damaged(heard, burst))
 
     def _is_good(self, frame: Frame) -> bool:
         body = frame.body
@@ -86,33 +90,19 @@ class BurstParser:
             and frame.id in self._order
         )
 
-    def _longest_run(self, frames: list[Frame]) -> list[Frame]:
-        runs: list[list[Frame]] = [[]]
-        for frame in frames:
-            if runs[-1] and self._order[frame.id] <= self._order[runs[-1][-1].id]:
-                runs.append([])
-            runs[-1].append(frame)
-        return max(reversed(runs), key=len)
-
-    def _damaged(self, heard: bytes, run: list[Frame]) -> tuple[int, ...]:
+    def _damaged(self, heard: bytes, burst: list[Frame]) -> tuple[int, ...]:
         """Those of the missing servos that left bytes behind, where their answer should stand.
 
         A head with their ID names them; bytes without one belong to the first that are missing
         there.
         """
         damaged: list[int] = []
-        missing: list[int] = []
-        position, good = 0, {frame.id: frame for frame in run}
-        for servo_id in (*self.ids, None):
-            if servo_id is not None and servo_id not in good:
-                missing.append(servo_id)
-                continue
-            end = len(heard) if servo_id is None else good[servo_id].start
-            if missing and end > position:
-                damaged += self._who_spoke(heard[position:end], missing)
-            if servo_id is not None:
-                position = good[servo_id].end
-            missing = []
+        place, order = 0, 0
+        for frame in burst:
+            missing = self.ids[order : self._order[frame.id]]
+            damaged += self._who_spoke(heard[place : frame.start], missing)
+            place, order = frame.end, self._order[frame.id] + 1
+        damaged += self._who_spoke(heard[place:], self.ids[order:])
         return tuple(damaged)
 
     def _who_spoke(self, remains: bytes, missing: Sequence[int]) -> list[int]:

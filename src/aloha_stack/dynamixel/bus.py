@@ -250,7 +250,11 @@ class DynamixelBus:
         if seven.shape != (len(JOINTS),):
             raise ValueError(f"{self._arm.name}: {what}s have shape {seven.shape}, expected (7,)")
         if not np.isfinite(seven).all():
-            bad = [joint for joint, value in zip(JOINTS, seven, strict=True) if value - value != 0]
+            bad = [
+                joint
+                for joint, value in zip(JOINTS, seven, strict=True)
+                if not math.isfinite(value)
+            ]
             raise ValueError(f"{self._arm.name}: the {what} of {', '.join(bad)} is not a number")
         return seven
 

@@ -73,7 +73,8 @@ class SyncReader:
         limit = deadline + due * byte_s + LIMIT_S
         while port.wait(min(deadline, limit) - now):
             heard += port.take()
-            if answers := self._parser.parse(heard):
+            if (answers := self._parser.parse(heard)) and self._is_all():
+                self.patience.uneasy = False
                 self.patience.heard(self.ids)
                 return answers
             now = time.monotonic()
@@ -85,14 +86,19 @@ class SyncReader:
                     now = time.monotonic()
                 continue
             found = self._parser.search(bytes(heard))
-            if self._is_over(found, given_up):
+            if self._is_over(found, given_up) and self._is_all():
                 break
             # Whoever is missing would have spoken by now, at the pace of those that did.
             pace_s = (now - began) * answer_size / len(heard)
             deadline = now + QUIET_S + slack_s + min(pace_s, SILENCE_S)
         else:
             found = self._parser.search(bytes(heard))
-        return self._note(found)
+        return self._note(found, given_up)
+
+    def _is_all(self) -> bool:
+        """Whether nothing comes after what was heard, if that may be a late answer only."""
+        patience = self.patience
+        return not (patience.uneasy and self.port.wait(QUIET_S + patience.slack_s))
 
     def _last_spoke(self, heard: bytearray) -> bool:
         at = heard.rfind(self._last_mark)
@@ -104,7 +110,7 @@ class SyncReader:
             return False
         return all(i in found.answers or i in given_up for i in self.ids)
 
-    def _note(self, found: Found) -> dict[int, Answer]:
+    def _note(self, found: Found, given_up: frozenset[int]) -> dict[int, Answer]:
         self.damaged = found.damaged
         silent = []
         for servo_id in self.ids:
@@ -112,6 +118,7 @@ class SyncReader:
                 self.missed[servo_id] += 1
                 if servo_id not in found.damaged:
                     silent.append(servo_id)
+        self.patience.uneasy = not given_up.issuperset(silent) or bool(found.damaged)
         self.patience.heard((*found.answers, *found.damaged))
         self.patience.silent(silent)
         return found.answers

@@ -20,17 +20,20 @@ _NOBODY: frozenset[int] = frozenset()
 class Patience:
     """Time-outs in s, and the servos that are known to be silent; shared by all who read a bus.
 
-    `slack_s` comes on top of every time: what the adapter keeps bytes back for.
+    `slack_s` comes on top of every time: what the adapter keeps bytes back for. `uneasy` after an
+    answer that did not come, or not whole: it may come late, in front of the next.
     """
 
     def __init__(self) -> None:
         self.slack_s = 0.0
+        self.uneasy = False
         self._silences: dict[int, int] = {}
 
     def reset(self, latency_timer_ms: int = 1) -> None:
         """Nothing is known of the servos; the times above are right for an adapter with 1 ms."""
         self.slack_s = max(0, latency_timer_ms - 1) / 1000
         self._silences.clear()
+        self.uneasy = False
 
     def heard(self, ids: Iterable[int]) -> None:
         """A sign of life, be it a damaged one, came from these servos."""

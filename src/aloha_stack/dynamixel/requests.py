@@ -105,13 +105,24 @@ class Requests:
         self._port.is_using = False  # an error may have thrown the SDK out in mid-packet
         try:
             answer, result, error = self._sdk.txRxPacket(self._port, request)
+            while result == COMM_SUCCESS and self._goes_on():
+                # What came first was late, or strayed here: the last word counts.
+                answer, result = self._sdk.rxPacket(self._port, False)
+                error = answer[8] if result == COMM_SUCCESS else 0
         except IndexError:  # the SDK trusts the length that a damaged packet gives itself
             answer, result, error = [], None, 0
         if result == COMM_SUCCESS:
             data = bytes(answer[9 : 5 + (answer[5] | answer[6] << 8)])
-            if error & ~ALERT or len(data) == size:
+            if answer[4] == servo_id and (error & ~ALERT or len(data) == size):
+                self._patience.uneasy = False
                 return data, result, error & ~ALERT
             result = None  # an answer to something else
+        self._patience.uneasy = True
         if result != COMM_RX_TIMEOUT:
             self._port.await_silence(QUIET_S + self._patience.slack_s)
         return b"", result, 0
+
+    def _goes_on(self) -> bool:
+        """Whether more comes behind an answer; waited for only if that answer may be a late one."""
+        wait_s = QUIET_S + self._patience.slack_s if self._patience.uneasy else 0.0
+        return self._port.getBytesAvailable() > 0 or self._port.wait(wait_s)
