@@ -16,6 +16,7 @@ from rosgraph_msgs.msg import Clock
 from std_srvs.srv import Trigger
 
 from aloha_stack.graph import Domain
+from aloha_stack.nodes._jobs import Refused
 from aloha_stack.nodes._qos import CLOCK
 from aloha_stack.nodes.twin import TwinNode
 from nodes.arm_rig import call, spinning, wait_for
@@ -137,8 +138,8 @@ def test_a_failing_request_is_answered_and_ends_the_node(tmp_path, domain, monke
         def broken() -> None:
             raise RuntimeError("the world is broken")
 
-        with pytest.raises(RuntimeError, match="the world is broken"):
-            node._in_world(broken)
+        with pytest.raises(Refused, match="the world is broken"):
+            node._jobs.ask(broken, 10.0)
         wait_for(lambda: node.finished)
         assert isinstance(node.failure, RuntimeError)
     finally:

@@ -1,11 +1,9 @@
 """The twin's node: /clock, the task's state and its services around the simulation."""
 
 import os
-import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any
 
 from aloha_interfaces.msg import TaskState, TeleopState
@@ -14,6 +12,7 @@ from rosgraph_msgs.msg import Clock
 from std_srvs.srv import Trigger
 
 from aloha_stack.nodes._conversions import set_stamp
+from aloha_stack.nodes._jobs import Jobs, Refused
 from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._parameters import declare
 from aloha_stack.nodes._qos import CLOCK, STATE
@@ -40,7 +39,7 @@ LINGER_S = 80.0
 
 
 class TwinNode(SimpleNode):
-    """Publishes /clock and /task/state; serves /twin/reset and /twin/perform."""
+    """Publishes /clock and /task/state; serves /twin/reset, /twin/perform, /twin/inject_fault."""
 
     def __init__(self) -> None:
         super().__init__("twin")
@@ -56,7 +55,7 @@ class TwinNode(SimpleNode):
         self._simulation = Simulation(
             load_robot(robot), task, seed, hands=hands, speed=speed, wait_for_users=patient
         )
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
+        self._jobs = Jobs("", (NotReadyError, FaultError))
         self._clock_publisher = self.create_publisher(Clock, "/clock", CLOCK)
         self._task_publisher = self.create_publisher(TaskState, "/task/state", 5)
         self.create_subscription(TeleopState, "/teleop/state", self._on_teleop, STATE)
@@ -65,38 +64,19 @@ class TwinNode(SimpleNode):
         self.create_service(InjectFault, "/twin/inject_fault", self._on_fault)
         self._next_clock_ns = self._next_state_ns = 0
         self._leave = threading.Event()
-        self._thread = threading.Thread(target=self._guarded_loop, name="world")
-        self._thread.start()
+        self._thread = self.start_thread(self._live, "world")
         folder = os.environ.get("ALOHA_PORTS", "")
         self.get_logger().info(f"the world of '{task}' (seed {seed}) is up, its ports in {folder}")
 
-    def _guarded_loop(self) -> None:
+    def _live(self) -> None:
+        """The life of the one thread that may touch the simulation."""
         try:
-            self._loop()
-        except BaseException as error:
-            self.fail(error)
-            while not self._jobs.empty():  # whoever asked must not wait for nothing
-                self._jobs.get()[1].set_exception(error)
-            raise
-
-    def _loop(self) -> None:
-        while not self._leave.is_set():
-            if self._simulation.spin_once():
-                self._publish()
-            while not self._jobs.empty():
-                job, answer = self._jobs.get()
-                try:
-                    answer.set_result(job())
-                except BaseException as error:
-                    answer.set_exception(error)
-                    if not isinstance(error, NotReadyError | FaultError):
-                        raise
-
-    def _in_world(self, job: Callable[[], Any]) -> Any:
-        """Runs `job` between two steps, in the one thread that may touch the simulation."""
-        answer: Future[Any] = Future()
-        self._jobs.put((job, answer))
-        return answer.result(WORLD_ANSWER_S)
+            while not self._leave.is_set():
+                if self._simulation.spin_once():
+                    self._publish()
+                self._jobs.serve()
+        finally:
+            self._jobs.close("the world has ended")
 
     def _publish(self) -> None:
         now_ns = self._simulation.world.time_ns
@@ -134,38 +114,36 @@ class TwinNode(SimpleNode):
         if not 0 <= request.seed < 2**32:
             response.message = f"seed must lie in 0 … {2**32 - 1}, got {request.seed}"
             return response
-        self._in_world(lambda: self._simulation.reset(request.seed))
-        response.success = True
-        response.message = f"objects placed by seed {request.seed}"
-        return response
+        done = f"objects placed by seed {request.seed}"
+        return self._answer(response, lambda: self._simulation.reset(request.seed), done)
 
     def _on_perform(
         self, _request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        try:
-            self._in_world(self._simulation.perform)
-        except NotReadyError as error:
-            response.message = str(error)
-            return response
-        response.success = True
-        return response
+        return self._answer(response, self._simulation.perform, "")
 
     def _on_fault(
         self, request: InjectFault.Request, response: InjectFault.Response
     ) -> InjectFault.Response:
-        simulation, kind = self._simulation, request.fault
+        kind = request.fault
+        if kind == CLEAR:
+            done = "every fault that lasts has ended"
+            return self._answer(response, self._simulation.clear_faults, done)
+
+        def inject() -> None:
+            fault = Fault(kind, request.servo, request.duration, request.strength)
+            self._simulation.inject(request.arm, fault)
+
+        return self._answer(response, inject, f"{request.arm}: {kind}: {FAULTS.get(kind, '')}")
+
+    def _answer(self, response: Any, job: Callable[[], None], done: str) -> Any:
+        """The response after `job` was done between two steps of the world: `done`, or why not."""
         try:
-            if kind == CLEAR:
-                self._in_world(simulation.clear_faults)
-                response.message = "every fault that lasts has ended"
-            else:
-                fault = Fault(kind, request.servo, request.duration, request.strength)
-                self._in_world(lambda: simulation.inject(request.arm, fault))
-                response.message = f"{request.arm}: {kind}: {FAULTS[kind]}"
-        except FaultError as error:
-            response.message = f"{error}; '{CLEAR}' ends all"
-            return response
-        response.success = True
+            self._jobs.ask(job, WORLD_ANSWER_S)
+        except (NotReadyError, FaultError, Refused) as error:
+            response.message = str(error)
+        else:
+            response.success, response.message = True, done
         return response
 
     def close(self) -> None:
@@ -180,7 +158,10 @@ class TwinNode(SimpleNode):
         quiet_since = time.monotonic()
         while self._thread.is_alive() and self.failure is None:
             now = time.monotonic()
-            in_use = self._in_world(lambda: self._simulation.ports_in_use)
+            try:
+                in_use = self._jobs.ask(lambda: self._simulation.ports_in_use, WORLD_ANSWER_S)
+            except Refused:  # it has ended by itself
+                return
             if in_use:
                 quiet_since = now
             if now - quiet_since > QUIET_S:

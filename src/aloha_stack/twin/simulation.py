@@ -6,10 +6,12 @@ world. Everything happens in the thread that calls it.
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from aloha_stack.control.gravity import gravity_torque
 from aloha_stack.robot.description import Arm, Robot
 from aloha_stack.twin.faults import Fault, FaultError
 from aloha_stack.twin.hand import LeaderArm
@@ -56,7 +58,10 @@ class Simulation:
         self.pacer = WorldPacer(speed)
         self.arms: dict[str, VirtualArm] = {}
         self._wait_for_users = wait_for_users
-        self._leaders = {arm.name: LeaderArm(arm) for arm in robot.leaders}
+        self._leaders = {
+            arm.name: LeaderArm(arm, weight=partial(gravity_torque, arm.chain))
+            for arm in robot.leaders
+        }
         self._ports: dict[str, VirtualPort] = {}
         self._burst_s: dict[str, float] = {}
         self._next_coupling_ns = 0
@@ -112,6 +117,8 @@ class Simulation:
                 if now_s - self._burst_s[name] > BURST_S:
                     self._burst_s[name] = now_s
                 self._couple(name)
+            if port.keeps_waiting:  # it is the line that is slow, not the user
+                self._burst_s[name] = now_s
 
     def _after_step(self) -> None:
         now_ns = self.world.time_ns
@@ -131,7 +138,9 @@ class Simulation:
         if self.operator is not None:
             hands = self.operator.update(self.world.time_s, self.engaged)
         for name, leader in self._leaders.items():
-            leader.update(*self.arms[name].goals(), hands.get(name), COUPLING_NS * 1e-9)
+            arm = self.arms[name]
+            push = arm.goals_current()
+            leader.update(*arm.goals(), hands.get(name), COUPLING_NS * 1e-9, push)
 
     def _couple(self, name: str) -> None:
         """What the servos of a follower pull at, to the world."""

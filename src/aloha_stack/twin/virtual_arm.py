@@ -64,6 +64,10 @@ class VirtualArm:
         self._shadows = {servo.id for servo in arm.servos if servo.shadow_of is not None}
         self.line = ServoLine(tuple(self.servos.values()), self._log_goal)
         self._addressed = [self.servos[servo.id] for servo in arm.addressed]
+        self._joints = [
+            [master, *(self.servos[s.id] for s in arm.servos if s.shadow_of == master.id)]
+            for master in self._addressed
+        ]
         all_servos = list(zip(arm.servos, self.servos.values(), strict=True))
         self._joint_index = np.array([JOINTS.index(servo.joint) for servo, _ in all_servos])
         share = [sum(s.joint == servo.joint for s in arm.servos) for servo, _ in all_servos]
@@ -121,12 +125,28 @@ class VirtualArm:
     def goals(self) -> tuple[np.ndarray, np.ndarray]:
         """What the servos pull at: positions (7,) rad, and which joints have torque (7,) bool.
 
-        A servo in an operating mode other than a position mode counts as limp: not modelled.
+        A joint with two servos is held by the one that still has torque, at full strength here.
+        A servo that is not in a position mode does not hold: see goals_current().
         """
-        servos = self._addressed
-        ticks = [servo.direction * (servo.goal_ticks - servo.zero_ticks) for servo in servos]
-        torque = [servo.torque and servo.mode in _POSITION_MODES for servo in servos]
-        return np.array(ticks) * RAD_PER_TICK, np.array(torque)
+        goals, torque = [], []
+        for servos in self._joints:
+            holding = [s for s in servos if s.torque and s.mode in _POSITION_MODES]
+            pulls = [s.direction * (s.goal_ticks - s.zero_ticks) for s in holding or servos[:1]]
+            goals.append(sum(pulls) / len(pulls))
+            torque.append(bool(holding))
+        return np.array(goals) * RAD_PER_TICK, np.array(torque)
+
+    def goals_current(self) -> tuple[np.ndarray, np.ndarray]:
+        """What servos in current mode push with: torque (7,) N·m of each joint, all its servos
+        together, and which joints are pushed so (7,) bool."""
+        push, pushed = np.zeros(len(JOINTS)), np.zeros(len(JOINTS), dtype=bool)
+        for index, servos in enumerate(self._joints):
+            for servo in servos:
+                if servo.torque and servo.mode == CURRENT:
+                    units = servo.direction * servo.get("goal_current")
+                    push[index] += units * NM_PER_UNIT[servo.model]
+                    pushed[index] = True
+        return push, pushed
 
     def effort_limits(self) -> np.ndarray:
         """The most that each joint's servos may pull, (7,) N·m: goal current or current limit."""

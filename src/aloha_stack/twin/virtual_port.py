@@ -115,6 +115,8 @@ class VirtualPort:
 
         Faults begin and end here.
         """
+        began_s = time.monotonic()
+        self._hand_over(now_s)  # first: it is due
         self.arm.advance(now_s)
         self._follow_orders(now_s)
         if self._fd < 0:
@@ -122,10 +124,16 @@ class VirtualPort:
         data = self._receive()
         if data:
             self.last_request_s = time.monotonic()
+            if self._wire_time:  # bytes that came since the caller looked at the clock count later
+                now_s += self.last_request_s - began_s
             self._answer(data, now_s)
+            self._hand_over(now_s)
+        return bool(data)
+
+    def _hand_over(self, now_s: float) -> None:
+        """What has come through the line by now."""
         if self._wire.due_s < math.inf:
             self._send(self._wire.arrived(now_s))
-        return bool(data)
 
     def _receive(self) -> bytes:
         try:
@@ -149,10 +157,12 @@ class VirtualPort:
             self._wire.slowness = slowness if slowness > 1.0 or self._wire_time else 0.0
             self._wire.ask(now_s, len(data))
             self._wire.answer(reply)
-        elif reply:
+        else:
             self._send(reply)
 
     def _send(self, reply: bytes) -> None:
+        if not reply or self._fd < 0:
+            return
         # A full line loses bytes, and so does one that was closed meanwhile, as on metal.
         with contextlib.suppress(OSError):
             os.write(self._fd, reply)
@@ -219,9 +229,9 @@ def serve(
         left_s = min(port.due_s for port in ports) - clock()
         if left_s > SPIN_S:
             wait_for_bytes(ports, min(left_s - SPIN_S, IDLE_S))
-        elif left_s > 0.0:
-            due_s = clock() + left_s
-            while clock() < due_s:
+        elif left_s > 0.0:  # on the steady clock: the other may stand still
+            end_s = time.monotonic() + left_s
+            while time.monotonic() < end_s:
                 pass
         for port in ports:
             port.service(clock())
