@@ -125,29 +125,23 @@ class CommandStream:
         """
         start_s = now_s if command.stamp_s is None else command.stamp_s
         self._check_time(command, start_s, now_s)
-        if command.is_target and self._next_target(command, start_s, now_s):
+        if command.is_target and self._next_target(command, start_s):
             return False
         old = self.wanted(now_s)
-        goes_on = old is not None and not old.ended
-        joint_s = now_s if command.is_target else max(start_s, now_s)
-        if goes_on:
-            self._seams.drop(now_s, joint_s)
-            before = self._raw(joint_s)
-        else:
+        if old is None or old.ended:
             self.clear()
-            before = still(present)
-        course: Course
-        if command.is_target:
-            course = Targets(start_s, command.positions[0])
-        else:
-            course = _trajectory(command, start_s, joint_s, before, goes_on)
-        if goes_on:
-            self._add_seam(joint_s, before, course.at(joint_s))
-            self._courses = [(since, old) for since, old in self._courses if since < joint_s]
-            self._courses.append((joint_s, course))
-        else:
-            self._courses = [(now_s, course)]
-        return not goes_on
+            self._courses = [(now_s, _course(command, start_s, now_s, still(present), False))]
+            return True
+        since_s = now_s if command.is_target else max(start_s, now_s)
+        self._seams.drop(now_s, since_s)
+        before = self._raw(since_s)
+        course = _course(command, start_s, since_s, before, True)
+        after = course.at(since_s)
+        # One target does not tell how fast its stream moves: for all we know as fast as before.
+        faster = after.velocity if command.is_target else before.velocity - after.velocity
+        self._seams.add(since_s, before.position - after.position, faster)
+        self._courses = [*(old for old in self._courses if old[0] < since_s), (since_s, course)]
+        return False
 
     def wanted(self, now_s: float) -> Wanted | None:
         """What is wanted at `now_s`; None while there is no command in force (see `silence`)."""
@@ -192,7 +186,7 @@ class CommandStream:
                 f"the target is stamped {-age:.3f} s in the future; check the sender's clock"
             )
 
-    def _next_target(self, command: Command, start_s: float, now_s: float) -> bool:
+    def _next_target(self, command: Command, start_s: float) -> bool:
         """Whether it was taken as the next target of the stream that is in force."""
         course = self._courses[-1][1] if self._courses else None
         if not isinstance(course, Targets):
@@ -202,16 +196,8 @@ class CommandStream:
             raise CommandError("the target is not newer than the one before it")
         if gap > self.max_age_s:
             return False
-        before, first = course.at(now_s), not course.moves
         course.add(start_s, command.positions[0])
-        if first and self._seams.at(now_s) is not None:
-            # Only now it shows how fast it moves, and so how fast it moved at the seam.
-            self._add_seam(now_s, before, course.at(now_s))
         return True
-
-    def _add_seam(self, time_s: float, before: Wanted, after: Wanted) -> None:
-        off, faster = before.position - after.position, before.velocity - after.velocity
-        self._seams.add(time_s, off, faster)
 
     def _raw(self, now_s: float) -> Wanted:
         """Of the course that counts at `now_s`, seams left out."""
@@ -222,17 +208,19 @@ class CommandStream:
         return course.at(now_s)
 
 
-def _trajectory(
-    command: Command, start_s: float, joint_s: float, before: Wanted, moving: bool
-) -> Trajectory:
-    """The course of a command that takes over at `joint_s` from `before`."""
+def _course(
+    command: Command, start_s: float, since_s: float, before: Wanted, moving: bool
+) -> Course:
+    """What a command asks for, which takes over at `since_s` from `before`."""
+    if command.is_target:
+        return Targets(start_s, command.positions[0])
     times = [start_s + t for t in command.times_s]
     knots, slopes = command.positions, command.velocities
     first: np.ndarray | None = None if moving else np.zeros(len(JOINTS))
-    if command.times_s[0] > 0 and times[-1] > joint_s:
+    if command.times_s[0] > 0 and times[-1] > since_s:
         # It says when to be at its first point, not where to come from: from here.
-        ahead = bisect_right(times, joint_s)
-        times, knots, first = [joint_s, *times[ahead:]], knots[ahead:], before.velocity
+        ahead = bisect_right(times, since_s)
+        times, knots, first = [since_s, *times[ahead:]], knots[ahead:], before.velocity
         knots = np.vstack([before.position, knots])
         slopes = None if slopes is None else np.vstack([first, slopes[ahead:]])
     if slopes is None:

@@ -10,6 +10,9 @@ from aloha_stack.robot.joints import JOINTS
 TICK_S = 0.02
 """The period of a stream of single targets, before two of them have told it."""
 
+AROUND_S = 0.03
+"""The acceleration of a trajectory is looked at over this time to either side."""
+
 STEADY = 0.25
 """Gaps between targets may differ by this share from the stream's period without changing it."""
 
@@ -32,7 +35,11 @@ def still(position: np.ndarray, ended: bool = False) -> Wanted:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Cubic pieces through `knots` (n, 7) rad at `times_s` (n,) with `slopes` (n, 7) rad/s."""
+    """Cubic pieces through `knots` (n, 7) rad at `times_s` (n,) with `slopes` (n, 7) rad/s.
+
+    Its acceleration is the mean over 2 * AROUND_S: that of the pieces themselves would be mostly
+    noise where points are dense and rough, as in the chunks of a policy.
+    """
 
     times_s: tuple[float, ...]
     knots: np.ndarray
@@ -44,18 +51,22 @@ class Trajectory:
             return still(self.knots[-1], ended=True)
         if now_s < times[0]:
             return still(self.knots[0])
-        i = bisect_right(times, now_s) - 1
+        position, velocity = self._motion(now_s)
+        earlier, later = max(now_s - AROUND_S, times[0]), min(now_s + AROUND_S, times[-1])
+        change = self._motion(later)[1] - self._motion(earlier)[1]
+        return Wanted(position, velocity, change / (later - earlier))
+
+    def _motion(self, time_s: float) -> tuple[np.ndarray, np.ndarray]:
+        """Position and velocity, (7,) each, at a time from the first knot to the last."""
+        times = self.times_s
+        i = min(bisect_right(times, time_s), len(times) - 1) - 1
         span = times[i + 1] - times[i]
-        t = (now_s - times[i]) / span
+        t = (time_s - times[i]) / span
         p0, p1 = self.knots[i], self.knots[i + 1]
         m0, m1 = self.slopes[i] * span, self.slopes[i + 1] * span
         # p = p0 + m0 t + c t^2 + d t^3 with p(1) = p1, p'(1) = m1.
         c, d = 3 * (p1 - p0) - 2 * m0 - m1, 2 * (p0 - p1) + m0 + m1
-        return Wanted(
-            p0 + t * (m0 + t * (c + t * d)),
-            (m0 + t * (2 * c + 3 * t * d)) / span,
-            (2 * c + 6 * t * d) / span**2,
-        )
+        return p0 + t * (m0 + t * (c + t * d)), (m0 + t * (2 * c + 3 * t * d)) / span
 
 
 @dataclass(frozen=True)
@@ -87,8 +98,8 @@ class Targets:
     The way goes through all targets. Between two of them it is a parabola whose bend is the mean of
     the last two second differences, limited as van Leer did for slopes (J. Comput. Phys. 23, 1977):
     a smooth motion is met with its acceleration, while a step, the rounding to encoder ticks and
-    other noise, whose second differences alternate, are joined by straight lines, without overshoot.
-    While the next target is awaited the way goes on as it went, for one more period at most.
+    other noise, whose second differences alternate, are joined by straight lines, which overshoot
+    nothing. While a target is awaited the way goes on as it went, for one more period at most.
     """
 
     def __init__(self, time_s: float, position: np.ndarray) -> None:
@@ -118,11 +129,6 @@ class Targets:
         period = sorted(self._gaps)[(len(self._gaps) - 1) // 2]
         if abs(period - self.period_s) > STEADY * self.period_s:
             self.period_s = period
-
-    @property
-    def moves(self) -> bool:
-        """Whether it has had two targets, which tell a velocity."""
-        return bool(self._pieces)
 
     def at(self, now_s: float) -> Wanted:
         if not self._pieces:

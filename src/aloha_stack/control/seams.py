@@ -10,7 +10,9 @@ AWAY_RAD_S = 0.5
 AWAY_RAD_S2 = 8.0
 """The greatest acceleration with which a seam is made good; an arm's limits are twice as much."""
 
-SHORTEST_S = 0.06
+SMALL_RAD, SMALL_RAD_S = 0.02, 1.0
+"""Seams no greater than this are left to the limiter: it smooths them as it does all noise, while
+fades, begun anew with every chunk of a rough policy, would sum up its noise."""
 
 # Peaks, for a distance or a velocity of 1 that fades in a time of 1.
 _VELOCITY, _ACCELERATION, _SLOWING = 1.875, 10 / 3**0.5, 3.94
@@ -19,11 +21,12 @@ _VELOCITY, _ACCELERATION, _SLOWING = 1.875, 10 / 3**0.5, 3.94
 class Seams:
     """What is left of the differences between courses and those that replaced them.
 
-    At a seam the new course is off by a distance and by a velocity. Both are added to it and fade:
-    the distance as 1 - 10 u^3 + 15 u^4 - 6 u^5, the velocity as u - 6 u^3 + 8 u^4 - 3 u^5 (quintics
-    that end at rest; u goes from 0 to 1 in the time that each needs). So position and velocity go
-    on as they were, whatever the new course is. Seams add up: each fades by itself, however many
-    follow, so that it comes to an end even if a course is replaced many times a second.
+    At a seam the new course is off by a distance and by a velocity. Either, if it is not small, is
+    added to it and fades: the distance as 1 - 10 u^3 + 15 u^4 - 6 u^5, the velocity as u - 6 u^3 +
+    8 u^4 - 3 u^5 (quintics that end at rest; u goes from 0 to 1 in the time that each needs). So
+    position and velocity go on as they were, whatever the new course is. Seams add up: each fades
+    by itself, however many follow, so that they come to an end even if a course is replaced many
+    times a second.
     """
 
     def __init__(self) -> None:
@@ -36,16 +39,19 @@ class Seams:
     def add(self, time_s: float, distance: np.ndarray, velocity: np.ndarray) -> None:
         """At `time_s` the new course is short of the old one by (7,) rad and (7,) rad/s."""
         away, faster = float(np.abs(distance).max()), float(np.abs(velocity).max())
-        of_distance = max(
-            _VELOCITY * away / AWAY_RAD_S, (_ACCELERATION * away / AWAY_RAD_S2) ** 0.5
-        )
-        of_velocity = _SLOWING * faster / AWAY_RAD_S2
         nothing = np.zeros(len(JOINTS))
-        lasts = [max(SHORTEST_S, of_distance), max(SHORTEST_S, of_velocity)]
-        self._start_s = np.append(self._start_s, [time_s, time_s])
-        self._lasts_s = np.append(self._lasts_s, lasts)
-        self._distance = np.vstack([self._distance, distance, nothing])
-        self._velocity = np.vstack([self._velocity, nothing, velocity])
+        if away > SMALL_RAD:
+            by_speed = _VELOCITY * away / AWAY_RAD_S
+            lasts_s = max(by_speed, (_ACCELERATION * away / AWAY_RAD_S2) ** 0.5)
+            self._add(time_s, lasts_s, distance, nothing)
+        if faster > SMALL_RAD_S:
+            self._add(time_s, _SLOWING * faster / AWAY_RAD_S2, nothing, velocity)
+
+    def _add(self, time_s: float, lasts_s: float, distance: np.ndarray, speed: np.ndarray) -> None:
+        self._start_s = np.append(self._start_s, time_s)
+        self._lasts_s = np.append(self._lasts_s, lasts_s)
+        self._distance = np.vstack([self._distance, distance])
+        self._velocity = np.vstack([self._velocity, speed])
 
     def drop(self, before_s: float, after_s: float) -> None:
         """Forgets the seams that have faded by `before_s` and those that begin after `after_s`."""
