@@ -1,12 +1,13 @@
-"""A leader arm: moved by a hand, or by its servos."""
+"""A leader arm: moved by a hand, by its servos, or by its weight."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aloha_stack.control.gravity import gravity_torque
 from aloha_stack.robot.description import load_robot
-from aloha_stack.twin.hand import LeaderArm
+from aloha_stack.twin.hand import FRICTION, LeaderArm
 
 ARM = load_robot("twin", {"ALOHA_PORTS": "ports"}).arm("leader_left")
 ON, OFF = np.ones(7, dtype=bool), np.zeros(7, dtype=bool)
@@ -59,3 +60,62 @@ def test_a_hand_cannot_move_a_joint_whose_torque_is_on() -> None:
     position, _, _ = leader.update(ARM.start_pose, torque, hand, 0.002)
     assert position[0] == pytest.approx(ARM.start_pose[0])
     assert position[1:] == pytest.approx(ARM.start_pose[1:] + 0.3)
+
+
+class TestCurrentMode:
+    """Joints 0 … 5 of the leader in current mode, no hand near, unless a test says otherwise."""
+
+    PUSHED = np.array([True] * 6 + [False])
+
+    def run(self, leader: LeaderArm, push: np.ndarray, seconds: float) -> np.ndarray:
+        for _ in range(round(seconds / 0.004)):
+            leader.update(np.zeros(7), OFF, None, 0.004, (push, self.PUSHED))
+        return leader.position
+
+    def weight(self, position: np.ndarray) -> np.ndarray:
+        return gravity_torque(ARM.chain, position)
+
+    def test_it_falls_under_its_weight_until_it_lies(self) -> None:
+        leader = LeaderArm(ARM, ARM.start_pose, self.weight)
+        start = leader.position.copy()
+        self.run(leader, np.zeros(7), 0.4)
+        assert leader.velocity.any()
+        self.run(leader, np.zeros(7), 5.0)
+        assert np.abs(leader.position - start).max() > 0.5
+        assert not leader.velocity.any()
+        assert np.all(leader.position >= ARM.limits.lower - 1e-9)
+        assert np.all(leader.position <= ARM.limits.upper + 1e-9)
+
+    def test_its_weight_pushed_against_leaves_it_where_it_is(self) -> None:
+        leader = LeaderArm(ARM, ARM.start_pose, self.weight)
+        self.run(leader, self.weight(leader.position), 2.0)
+        assert leader.position == pytest.approx(ARM.start_pose)
+        assert leader.effort[:6] == pytest.approx(self.weight(leader.position)[:6])
+
+    def test_friction_forgives_a_little_and_no_more(self) -> None:
+        for part, stays in ((0.9, True), (1.1, False)):
+            leader = LeaderArm(ARM, ARM.start_pose)
+            self.run(leader, part * FRICTION, 0.5)
+            assert (leader.position == pytest.approx(ARM.start_pose)) is stays
+
+    def test_a_hand_carries_it_and_leaves_it_falling(self) -> None:
+        leader = LeaderArm(ARM, ARM.rest_pose, self.weight)
+        leader.update(np.zeros(7), OFF, (ARM.start_pose, np.zeros(7)), 0.004, (ON * 0.0, ON))
+        assert leader.position == pytest.approx(ARM.start_pose)
+        self.run(leader, np.zeros(7), 0.4)
+        assert leader.position[:6] != pytest.approx(ARM.start_pose[:6], abs=0.02)
+
+    def test_joints_that_hold_are_not_pushed(self) -> None:
+        leader = LeaderArm(ARM, ARM.start_pose, self.weight)
+        for _ in range(100):
+            leader.update(ARM.start_pose, ON, None, 0.004, (np.full(7, 3.0), self.PUSHED))
+        assert leader.position == pytest.approx(ARM.start_pose)
+
+    @given(st.lists(st.floats(-20, 20), min_size=7, max_size=7), st.floats(1e-4, 2.0))
+    def test_no_push_and_no_step_breaks_it(self, push: list[float], period_s: float) -> None:
+        leader = LeaderArm(ARM, ARM.start_pose, self.weight)
+        for _ in range(5):
+            state = leader.update(np.zeros(7), OFF, None, period_s, (np.array(push), self.PUSHED))
+        assert np.all(np.isfinite(state))
+        assert np.all(leader.position >= ARM.limits.lower)
+        assert np.all(leader.position <= ARM.limits.upper)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aloha_stack.dynamixel.packets import BROADCAST, SYNC_WRITE, WRITE, instruction
-from aloha_stack.dynamixel.units import RAD_PER_TICK
+from aloha_stack.dynamixel.packets import BROADCAST, REG_WRITE, SYNC_WRITE, WRITE, instruction
+from aloha_stack.dynamixel.units import NM_PER_UNIT, RAD_PER_TICK
 from aloha_stack.robot.description import Arm
 from aloha_stack.twin.virtual_arm import VirtualArm
 from aloha_stack.twin.virtual_bench import BenchArm
@@ -124,20 +124,114 @@ def test_the_servos_of_a_joint_share_its_effort(arm):
     assert shoulder == shadow == pytest.approx(waist / 2, abs=1)
 
 
-def test_the_grippers_goal_current_limits_its_effort(arm):
-    virtual = VirtualArm(arm)
-    before = virtual.effort_limits()
-    virtual.handle(write(9, 102, 150, 2))
-    after = virtual.effort_limits()
-    assert after[6] == pytest.approx(before[6] / 2)
-    assert np.array_equal(after[:6], before[:6])
-
-
 def test_goals_on_the_wire_are_logged_even_to_shadows_and_even_if_refused(arm):
     virtual = VirtualArm(arm)
     virtual.advance(1.5)
     virtual.handle(write(3, 116, 2000, 4) + write(2, 116, 9999, 4))
     assert list(virtual.written_goals) == [(1.5, 3, 2000), (1.5, 2, 9999)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "servo_id", "words"),
+    [
+        (write(3, 116, 2000, 4), 3, "to a shadow"),
+        (sync_write(116, 4, {2: 2000, 5: 2000}), 5, "to a shadow"),
+        (write(2, 116, 2868, 4), 2, "position limits 841 … 2867"),
+        (instruction(2, REG_WRITE, b"\x74\x00" + bytes(4)), 2, "position limits"),
+        (write(BROADCAST, 116, 2000, 4), BROADCAST, "to all servos"),
+        (write(42, 116, 2000, 4), 42, "no servo of this arm"),
+        (write(9, 102, 301, 2), 9, "beyond current_limit 300"),
+    ],
+)
+def test_goals_that_no_host_may_send_are_noted(arm, sent, servo_id, words):
+    virtual = VirtualArm(arm)
+    virtual.advance(2.5)
+    virtual.handle(sent)
+    [(time_s, to, what)] = virtual.violations
+    assert (time_s, to) == (2.5, servo_id)
+    assert words in what
+
+
+def test_what_a_sound_host_sends_violates_nothing(arm):
+    virtual = VirtualArm(arm)
+    virtual.handle(sync_write(64, 1, dict.fromkeys(range(1, 10), 1)))
+    virtual.handle(sync_write(116, 4, dict.fromkeys(IDS, 2048)))
+    virtual.handle(write(9, 102, 300, 2) + write(3, 84, 800, 2) + write(3, 112, 0, 4))
+    assert not virtual.violations
+
+
+def test_velocity_and_pwm_goals_count_where_they_move_something(arm):
+    virtual = VirtualArm(arm)
+    goals = write(6, 104, 10, 4) + write(6, 100, 10, 2)
+    virtual.handle(goals)
+    assert not virtual.violations
+    for mode, name in ((1, "goal_velocity"), (16, "goal_pwm")):
+        virtual.handle(write(6, 64, 0) + write(6, 11, mode) + write(6, 64, 1) + goals)
+        assert [what.split()[0] for *_, what in virtual.violations] == [name]
+        virtual.violations.clear()
+
+
+def test_one_servo_of_a_pair_holds_the_joint_alone(arm):
+    virtual = VirtualArm(arm)
+    virtual.handle(sync_write(64, 1, dict.fromkeys(IDS, 1)))
+    virtual.handle(write(2, 116, 2200, 4))
+    before, _ = virtual.goals()
+    virtual.servos[2].fail(0x20)
+    goals, torque = virtual.goals()
+    assert torque[1]
+    assert goals[1] == pytest.approx(before[1], abs=RAD_PER_TICK)
+    virtual.servos[3].fail(0x20)
+    assert not virtual.goals()[1][1]
+
+
+class TestCurrentMode:
+    @pytest.fixture
+    def leader(self, tmp_path):
+        """Waist (1), shoulder (2, with its shadow 3) and wrist (7, reversed) in current mode."""
+        leader = VirtualArm(arm_at(tmp_path, "leader_left"))
+        for servo_id in (1, 2, 3, 7):
+            leader.handle(write(servo_id, 11, 0) + write(servo_id, 102, 0, 2))
+        leader.handle(sync_write(64, 1, dict.fromkeys(IDS, 1)))
+        return leader
+
+    def test_goal_currents_push_the_joint_with_all_its_servos(self, leader):
+        leader.handle(sync_write(102, 2, {1: 100, 2: 100, 7: 100}))
+        push, pushed = leader.goals_current()
+        unit = NM_PER_UNIT["xm430-w350"]
+        assert push == pytest.approx([100 * unit, 200 * unit, 0, 0, 100 * unit, 0, 0])
+        assert pushed.tolist() == [True, True, False, False, True, False, False]
+        assert leader.goals()[1].tolist() == [False, False, True, True, False, True, True]
+        assert not leader.violations
+
+    def test_the_drive_mode_turns_the_push_round(self, leader):
+        leader.handle(write(7, 64, 0) + write(7, 10, 0) + write(7, 64, 1) + write(7, 102, 50, 2))
+        assert leader.goals_current()[0][4] < 0
+
+    def test_without_torque_nothing_pushes(self, leader):
+        leader.handle(sync_write(102, 2, {1: 100}) + write(1, 64, 0))
+        push, pushed = leader.goals_current()
+        assert not pushed[0]
+        assert push[0] == 0
+
+    def test_no_more_than_the_current_limit_is_taken(self, leader):
+        limit = leader.servos[1].get("current_limit")
+        leader.handle(sync_write(102, 2, {1: limit + 1}))
+        assert leader.servos[1].get("goal_current") == 0
+        assert "beyond current_limit" in leader.violations[0][2]
+
+    def test_a_current_for_a_shadow_is_a_violation(self, leader):
+        leader.handle(sync_write(102, 2, {3: 10}))
+        assert leader.violations[0][1:] == (3, "goal_current = 10: to a shadow")
+
+    def test_a_watchdog_that_trips_takes_the_push_away(self, leader):
+        leader.handle(sync_write(102, 2, {1: 100, 2: 100, 7: 100}))
+        leader.handle(sync_write(98, 1, dict.fromkeys(IDS, 5)))
+        leader.advance(0.2)
+        push, pushed = leader.goals_current()
+        assert not push.any()
+        assert pushed[0]
+        leader.handle(sync_write(102, 2, {1: 100}))
+        assert not leader.goals_current()[0].any()
 
 
 def test_an_arm_of_unknown_build_is_refused(arm):

@@ -93,7 +93,7 @@ class VirtualArm:
         if name == "goal_position":
             low, high = servo.lowest_goal, servo.highest_goal
             return "" if low <= value <= high else f"beyond the position limits {low} … {high}"
-        if servo_id in self._shadows and servo.mode == CURRENT:
+        if servo_id in self._shadows and servo.mode == CURRENT and value:
             return "to a shadow"
         if servo.torque and servo.mode in _DRIVEN_BY.get(name, ()):
             return f"it moves a servo in operating mode {servo.mode}"
@@ -147,16 +147,6 @@ class VirtualArm:
                     push[index] += units * NM_PER_UNIT[servo.model]
                     pushed[index] = True
         return push, pushed
-
-    def effort_limits(self) -> np.ndarray:
-        """The most that each joint's servos may pull, (7,) N·m: goal current or current limit."""
-        limits = []
-        for joint, servo in zip(JOINTS, self._addressed, strict=True):
-            name = "goal_current" if servo.mode == CURRENT_BASED else "current_limit"
-            units = abs(servo.get(name)) if name in servo.table else 1000
-            count = sum(one.joint == joint for one in self.arm.servos)
-            limits.append(units * NM_PER_UNIT[servo.model] * count)
-        return np.array(limits)
 
     def _show_state(self) -> None:
         """Joints to the present registers of all nine; the servos of a joint share its effort."""
