@@ -23,6 +23,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("robot", "dynamixel", "control", "twin", "episodes"),
         *("arguments", "graph", "progress"),
     },
+    "arms": {"robot", "dynamixel", "episodes"},
+    "doctor": {"robot", "dynamixel", "cameras", "arms", "arguments", "progress"},
 }
 # Modules that may import more than their folder: the camera source of the twin.
 EXTRA = {"cameras/twin.py": {"twin"}}

@@ -24,20 +24,20 @@ def connected(arm: Arm, instead: str) -> Iterator[DynamixelBus]:
     try:
         bus.open()
     except PortBusy as error:
-        raise PortBusy(busy_message(arm, instead)) from error
+        raise PortBusy(f"{arm.name} ({arm.port}): {held_by(arm, instead)}") from error
     try:
         yield bus
     finally:
         bus.close()
 
 
-def busy_message(arm: Arm, instead: str) -> str:
-    """Who holds the arm's port, and what to do while it is held."""
+def held_by(arm: Arm, instead: str) -> str:
+    """Who holds the arm's busy port, and what to do: `instead` if it is a bridge."""
     found = holders(arm.port)
     if any(holder.is_bridge for holder in found):
-        return f"{arm.name} ({arm.port}): the port is held by {found[0]}; {instead}"
+        return f"the port is held by {found[0]}; {instead}"
     who = " and ".join(map(str, found)) or "a process of another user (sudo fuser names it)"
-    return f"{arm.name} ({arm.port}): the port is held by {who}; end it first"
+    return f"the port is held by {who}; end it first"
 
 
 def call(servo: Servo) -> str:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from aloha_stack.arms.connection import busy_message, call
+from aloha_stack.arms.connection import call, held_by
 from aloha_stack.dynamixel.errors import PortBusy
 from aloha_stack.dynamixel.scanning import ALL_IDS, FoundServo, scan_port
 from aloha_stack.episodes.tables import Column, table
@@ -41,9 +41,8 @@ def scan_arm(arm: Arm, everything: bool = False) -> bool:
         if everything or not expected <= {servo.id for servo in found}:
             found += scan_port(arm.port, others, ids)
     except PortBusy as error:
-        raise PortBusy(
-            busy_message(arm, "it is in use: the bridge's /diagnostics tell of every servo")
-        ) from error
+        reason = held_by(arm, "its /diagnostics tell of every servo")
+        raise PortBusy(f"{arm.name} ({arm.port}): {reason}") from error
     rows = compare(arm, found)
     print(table(COLUMNS, rows) + "\n")
     return all(row[-1] == "ok" for row in rows)
