@@ -6,11 +6,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rclpy
 from aloha_interfaces.msg import TaskState
-from aloha_interfaces.srv import ResetTask
+from aloha_interfaces.srv import InjectFault, ResetTask
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from std_srvs.srv import Trigger
@@ -84,6 +85,35 @@ def test_the_twin_gives_time_tells_the_task_and_leaves_in_order(tmp_path, domain
         status = twin.end()
     assert status == 0
     assert not list(tmp_path.glob("ttyDXL_*"))
+
+
+def test_faults_are_injected_by_service_and_what_makes_no_sense_is_explained(tmp_path, domain):
+    twin = Twin(tmp_path, domain, "operator:=false")
+    link = tmp_path / "ttyDXL_leader_left"
+    try:
+        with spinning(twin.node):
+            wait_for(link.is_symlink, 30)
+
+            def inject(**request: Any) -> Any:
+                return call(twin.node, "/twin/inject_fault", InjectFault, **request)
+
+            for request, words in (
+                ({"arm": "leader_left", "fault": "gremlins"}, "no fault 'gremlins'; there is lost"),
+                ({"arm": "leader_middle", "fault": "brown_out"}, "no arm 'leader_middle'"),
+                ({"arm": "leader_left", "fault": "dead_servo"}, "give its ID"),
+                ({"arm": "leader_left", "fault": "dead_servo", "servo": 10}, "no servo 10"),
+            ):
+                response = inject(**request)
+                assert not response.success
+                assert words in response.message
+            response = inject(arm="leader_left", fault="unplugged")
+            assert response.success
+            assert "hangs up" in response.message
+            wait_for(lambda: not link.is_symlink())
+            assert inject(fault="clear").success
+            wait_for(link.is_symlink)
+    finally:
+        assert twin.end() == 0
 
 
 def test_the_twin_stays_while_a_port_is_open(tmp_path, domain):
