@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 NAME = "aloha_stack"
 SHARE = f"share/{NAME}"
 NODES = (
-    *("arm_bridge", "call", "camera", "recorder", "replay"),
+    *("arm_bridge", "bench_faults", "call", "camera", "description", "recorder", "replay"),
     *("safety", "session", "teleop", "twin"),
 )
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"aloha_interfaces", "aloha_stack", "rqt_aloha"}
-NODES = {"arm_bridge", "camera", "recorder", "replay", "safety", "teleop", "twin"}
+NODES = {
+    *("arm_bridge", "camera", "description", "recorder", "replay", "safety", "teleop", "twin"),
+}
 
 
 def colcon(folder: Path, *arguments: str) -> str:

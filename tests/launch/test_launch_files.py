@@ -15,6 +15,7 @@ ARMS = ("leader_left", "leader_right", "follower_left", "follower_right")
 REQUIRED = {"replay": {"episode": "episodes/episode_000000"}}
 PARKING_S = 8.0  # of ROS time, docs/architecture.md
 SLOWEST_REAL_TIME_FACTOR = 0.2
+CLOCKLESS = {"twin", "description"}  # it makes the time; it uses none
 FILES = ("robot", "twin", "teleop_record", "replay")
 
 
@@ -69,10 +70,13 @@ def test_the_nodes_of_a_file_are_the_robots_and_its_own(
 ) -> None:
     nodes = plan(name, robot=robot)
     world = ["twin"] if robot == "twin" and name != "robot" else []
-    expected = [*world, *["arm_bridge"] * 4, "safety", "camera", *own]
+    expected = [*world, *["arm_bridge"] * 4, "safety", "camera", "description", *own]
     assert [node.executable for node in nodes] == expected
-    users = [node for node in nodes if node.executable != "twin"]  # the twin makes the time
-    assert {inline(node)["use_sim_time"] for node in users} == {robot == "twin"}
+    for node in nodes:
+        if node.executable in CLOCKLESS:
+            assert "use_sim_time" not in inline(node)
+        else:
+            assert inline(node)["use_sim_time"] == (robot == "twin")
     assert {inline(node)["robot"] for node in nodes} == {robot}
 
 
@@ -104,9 +108,10 @@ def test_all_nodes_share_ports_and_stay_on_this_host() -> None:
 
 
 def test_arguments_reach_the_nodes_with_their_types() -> None:
-    given = {"task": "insertion", "seed": "7", "operator": "false", "cameras": "false"}
+    given = {"task": "insertion", "seed": "7", "operator": "false"}
+    given |= {"cameras": "false", "description": "false"}
     nodes = plan("teleop_record", directory="7", extra_topics="[/a, /b]", **given)
-    assert "camera" not in [node.executable for node in nodes]
+    assert not {"camera", "description"} & {node.executable for node in nodes}
     twin, recorder = inline(nodes[0]), inline(nodes[-1])
     assert (twin["task"], twin["seed"], twin["operator"]) == ("insertion", 7, False)
     assert (recorder["directory"], recorder["extra_topics"]) == ("7", ["/a", "/b"])
@@ -117,7 +122,7 @@ def test_arguments_reach_the_nodes_with_their_types() -> None:
     [
         ([], "name a launch file: replay, robot, teleop_record, twin"),
         (["nowhere"], "'nowhere' does not exist; .*: replay, robot, teleop_record, twin"),
-        (["teleop_record", "robots:=twin"], "no argument 'robots'; it takes: cameras, directory"),
+        (["teleop_record", "robots:=twin"], "no argument 'robots'; it takes: cameras, descr"),
         (["teleop_record", "robot:=atlas"], "'atlas'; valid choices: twin, aloha"),
         (["teleop_record", "task:=juggle"], "'juggle'; valid choices: transfer_cube, insertion"),
         (["teleop_record", "robot"], "'robot' is malformed; expected name:=value"),

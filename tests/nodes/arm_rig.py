@@ -54,9 +54,9 @@ def with_parameters(**given: Any) -> list[Parameter]:
 
 
 @contextlib.contextmanager
-def spinning(*nodes: Node) -> Iterator[None]:
+def spinning(*nodes: Node, executor: LeanExecutor | None = None) -> Iterator[None]:
     """Serves the nodes from a thread of its own."""
-    executor = LeanExecutor()
+    executor = executor or LeanExecutor()
     for node in nodes:
         executor.add_node(node)
     thread = threading.Thread(target=executor.spin)

@@ -14,5 +14,8 @@ STATE = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 IMAGES = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Images and what goes with them: never waited for."""
 
+TRANSFORMS = QoSProfile(depth=100)
+"""/tf, as tf2 offers it: reliable."""
+
 CLOCK = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 """/clock."""

@@ -80,6 +80,16 @@ class Chain:
         matrices[..., :3, :3], matrices[..., :3, 3], matrices[..., 3, 3] = rotations, origins, 1.0
         return matrices
 
+    def steps(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The pose of each link but the base in its parent's frame, at the nine `joint_values`.
+
+        Returns translations (n - 1, 3) m and unit quaternions (n - 1, 4) in the order x, y, z, w.
+        """
+        moved, slides, axes = values[self.joint_indices], self.slides[1:], self.axes[1:]
+        translations = self.origins[1:] + np.where(slides, moved, 0.0)[:, None] * axes
+        half = np.where(slides, 0.0, moved / 2)[:, None]
+        return translations, np.concatenate([np.sin(half) * axes, np.cos(half)], axis=1)
+
     def index(self, name: str) -> int:
         """Index of the link called `name`; a KeyError lists those that exist."""
         names = [link.name for link in self.links]
