@@ -51,6 +51,18 @@ COMMANDS = (
         "aloha_stack.episodes.cli",
     ),
     Command(
+        "arms",
+        "an operator's tools for the servos: scan, configure, reboot, torque, read",
+        "./aloha arms scan",
+        "aloha_stack.arms.__main__",
+    ),
+    Command(
+        "doctor",
+        "look before a start: ports, servos, cameras, disk, ROS; each line ok or how to mend it",
+        "./aloha doctor",
+        "aloha_stack.doctor.__main__",
+    ),
+    Command(
         "bench",
         "figures beside their peer or their physical limit: the bus, the faults",
         "./aloha bench bus --json bus.json",

@@ -24,6 +24,7 @@ from aloha_stack.bench.wire_limit import GOAL, STATE, WATCH_HZ, WATCH_WINDOWS
 from aloha_stack.dynamixel import units
 from aloha_stack.dynamixel.bus import DynamixelBus
 from aloha_stack.robot.description import Arm
+from aloha_stack.robot.joints import JOINTS
 
 GOAL_ADDRESS, STATE_ADDRESS = 116, 126
 WATCH_ADDRESSES = (64, 126, 64, 98)
@@ -53,12 +54,18 @@ class BusHost:
     def __init__(self, arm: Arm) -> None:
         self._bus = DynamixelBus(arm)
         self._bus.open()
-        self.close = self._bus.close
-        self.write = self._bus.write_goals
-        self.watch = self._bus.watch
 
     def read(self) -> int:
-        return 7 - len(self._bus.read().missing)
+        return len(JOINTS) - len(self._bus.read().missing)
+
+    def write(self, goals: np.ndarray) -> None:
+        self._bus.write_goals(goals)
+
+    def watch(self) -> None:
+        self._bus.watch()
+
+    def close(self) -> None:
+        self._bus.close()
 
 
 class StockHost:
@@ -127,7 +134,7 @@ class Work:
     def cycle(self) -> bool:
         """One cycle; whether all seven servos answered."""
         began_s, cpu_s, load = time.perf_counter(), time.thread_time(), self.load
-        complete = self._host.read() == 7
+        complete = self._host.read() == len(JOINTS)
         now_s = time.monotonic()
         swing = SWING_RAD * np.sin((now_s - self._began_s) * 2 * np.pi / SWING_S)
         self._host.write(self._centre + swing)

@@ -1,0 +1,169 @@
+"""What is measured of one arm while a fault strikes it: wire, physics, and what was published.
+
+Nothing here is the bridge's own word but what it published, and that is what is judged.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+STAMP_WINDOW_S = (-0.02, 0.06)
+"""A sample must have been the truth at some time within this of its stamp: the servos answer one
+after the other, and a slow line carries one reading for tens of ms."""
+
+TRUTH_TOLERANCE_RAD = 0.005
+"""Rounding to servo ticks (0.0015 rad), and what happens between two looks at the physics."""
+
+
+SETTLE_S = 0.3
+"""A joint that was falling when its torque came back swings out first."""
+
+
+class State(NamedTuple):
+    """The joints at model time `time_s`: position (7,) rad, and which are under torque (7,)."""
+
+    time_s: float
+    position: np.ndarray
+    torque: np.ndarray
+
+
+class Goal(NamedTuple):
+    """A goal on the wire: joint index, rad, and whether its servo had torque."""
+
+    time_s: float
+    joint: int
+    position: float
+    torque: bool
+
+
+class Point(NamedTuple):
+    """Positions (7,) rad at a time: a commanded target, or a published joint state (its stamp)."""
+
+    time_s: float
+    position: np.ndarray
+
+
+class Word(NamedTuple):
+    """An arm's status as an operator gets it, at the model time of its arrival."""
+
+    time_s: float
+    well: bool
+    mode: str
+    reason: str
+    failed_reads: int
+
+
+@dataclass
+class Tape:
+    """The record of one arm during one case. Times are model time, s."""
+
+    states: list[State] = field(default_factory=list)
+    goals: list[Goal] = field(default_factory=list)
+    commands: list[Point] = field(default_factory=list)
+    samples: list[Point] = field(default_factory=list)
+    words: list[Word] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What an arm did between the fault and its end, rad, the worst joint each.
+
+    goals: how far goals under torque left the range of what was commanded. A joint that was limp
+    may also be told to stay anywhere where it has been while it was limp.
+    joints: how far joints under torque left that range, beyond how far they were from their goals
+    before the fault. One that has just got its torque back may first come to rest (SETTLE_S).
+    sag: how far limp joints moved from where they lost their torque.
+    invented: how far a published position was from every true one around its stamp.
+    """
+
+    goals: float = 0.0
+    joints: float = 0.0
+    sag: float = 0.0
+    invented: float = 0.0
+
+
+def measure(tape: Tape, struck_s: float) -> Motion:
+    """Of a tape that begins before the fault struck, at `struck_s`."""
+    states = tape.states
+    times = np.array([state.time_s for state in states])
+    position = np.array([state.position for state in states])
+    torque = np.array([state.torque for state in states])
+    return Motion(
+        *_beyond_command(tape, times, position, torque, struck_s),
+        sag=_sag(position, torque),
+        invented=_invented(tape.samples, times, position),
+    )
+
+
+def _beyond_command(
+    tape: Tape, times: np.ndarray, position: np.ndarray, torque: np.ndarray, struck_s: float
+) -> tuple[float, float]:
+    """Motion.goals and Motion.joints; nothing of it without commands (a leader, never driven)."""
+    if not tape.commands:
+        driven = torque.any() or any(goal.torque for goal in tape.goals)
+        return (float("inf"), float("inf")) if driven else (0.0, 0.0)
+    targets = np.array([point.position for point in tape.commands])
+    low, high = targets.min(axis=0), targets.max(axis=0)
+    limp = np.where(torque, np.nan, position)
+    with np.errstate(invalid="ignore"):
+        low, high = np.fmin(low, np.fmin.reduce(limp)), np.fmax(high, np.fmax.reduce(limp))
+    goals = max(
+        (
+            max(low[goal.joint] - goal.position, goal.position - high[goal.joint], 0.0)
+            for goal in tape.goals
+            if goal.torque and goal.time_s >= struck_s
+        ),
+        default=0.0,
+    )
+    before = times < struck_s
+    lag = _lag(tape.goals, times[before], position[before])
+    excess = np.maximum(low - lag - position, position - high - lag)
+    joints = float(np.max(excess[_held(times, torque) & ~before[:, None]], initial=0.0))
+    return float(goals), joints
+
+
+def _held(times: np.ndarray, torque: np.ndarray) -> np.ndarray:
+    """Which joints are under torque and were not limp within SETTLE_S before, (n, 7) bool."""
+    limp_s = np.where(torque, -np.inf, times[:, None])
+    return torque & (times[:, None] - np.maximum.accumulate(limp_s) > SETTLE_S)
+
+
+def _lag(goals: Iterable[Goal], times: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """How far each joint (7,) was from its goals at most, while all was well."""
+    lag = np.zeros(position.shape[1])
+    for goal in goals:
+        index = int(np.searchsorted(times, goal.time_s))
+        if index < len(times):
+            lag[goal.joint] = max(lag[goal.joint], abs(goal.position - position[index, goal.joint]))
+    return lag
+
+
+def _sag(position: np.ndarray, torque: np.ndarray) -> float:
+    """How far joints moved from where they lost their torque; 0 for one that never had any."""
+    lost = torque[:-1] & ~torque[1:]
+    worst = 0.0
+    for row, joint in zip(*np.nonzero(lost), strict=True):
+        back = np.flatnonzero(torque[row + 1 :, joint])
+        end = row + 1 + (back[0] if len(back) else len(torque))
+        path = position[row:end, joint]
+        worst = max(worst, float(np.abs(path - path[0]).max()))
+    return worst
+
+
+def _invented(samples: Iterable[Point], times: np.ndarray, position: np.ndarray) -> float:
+    """How far the samples were from the truth around their stamps, beyond rounding."""
+    worst = 0.0
+    for sample in samples:
+        first, last = np.searchsorted(times, np.add(sample.time_s, STAMP_WINDOW_S))
+        around = position[first:last]
+        if first == 0 or not len(around):
+            continue  # taken before the tape began
+        if not np.isfinite(sample.position).all():
+            return float("inf")
+        away = np.maximum(
+            around.min(axis=0) - sample.position, sample.position - around.max(axis=0)
+        )
+        worst = max(worst, float(away.max()) - TRUTH_TOLERANCE_RAD)
+    return worst

@@ -1,0 +1,87 @@
+"""What a fault did to an arm, from its tape: goals, joints, sag and what was published."""
+
+import numpy as np
+import pytest
+
+from aloha_stack.bench.fault_tape import Goal, Point, State, Tape, measure
+
+STRUCK_S = 1.0
+HELD, LIMP = np.ones(7, dtype=bool), np.zeros(7, dtype=bool)
+
+
+def joints(first: float) -> np.ndarray:
+    """Seven joints, of which only the first moves."""
+    return np.array([first, *[0.0] * 6])
+
+
+def moving_tape() -> Tape:
+    """Two seconds in which the first joint is commanded, and goes, from 0 to 0.2 rad."""
+    tape = Tape()
+    for time_s in np.arange(0.0, 2.0, 0.01):
+        at = joints(0.1 * time_s)
+        tape.commands.append(Point(time_s, at))
+        tape.goals.append(Goal(time_s, 0, at[0], True))
+        tape.states.append(State(time_s, at, HELD))
+        tape.samples.append(Point(time_s, at))
+    return tape
+
+
+def test_an_arm_that_goes_where_it_is_commanded_moves_by_nothing_else() -> None:
+    motion = measure(moving_tape(), STRUCK_S)
+    assert motion.goals == motion.sag == motion.invented == 0.0
+    assert motion.joints == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_goal_beyond_the_commands_is_found() -> None:
+    tape = moving_tape()
+    tape.goals.append(Goal(1.5, 0, 0.25, True))
+    assert measure(tape, STRUCK_S).goals == pytest.approx(0.25 - 0.199, abs=1e-6)
+
+
+def test_a_goal_of_a_limp_servo_moves_nothing() -> None:
+    tape = moving_tape()
+    tape.goals.append(Goal(1.5, 0, 0.9, False))
+    assert measure(tape, STRUCK_S).goals == 0.0
+
+
+def test_a_joint_may_be_held_where_it_hung_while_it_was_limp_and_no_further() -> None:
+    tape = moving_tape()
+    tape.states += [State(2.0, joints(-0.3), LIMP), State(2.1, joints(-0.4), LIMP)]
+    tape.states.append(State(2.2, joints(-0.4), HELD))
+    tape.goals.append(Goal(2.2, 0, -0.4, True))
+    assert measure(tape, STRUCK_S).goals == 0.0
+    tape.goals.append(Goal(2.3, 0, -0.45, True))
+    assert measure(tape, STRUCK_S).goals == pytest.approx(0.05)
+
+
+def test_a_joint_under_torque_that_leaves_the_commanded_range_is_found() -> None:
+    tape = moving_tape()
+    tape.states.append(State(2.0, joints(-0.1), HELD))
+    assert measure(tape, STRUCK_S).joints == pytest.approx(0.1)
+
+
+def test_sag_is_how_far_limp_joints_moved() -> None:
+    tape = moving_tape()
+    for step in range(10):
+        tape.states.append(State(2.0 + step * 0.01, joints(0.199 - 0.02 * step), LIMP))
+    tape.states.append(State(2.2, joints(0.019), HELD))
+    motion = measure(tape, STRUCK_S)
+    assert motion.sag == pytest.approx(0.18)
+    assert motion.joints == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize(("published", "wrong"), [(0.15, 0.0), (0.0, 0.144), (np.nan, np.inf)])
+def test_a_published_position_that_never_was_is_found(published: float, wrong: float) -> None:
+    tape = moving_tape()
+    tape.samples.append(Point(1.5, joints(published)))
+    assert measure(tape, STRUCK_S).invented == pytest.approx(wrong, abs=0.01)
+
+
+def test_a_leader_is_never_driven() -> None:
+    tape = moving_tape()
+    tape.commands.clear()
+    tape.goals.clear()
+    tape.states = [State(state.time_s, state.position, LIMP) for state in tape.states]
+    assert measure(tape, STRUCK_S).goals == 0.0
+    tape.states.append(State(2.0, joints(0.2), HELD))
+    assert measure(tape, STRUCK_S).goals == np.inf
