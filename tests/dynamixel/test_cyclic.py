@@ -1,26 +1,22 @@
-"""The parser of the cyclic read, against dynamixel_sdk on the same bytes."""
+"""The packets of a cycle on a real port, against dynamixel_sdk on the same bytes."""
 
 import struct
 
 import numpy as np
 import pytest
-from dynamixel_sdk import COMM_SUCCESS, GroupSyncRead, Protocol2PacketHandler
-from hypothesis import given
+from dynamixel_sdk import COMM_SUCCESS, GroupSyncRead, GroupSyncWrite, Protocol2PacketHandler
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aloha_stack.dynamixel.answers import BurstParser
-from aloha_stack.dynamixel.cyclic import STATE, SyncReader, goal_writer
+from aloha_stack.dynamixel.control_table import table_for
+from aloha_stack.dynamixel.cyclic import STATE, SyncReader, current_writer, goal_writer
 from aloha_stack.dynamixel.packets import status
 from aloha_stack.dynamixel.port import PollingPort
+from aloha_stack.dynamixel.requests import PacketHandler
+from aloha_stack.dynamixel.watching import PRESENT, SAFETY, WATCHDOG
 from twin.virtual_rig import Tampered, rig
 
 IDS = (1, 2, 4, 6, 7, 8, 9)
-PARSER = BurstParser(IDS, STATE)
-states = st.tuples(
-    st.integers(-(2**15), 2**15 - 1),
-    st.integers(-(2**31), 2**31 - 1),
-    st.integers(-(2**31), 2**31 - 1),
-)
 
 
 @pytest.fixture
@@ -67,36 +63,87 @@ def test_it_reads_what_the_sdk_reads(live, port, current, velocity, position):
         assert ours[servo_id][1:] == theirs == (current, velocity, position)
 
 
-@given(st.lists(states, min_size=7, max_size=7), st.binary(max_size=30), st.binary(max_size=30))
-def test_answers_are_found_between_noise(values, before, after):
-    line = b"".join(
-        status(servo_id, 0, struct.pack("<hii", *value))
-        for servo_id, value in zip(IDS, values, strict=True)
-    )
-    found = PARSER.search(before + bytes(3) + line + bytes(3) + after).answers
-    assert {i: found[i][1:] for i in IDS if i in found} == dict(zip(IDS, values, strict=True))
+ALL = (1, 2, 3, 4, 5, 6, 7, 8, 9)
+FIELDS = {
+    SAFETY: ("torque_enable", "hardware_error_status"),
+    PRESENT: (
+        "present_current", "present_velocity", "present_position", "present_input_voltage",
+        "present_temperature",
+    ),
+    WATCHDOG: ("bus_watchdog",),
+}  # fmt: skip
 
 
-@given(st.lists(states, min_size=7, max_size=7), st.data())
-def test_a_flipped_bit_costs_one_answer_at_most(values, data):
-    answers = [
-        status(servo_id, 0, struct.pack("<hii", *value))
-        for servo_id, value in zip(IDS, values, strict=True)
-    ]
-    line = bytearray(b"".join(answers))
-    at = data.draw(st.integers(0, len(line) - 1))
-    line[at] ^= 1 << data.draw(st.integers(0, 7))
-    found = PARSER.search(bytes(line)).answers
-    assert len(found) >= 6
-    expected = dict(zip(IDS, values, strict=True))
-    assert all(found[i][1:] == expected[i] for i in found)
+@pytest.mark.parametrize("window", FIELDS, ids=["safety", "present", "watchdog"])
+def test_the_slow_look_reads_what_the_sdk_reads(live, port, window):
+    show(live, -1, -3, -515)
+    for servo_id, servo in live.virtual.servos.items():
+        servo.put("torque_enable", servo_id % 2)
+        servo.put("hardware_error_status", 0x24 if servo_id == 6 else 0)
+        servo.put("bus_watchdog", -1 if servo_id == 3 else 25)
+        servo.put("present_input_voltage", 100 + servo_id)
+        servo.put("present_temperature", 40 + servo_id)
+    ours = SyncReader(port, ALL, window).read()
+    group = GroupSyncRead(port, Protocol2PacketHandler(), window.address, window.size)
+    for servo_id in ALL:
+        group.addParam(servo_id)
+    assert group.txRxPacket() == COMM_SUCCESS
+    for servo_id in ALL:
+        table = table_for("xm540-w270")
+        for name, value in zip(FIELDS[window], ours[servo_id][1:], strict=True):
+            register = table[name]
+            raw = group.getData(servo_id, register.address, register.size)
+            theirs = register.decode(raw.to_bytes(register.size, "little"))
+            assert value == theirs == live.virtual.servos[servo_id].get(name), name
 
 
-def test_an_answer_of_a_foreign_servo_or_length_is_not_taken():
-    foreign = status(11, 0, bytes(10))
-    short = status(1, 0, bytes(4))
-    refused = status(2, 7, bytes(10))
-    assert PARSER.search(foreign + short + refused).answers == {}
+class Recorder:
+    """A port that keeps what is written to it."""
+
+    is_using = False
+    tx_time_per_byte = 0.01
+
+    def __init__(self) -> None:
+        self.written = b""
+
+    def clearPort(self) -> None:
+        pass
+
+    def writePort(self, packet) -> int:
+        self.written += bytes(packet)
+        return len(packet)
+
+    def setPacketTimeout(self, length: int) -> None:
+        pass
+
+
+@pytest.mark.parametrize("window", [STATE, *FIELDS], ids=["state", "safety", "present", "watchdog"])
+def test_requests_are_the_sdks_byte_by_byte(window):
+    theirs = Recorder()
+    ids = list(ALL)
+    Protocol2PacketHandler().syncReadTx(theirs, window.address, window.size, ids, len(ids), False)
+    assert SyncReader(Recorder(), ALL, window).request == theirs.written
+
+
+@given(st.lists(st.integers(-(2**31), 2**31 - 1), min_size=7, max_size=7))
+@example([-131073, 0, -515, 0x00FDFFFF, -1, -3, 2048])  # FF FF FD in the parameters
+def test_goals_are_written_as_the_sdk_writes_them(ticks):
+    assert_written_as_the_sdk_does(goal_writer, 116, 4, ticks)
+
+
+@given(st.lists(st.integers(-(2**15), 2**15 - 1), min_size=7, max_size=7))
+def test_currents_are_written_as_the_sdk_writes_them(currents):
+    assert_written_as_the_sdk_does(current_writer, 102, 2, currents)
+
+
+def assert_written_as_the_sdk_does(make, address: int, size: int, values: list[int]) -> None:
+    ours, theirs = Recorder(), Recorder()
+    make(ours, IDS).write(values)
+    group = GroupSyncWrite(theirs, PacketHandler(), address, size)
+    for servo_id, value in zip(IDS, values, strict=True):
+        group.addParam(servo_id, list(value.to_bytes(size, "little", signed=True)))
+    assert group.txPacket() == COMM_SUCCESS
+    assert ours.written == theirs.written
 
 
 def test_the_alert_bit_is_kept(live, port):

@@ -18,6 +18,7 @@ class BusState:
     as much again), each (7,); a servo that gave no good answer has NaN there and its ID in
     `missing`. `damaged` are those of them from which something came that could not be read: noise,
     a bad connector, two servos of one ID. `alert` holds the IDs that report a hardware error.
+    `stamp_ns` is the ROS time of the measurement where somebody else made it; 0 means now.
     """
 
     position: np.ndarray
@@ -26,6 +27,7 @@ class BusState:
     missing: tuple[int, ...] = ()
     alert: tuple[int, ...] = ()
     damaged: tuple[int, ...] = ()
+    stamp_ns: int = 0
 
     @property
     def complete(self) -> bool:
