@@ -5,6 +5,7 @@ thread, as xs_sdk does. Facts from Interbotix' interbotix_ros_core and interboti
 their dynamixel-workbench.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,31 @@ from aloha_stack.robot.joints import ARM_JOINTS, JOINTS, STATE_JOINTS
 
 PI = np.float32(3.14159265)
 MODES = {"current": 0, "velocity": 1, "position": 3, "current_based_position": 5, "pwm": 16}
+LATE_MS = 100.0
 ANGLES = ("position", "ext_position", "current_based_position")
+
+
+def driver_radian(ticks: int) -> float:
+    """Ticks to rad, in the driver's single precision."""
+    return float(np.float32(int(ticks) - 2048) * PI / np.float32(2048))
+
+
+def driver_ticks(radian: float) -> int:
+    """rad to ticks: what is behind the point is dropped."""
+    return int(np.float32(radian) * np.float32(2048) / PI + np.float32(2048))
+
+
+def driver_current(milliampere: float) -> int:
+    """mA to units of the register: what is behind the point is dropped."""
+    return int(np.float32(milliampere) / np.float32(2.69))
+
+
+class PatientPort(PollingPort):
+    """A port on which servos may be late: the machine that runs the tests may have much to do."""
+
+    def setPacketTimeout(self, packet_length: int) -> None:
+        super().setPacketTimeout(packet_length)
+        self.packet_timeout += LATE_MS
 
 
 class XsSdk:
@@ -44,9 +69,11 @@ class XsSdk:
         self.groups = {"all": list(JOINTS), "arm": list(ARM_JOINTS)}
         self.group_modes = {"all": "position", "arm": "position"}
         self.motor_modes = dict.fromkeys(self.ids, "position")
-        self.port = PollingPort(arm.port, arm.baud, "xs_sdk")
+        self.port = PatientPort(arm.port, arm.baud, "xs_sdk")
         self.port.openPort()
         self.sdk = Protocol2PacketHandler()
+        for motor in self.ids:  # as it does after having pinged them
+            self._write(motor, "Torque_Enable", 0)
         self.node = Node("xs_sdk", namespace=namespace, use_global_arguments=False)
         self.states = self.node.create_publisher(JointState, "joint_states", 10)
         node = self.node
@@ -70,10 +97,8 @@ class XsSdk:
         self.thread.start()
 
     def _spin(self) -> None:
-        try:
+        with contextlib.suppress(ExternalShutdownException):
             self.executor.spin()
-        except ExternalShutdownException:
-            pass
 
     def die(self) -> None:
         """Ends the driver as it is. May be called twice."""
@@ -124,14 +149,10 @@ class XsSdk:
         for servo_id in ids:
             group.addParam(servo_id)
         failed = group.txRxPacket() != COMM_SUCCESS  # then getData is 0 for all
-        raw = np.array(
-            [
-                [group.getData(i, at, size) for at, size in ((126, 2), (128, 4), (132, 4))]
-                for i in ids
-            ]
-        )
+        windows = ((126, 2), (128, 4), (132, 4))
+        raw = np.array([[group.getData(i, *window) for window in windows] for i in ids])
         current, velocity, ticks = raw.astype(np.uint32).view(np.int32).T
-        position = [self._radian(tick) for tick in ticks]
+        position = [driver_radian(tick) for tick in ticks]
         finger = 0.03 + 0.01 * position[-1]
         stamp = self.node.get_clock().now().nanoseconds - round(self.age_s * 1e9)
         message = JointState(name=list(self.names))
@@ -146,14 +167,6 @@ class XsSdk:
             message.velocity = message.effort = [*nothing, 0.0, 0.0]
         self.states.publish(message)
 
-    @staticmethod
-    def _radian(ticks: int) -> float:
-        return float(np.float32(int(ticks) - 2048) * PI / np.float32(2048))
-
-    @staticmethod
-    def _value(radian: float) -> int:
-        return int(np.float32(radian) * np.float32(2048) / PI + np.float32(2048))
-
     # -- commands ---------------------------------------------------------------------------
 
     def _on_group(self, message: Any) -> None:
@@ -161,10 +174,10 @@ class XsSdk:
         if len(message.cmd) != len(motors):
             return
         if mode in ANGLES:
-            address, size, values = 116, 4, [self._value(cmd) for cmd in message.cmd]
+            address, size, values = 116, 4, [driver_ticks(cmd) for cmd in message.cmd]
         elif mode == "current":
             address, size = 102, 2
-            values = [int(np.float32(cmd) / np.float32(2.69)) for cmd in message.cmd]
+            values = [driver_current(cmd) for cmd in message.cmd]
         else:
             return
         data = []
@@ -175,9 +188,9 @@ class XsSdk:
     def _on_single(self, message: Any) -> None:
         mode = self.motor_modes[message.name]
         if mode in ANGLES:
-            self._write(message.name, "Goal_Position", self._value(message.cmd))
+            self._write(message.name, "Goal_Position", driver_ticks(message.cmd))
         elif mode == "current":
-            value = int(np.float32(message.cmd) / np.float32(2.69))
+            value = driver_current(message.cmd)
             self._write(message.name, "Goal_Current", value)
 
     # -- services ---------------------------------------------------------------------------

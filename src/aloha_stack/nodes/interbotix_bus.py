@@ -35,7 +35,7 @@ from rclpy.node import Node
 from aloha_stack.dynamixel import units, words
 from aloha_stack.dynamixel.arm_bus import BusState, ServoHealth
 from aloha_stack.dynamixel.control_table import describe_hardware_error, table_for
-from aloha_stack.dynamixel.errors import NotTaken, ServoSilent, WrongModel
+from aloha_stack.dynamixel.errors import NotTaken, PortMissing, ServoSilent, WrongModel
 from aloha_stack.dynamixel.latency import latency_timer_ms
 from aloha_stack.dynamixel.register_check import check_registers
 from aloha_stack.dynamixel.setup import Setup
@@ -59,6 +59,7 @@ PATIENCE_S = 0.05
 did not come, the next does not wait."""
 MAX_AGE_S = 0.1
 """By its stamp; older numbers are none."""
+CLOCKS_APART_S = 1.0
 REBOOT_LIMIT_S = 5.0
 ANGLE_MODES = ("position", "ext_position", "current_based_position")
 """The driver's modes in which a command is an angle."""
@@ -113,6 +114,13 @@ class InterbotixBus:
         self._driver.open()
         self._forget()
         self._looks.forget()
+        sample = self._driver.newer(None, 0.0)
+        if sample is not None and abs(age_s := self._age_s(sample)) > CLOCKS_APART_S:
+            self._driver.close()
+            raise PortMissing(
+                f"{self._driver.where}: its joint_states are {age_s:.1f} s old by this node's "
+                "clock; give both the same use_sim_time, and machines the same time (chrony)"
+            )
 
     def close(self) -> None:
         self._looks.doubt()
@@ -132,10 +140,13 @@ class InterbotixBus:
         if sample is None:
             return self._nothing()
         self._last = sample
-        age_s = (self._node.get_clock().now().nanoseconds - _stamp(sample)) * 1e-9
-        if not -MAX_AGE_S <= age_s <= MAX_AGE_S:
+        if abs(self._age_s(sample)) > MAX_AGE_S:
             return self._nothing()
         return self._state(sample)
+
+    def _age_s(self, sample: Sample) -> float:
+        """By its own stamp and this node's clock."""
+        return (self._node.get_clock().now().nanoseconds - _stamp(sample)) * 1e-9
 
     def _nothing(self) -> BusState:
         self._looks.counted(self._arm.addressed, False)
@@ -160,7 +171,8 @@ class InterbotixBus:
             self._looks.measured(servo, rad, ampere)
         missing = tuple(i for i, lost in zip(self._ids, failed, strict=True) if lost)
         effort = milliampere * self._nm_per_ma
-        return BusState(position, velocity, effort, missing, self._alert())
+        alert, stamp_ns = self._alert(), _stamp(sample)
+        return BusState(position, velocity, effort, missing, alert, stamp_ns=stamp_ns)
 
     def _learn_order(self, names: Iterable[str]) -> None:
         found = list(names)

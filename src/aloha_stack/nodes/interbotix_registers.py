@@ -11,13 +11,20 @@ from aloha_stack.dynamixel import words
 from aloha_stack.dynamixel.control_table import register_of, table_for
 from aloha_stack.dynamixel.errors import NotTaken, ServoRefused, ServoSilent
 from aloha_stack.nodes.interbotix_driver import XsDriver
-from aloha_stack.nodes.interbotix_values import motor_name, register_name, register_value
+from aloha_stack.nodes.interbotix_values import (
+    UNKNOWN_REGISTERS,
+    motor_name,
+    register_name,
+    register_value,
+)
 from aloha_stack.nodes.interbotix_watch import Looks
 from aloha_stack.robot.description import Arm, Servo
 
 TRIES = 3
 """How often something is asked before a servo counts as silent: the driver itself asks once."""
 POSITION = "present_position"
+NO_ACCESS = 7
+"""Error number of a status packet: no such register."""
 
 
 class XsRequests:
@@ -74,6 +81,12 @@ class XsRequests:
 
     def _once(self, servo: Servo, name: str) -> int | None:
         register = register_of(servo.model, name)
+        if name in UNKNOWN_REGISTERS:
+            raise ServoRefused(
+                f"{self._driver.where}: xs_sdk cannot read {name}, it has no name for it",
+                (servo.id,),
+                NO_ACCESS,
+            )
         values = self._driver.get_registers("single", motor_name(servo), register_name(name))
         self._looks.heard((servo,), bool(values))
         if not values:

@@ -21,6 +21,8 @@ NEVER_HERE_RAD = -np.pi
 NEVER_HERE_WITHIN_RAD = 1.5 * RAD_PER_TICK
 """Some versions of its arithmetic come to -2049 ticks instead of -2048."""
 
+UNKNOWN_REGISTERS = frozenset({"model_information"})
+"""Registers of our control tables that the driver has no name for."""
 _ABBREVIATIONS = frozenset({"id", "led", "pwm"})
 _OTHER_NAMES = {"protocol_type": "Protocol_Version"}
 
@@ -30,7 +32,7 @@ def register_name(name: str) -> str:
     if name in _OTHER_NAMES:
         return _OTHER_NAMES[name]
     words = name.split("_")
-    return "_".join(word.upper() if word in _ABBREVIATIONS else word.title() for word in words)
+    return "_".join(word.upper() if word in _ABBREVIATIONS else word.capitalize() for word in words)
 
 
 def motor_name(servo: Servo) -> str:
