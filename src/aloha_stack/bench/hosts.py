@@ -90,7 +90,10 @@ class StockHost:
     def read(self) -> int:
         if self._read.txRxPacket() != COMM_SUCCESS:
             return 0
-        raw = [[self._read.getData(i, *where) for where in _STATE] for i in self._ids]
+        try:
+            raw = [[self._read.getData(i, *where) for where in _STATE] for i in self._ids]
+        except IndexError:  # the SDK has taken a late answer to a slow look for this one
+            return 0
         units.ticks_to_rad(np.array(raw, dtype=np.float64)[:, 2])
         return len(raw)
 
