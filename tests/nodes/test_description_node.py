@@ -72,10 +72,18 @@ class Watcher(Node):
         wait_for(seen)
 
 
+class Counted(Description):
+    looks = 0
+
+    def looked(self) -> None:
+        super().looked()
+        self.looks += 1
+
+
 @pytest.fixture
-def graph() -> Iterator[tuple[Description, Watcher]]:
+def graph() -> Iterator[tuple[Counted, Watcher]]:
     with ros():
-        node = Description(parameter_overrides=with_parameters(robot="aloha"))
+        node = Counted(parameter_overrides=with_parameters(robot="aloha"))
         watcher = Watcher()
         with spinning(watcher), spinning(node, executor=LookingExecutor(100.0)):
             yield node, watcher
@@ -135,6 +143,19 @@ def test_states_that_say_no_place_move_no_frame(graph, values, names) -> None:
     watcher.show_until_seen(ARM, np.zeros(9), 50)
 
 
+def test_a_state_that_comes_again_is_not_sent_again(graph) -> None:
+    """tf2 complains of repeated data, for each transform."""
+    node, watcher = graph
+    watcher.show_until_seen(ARM, np.zeros(9), 10)
+    watcher.frames.clear()
+    for _ in range(3):
+        looks = node.looks
+        watcher.show(ARM, np.zeros(9), 10)
+        wait_for(lambda looks=looks: node.looks > looks + 3)
+    watcher.show_until_seen("leader_left", np.zeros(9), 40)
+    assert watcher.stamp(ARM) == -1
+
+
 def test_joints_are_found_by_name(graph) -> None:
     watcher, chain = graph[1], load_robot("aloha").arm(ARM).chain
     position = np.array([0.3, -0.9, 1.1, 0.5, -0.4, 0.7, 0.2])
@@ -154,6 +175,9 @@ def test_joint_states_are_heard_only_while_somebody_listens_to_tf(graph) -> None
     wait_for(lambda: node.count_subscribers(topic) == 1)
     watcher.destroy_subscription(watcher.tf)
     wait_for(lambda: node.count_subscribers(topic) == 0)
+    looks = node.looks
+    wait_for(lambda: node.looks > looks + 3)
+    assert node.count_subscribers(topic) == 0
     watcher.listen()
     wait_for(lambda: node.count_subscribers(topic) == 1)
     watcher.show_until_seen(ARM, np.zeros(9), 10)

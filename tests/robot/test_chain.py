@@ -150,6 +150,7 @@ def spoil(tmp_path, file, change):
         ("wrist_link", {"mass": 1}, "links.wrist_link.mass: unknown"),
         ("wrist_link", {"inertia_kg_m2": [1, 1, 3, 0, 0, 0]}, "inertia_kg_m2: no body has it"),
         ("wrist_link", {"inertia_kg_m2": [1, 1, -1, 0, 0, 0]}, "inertia_kg_m2: no body has it"),
+        ("wrist_link", {"inertia_kg_m2": [0, 0, 0, 0, 0, 0]}, "inertia_kg_m2: no body has it"),
         ("base_link", {"joint": "waist"}, "links.base_link.joint: unknown"),
     ],
 )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from aloha_stack.robot.description import load_robot
+from aloha_stack.robot.gripper import finger_from_joint
 from aloha_stack.robot.joints import ARM_JOINTS, ARMS, FOLLOWERS, JOINTS, STATE_JOINTS, side_of
 from aloha_stack.robot.urdf import frame_id, urdf_text
 from aloha_stack.twin.tasks import find_task, load_scene
@@ -131,4 +132,8 @@ def test_efforts_and_speeds_are_those_of_the_servos(name):
         assert float(limits[joint].get("velocity")) == pytest.approx(arm.limits.velocity[index])
     power = float(limits["gripper"].get("effort")) * float(limits["gripper"].get("velocity"))
     finger = limits["left_finger"]
+    angles = np.linspace(arm.limits.lower[6], arm.limits.upper[6], 2001)
+    travel = np.diff(finger_from_joint(angles, arm.gripper.linkage)) / np.diff(angles)
+    fastest = arm.limits.velocity[6] * travel.max()
+    assert float(finger.get("velocity")) == pytest.approx(fastest, rel=1e-3)
     assert float(finger.get("effort")) * float(finger.get("velocity")) == pytest.approx(power)
