@@ -15,8 +15,11 @@ _PONG_SIZE = 14
 
 @dataclass(frozen=True)
 class FoundServo:
-    """A servo that answered to a ping. `model_number` and `firmware` are None where the answer was
-    damaged: noise, or two servos with this ID."""
+    """A servo that answered to a ping.
+
+    `model_number` and `firmware` are None where the answer was damaged: noise, or two servos with
+    this ID. (Two that are alike in both answer as one: DynamixelBus.check() finds them.)
+    """
 
     baud: int
     id: int
