@@ -53,6 +53,7 @@ def test_an_arm_is_driven_lost_with_its_driver_and_taken_over_again(tmp_path):
             # An overload lets one joint go, until the operator has the servo restarted.
             held = live.servos.position.copy()
             live.servos.servos[4].fail(0x20)
+            driver.reboot_s = 0.6  # longer than the watchdog's time
             live.wait_mode(Mode.HOLDING, "servo 4 (elbow) overload")
             answer = call(operator, "/follower_left/reboot")
             assert answer.success, answer.message

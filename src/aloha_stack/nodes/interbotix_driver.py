@@ -31,6 +31,8 @@ SERVICES: Mapping[str, str] = {
 }
 STATES = "joint_states"
 GROUP_COMMANDS, SINGLE_COMMANDS = "commands/joint_group", "commands/joint_single"
+EVERYTHING, ARM_GROUP = "all", "arm"
+"""Groups of motors: the driver makes the first itself, the second is in all its arm files."""
 NEWEST = QoSProfile(depth=1)
 
 OPEN_LIMIT_S = 2.0

@@ -170,3 +170,17 @@ class XsTogether:
                 except ServoSilent:
                     silent.append(servo.id)
         return {s.id: values[s.id] for s in self._arm.servos if s.id in values}, tuple(silent)
+
+
+class XsPairs:
+    """Reads the positions of masters and shadows, one after the other, as Shadows wants them."""
+
+    def __init__(self, arm: Arm, together: XsTogether) -> None:
+        masters = {servo.shadow_of for servo in arm.servos if servo.shadow_of is not None}
+        self._servos = [s for s in arm.servos if s.id in masters or s.shadow_of is not None]
+        self._together = together
+
+    def read(self) -> dict[int, tuple[int, int, int, int]]:
+        """By ID; the position is the last of four numbers."""
+        positions = self._together.positions(self._servos)
+        return {i: (0, 0, 0, position) for i, position in positions.items()}
