@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.metadata import EpisodeInfo
-from aloha_stack.episodes.playback import executed_paths, joint_path, ramp, ramp_duration_s
+from aloha_stack.episodes.playback import executed_paths, joint_path
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.episodes.writer import EpisodeWriter
 from aloha_stack.robot.joints import FOLLOWERS, JOINTS
@@ -79,21 +79,6 @@ def test_a_window_holds_every_target_of_its_time_and_one_before_it(
         assert window.times_ns[0] <= start
     np.testing.assert_array_equal(window.position[:, 0], window.times_ns)
     np.testing.assert_array_equal(window.velocity, path.velocity[np.isin(times, window.times_ns)])
-
-
-@given(
-    end=st.lists(st.floats(-3, 3), min_size=7, max_size=7),
-    speed=st.floats(0.05, 3.0),
-)
-def test_a_ramp_reaches_its_end_and_keeps_below_its_speed(end: list[float], speed: float) -> None:
-    start, target = np.zeros(7), np.array(end)
-    duration = ramp_duration_s(start, target, speed)
-    path = ramp(start, target, duration)
-    np.testing.assert_array_equal(path.position[0], start)
-    np.testing.assert_allclose(path.position[-1], target)
-    steps = np.diff(path.position, axis=0) / (np.diff(path.times_ns)[:, None] * 1e-9)
-    assert np.abs(steps).max() <= speed * (1 + 1e-6)
-    assert path.end_ns == round(duration * 1e9)
 
 
 def test_velocities_are_those_of_the_path_and_zero_at_its_ends() -> None:

@@ -9,9 +9,6 @@ from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.reader import Episode, JointStream
 from aloha_stack.robot.joints import JOINTS
 
-RAMP_POINT_NS = 50_000_000
-MIN_RAMP_S = 1.0
-
 
 @dataclass(frozen=True)
 class JointPath:
@@ -72,21 +69,3 @@ def _path_of(stream: JointStream, start_ns: int) -> JointPath:
     last = np.append(np.diff(stream.stamps_ns) > 0, True)
     order = [stream.names.index(joint) for joint in JOINTS]
     return joint_path(stream.stamps_ns[last] - start_ns, stream.position[last][:, order])
-
-
-def ramp(start: np.ndarray, end: np.ndarray, duration_s: float) -> JointPath:
-    """From `start` to `end`, both (7,) rad, at rest at either side.
-
-    The quintic 10 s³ - 15 s⁴ + 6 s⁵ (Flash and Hogan, 1985: minimum jerk); its peak speed is 15/8
-    of the mean.
-    """
-    count = max(round(duration_s * 1e9 / RAMP_POINT_NS), 2) + 1
-    share = np.linspace(0.0, 1.0, count)[:, None]
-    shape = share**3 * (10.0 - 15.0 * share + 6.0 * share**2)
-    times = np.linspace(0, round(duration_s * 1e9), count).astype(np.int64)
-    return joint_path(times, start + shape * (end - start))
-
-
-def ramp_duration_s(start: np.ndarray, end: np.ndarray, peak_rad_s: float) -> float:
-    """How long a `ramp` takes in which no joint is faster than `peak_rad_s`."""
-    return max(MIN_RAMP_S, 15.0 / 8.0 * float(np.max(np.abs(end - start))) / peak_rad_s)

@@ -20,8 +20,9 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from aloha_stack.control.arm_modes import Mode
 from aloha_stack.control.e_stop import GONE_S
+from aloha_stack.control.ramps import Ramp, ramp
 from aloha_stack.episodes.errors import EpisodeError
-from aloha_stack.episodes.playback import JointPath, executed_paths, ramp, ramp_duration_s
+from aloha_stack.episodes.playback import JointPath, executed_paths
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.nodes._conversions import read_mode, set_stamp
 from aloha_stack.nodes._node import SimpleNode, run
@@ -48,6 +49,8 @@ SETTLE_S = 1.0
 """Steady time that arms get to come to rest at the first pose."""
 
 RAMPS = 2
+RAMP_POINT_S = 0.05
+SHORTEST_RAMP_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ class Replay(SimpleNode):
         self._ramp_rad_s = declare(
             self, "ramp_speed", 0.5, "fastest joint on the way to the start, rad/s", (0.01, 3.0)
         )
-        arms = [arm.name for arm in load_robot(name).followers]
+        self._limits = {arm.name: arm.limits for arm in load_robot(name).followers}
+        arms = list(self._limits)
         try:
             episode = Episode(folder)
             self._paths = executed_paths(episode, arms)
@@ -104,8 +108,7 @@ class Replay(SimpleNode):
             )
         self.create_service(Trigger, "~/start", self._on_start)
         self._announce("waiting")
-        self._player = threading.Thread(target=self._play, name="player")
-        self._player.start()
+        self._player = self.start_thread(self._play, "player")
 
     def close(self) -> None:
         self.time.poke(self._end)
@@ -137,14 +140,6 @@ class Replay(SimpleNode):
     # -- what goes out ----------------------------------------------------------------------
 
     def _play(self) -> None:
-        """The thread of the player; a failure ends the process."""
-        try:
-            self._tell()
-        except Exception as error:
-            self.fail(error)
-            raise
-
-    def _tell(self) -> None:
         """The whole story; ends early when the node is closed."""
         if not self._wait_until_able():
             return
@@ -169,9 +164,15 @@ class Replay(SimpleNode):
             self._announce("done")
 
     def _ramps_to(self, first: dict[str, np.ndarray]) -> dict[str, JointPath]:
-        now = {arm: self._positions[arm] for arm in first}
-        duration_s = max(ramp_duration_s(now[arm], first[arm], self._ramp_rad_s) for arm in now)
-        return {arm: ramp(now[arm], first[arm], duration_s) for arm in now}
+        """From where the arms are, at the same time for all."""
+        courses = {
+            arm: ramp(self._positions[arm], place, self._ramp_rad_s, self._limits[arm])
+            for arm, place in first.items()
+        }
+        lasts_s = max(SHORTEST_RAMP_S, *(course.duration_s for course in courses.values()))
+        return {
+            arm: _points(Ramp(course.start, course.end, lasts_s)) for arm, course in courses.items()
+        }
 
     def _away_from(self, first: dict[str, np.ndarray]) -> str:
         """Which arm is not at its first pose, once the arms had time to settle; or empty.
@@ -258,6 +259,16 @@ class Replay(SimpleNode):
         self._state = state
         self._announcer.publish(String(data=state))
         self.get_logger().info(state)
+
+
+def _points(course: Ramp) -> JointPath:
+    times_s = np.linspace(0, course.duration_s, round(course.duration_s / RAMP_POINT_S) + 1)
+    motion = [course.at(time_s) for time_s in times_s.tolist()]
+    return JointPath(
+        np.rint(times_s * 1e9).astype(np.int64),
+        np.array([position for position, _, _ in motion]),
+        np.array([velocity for _, velocity, _ in motion]),
+    )
 
 
 def _trajectory(piece: JointPath, start_ns: int) -> JointTrajectory:
