@@ -14,7 +14,7 @@ from aloha_stack.robot.chain import Chain
 from aloha_stack.robot.description import Arm
 from aloha_stack.robot.gripper import finger_velocity
 from aloha_stack.robot.joints import GRIPPER, JOINTS, STATE_JOINTS
-from aloha_stack.robot.torque import NM_PER_AMPERE
+from aloha_stack.robot.servos import NM_PER_AMPERE
 
 GRAVITY_M_S2 = 9.81
 

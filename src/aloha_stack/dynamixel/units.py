@@ -6,6 +6,8 @@ from types import MappingProxyType
 
 import numpy as np
 
+from aloha_stack.robot.servos import NM_PER_AMPERE, STALL
+
 TICKS_PER_TURN = 4096
 ZERO_TICKS = 2048
 RAD_PER_TICK = 2 * math.pi / TICKS_PER_TURN
@@ -17,12 +19,13 @@ VOLT_PER_UNIT = 0.1
 AMPERE_PER_CURRENT_UNIT = 2.69e-3
 NM_PER_UNIT: Mapping[str, float] = MappingProxyType(
     {
-        "xm540-w270": AMPERE_PER_CURRENT_UNIT * 10.6 / 4.4,
-        "xm430-w350": AMPERE_PER_CURRENT_UNIT * 4.1 / 2.3,
-        "xc430-w150": 1.6 / 1000,
+        model: AMPERE_PER_CURRENT_UNIT * NM_PER_AMPERE[model]
+        if model in NM_PER_AMPERE
+        else stall.torque_nm / 1000
+        for model, stall in STALL.items()
     }
 )
-"""Torque of one unit of the register at address 126, from stall torque over stall current at 12 V.
+"""Torque of one unit of the register at address 126, by the servo's torque constant.
 
 The XC430 has no current sensor: its register is the load, in 0.1 % of the stall torque. These are
 estimates: friction in the gears is not in them.

@@ -1,12 +1,13 @@
-"""Facts of the Dynamixel servos on ALOHA's arms that robot files are checked against.
+"""Facts of the Dynamixel servos on ALOHA's arms.
 
 Source: ROBOTIS e-manual of XM540-W270, XM430-W350 and XC430-W150 (model number at address 0, units
-of positions and velocities, no-load speed at 12 V).
+of positions and velocities; at 12 V no-load speed, stall torque and stall current).
 """
 
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 MODEL_NUMBERS: Mapping[str, int] = MappingProxyType(
     {"xm540-w270": 1120, "xm430-w350": 1020, "xc430-w150": 1070}
@@ -14,6 +15,34 @@ MODEL_NUMBERS: Mapping[str, int] = MappingProxyType(
 NO_LOAD_RPM: Mapping[str, float] = MappingProxyType(
     {"xm540-w270": 30.0, "xm430-w350": 46.0, "xc430-w150": 106.0}
 )
+
+
+class Stall(NamedTuple):
+    """A servo that is held fast, at 12 V."""
+
+    torque_nm: float
+    current_a: float
+
+
+STALL: Mapping[str, Stall] = MappingProxyType(
+    {
+        "xm540-w270": Stall(10.6, 4.4),
+        "xm430-w350": Stall(4.1, 2.3),
+        "xc430-w150": Stall(1.6, 1.4),
+    }
+)
+NM_PER_AMPERE: Mapping[str, float] = MappingProxyType(
+    {
+        model: STALL[model].torque_nm / STALL[model].current_a
+        for model in ("xm540-w270", "xm430-w350")
+    }
+)
+"""Torque constants of the models that can be given a current: stall torque over stall current.
+
+Friction in the gears is not in them: on metal they are estimates. Interbotix drives the gravity
+compensation of ALOHA's leaders with half of this (interbotix_xsarm_gravity_compensation,
+motor_specs_aloha_wx250s.yaml: 0.897 N·m/A for one XM430-W350, 1.793 for a pair).
+"""
 
 TICKS_PER_TURN = 4096
 ZERO_TICKS = 2048

@@ -15,7 +15,7 @@ from aloha_stack.robot.chain import Chain, Link
 from aloha_stack.robot.description import Arm
 from aloha_stack.robot.gripper import finger_from_joint, finger_velocity
 from aloha_stack.robot.joints import FINGERS, GRIPPER, JOINTS
-from aloha_stack.robot.torque import STALL
+from aloha_stack.robot.servos import STALL
 
 TUBE_RADIUS_M = 0.024
 BAR_M = 0.02
