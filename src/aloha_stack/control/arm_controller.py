@@ -47,6 +47,7 @@ class ArmController:
         """Why the last command was refused; empty once one is taken."""
         self._lock = threading.RLock()
         self._stop = EStop()
+        self._health = Health()
         self._heartbeat_s: float | None = None
         self._parking: Parking | None = None
 
@@ -112,13 +113,13 @@ class ArmController:
     def next_goal(self, now_s: float, steady_s: float, health: Health) -> np.ndarray | None:
         """The goals (7,) rad to write in this cycle; None if nothing is to be written."""
         with self._lock:
+            self._health = health
             if self._idle():
                 return None
             if self._parking is not None and not self._stop:
-                self._set(Mode.PARKING, "on its way to the rest pose")
-                return self._parking.next_goal(now_s)
+                return self._park(now_s)
             self._parking = None
-            held = self._hold(steady_s, health)
+            held = self._hold(steady_s)
             if held:
                 self.stream.clear()
             else:
@@ -129,10 +130,12 @@ class ArmController:
             self.joining.begin(goal)
             return goal
 
-    def react(self, steady_s: float) -> None:
-        """While ROS time stands still: mode and reason go on, nothing moves."""
+    def react(self, steady_s: float, why: str = "") -> None:
+        """While there are no cycles, for the reason `why`: mode and reason go on, nothing moves."""
         with self._lock:
-            if not self._idle() and self._parking is None and self._hold(steady_s, Health()):
+            if why:
+                self._health = Health(sick=why)
+            if not self._idle() and self._parking is None and self._hold(steady_s):
                 self.stream.clear()
 
     def begin_parking(self) -> None:
@@ -163,20 +166,30 @@ class ArmController:
 
     def _idle(self) -> bool:
         """True if no goals are written; the mode then says why."""
+        sick = self._health.sick
         if self.fault:
             self._set(Mode.FAULT, self.fault)
         elif self.arm.is_leader and self._stop.own:
             self._set(Mode.E_STOPPED, self._stop.cause)
         elif self.active and self.arm.is_leader:
-            self._set(Mode.BACK_DRIVEN, self._stop.cause)
+            self._set(Mode.BACK_DRIVEN, self._stop.cause or sick or self._health.slow)
         elif self.active and self.torque:
             return False
         elif self._stop and not self.arm.is_leader:
             self._set(Mode.E_STOPPED, self._stop.cause)
         else:
             limp = "torque was switched off by service"
-            self._set(Mode.INACTIVE, limp if self.active else self.left)
+            self._set(Mode.INACTIVE, (sick or limp) if self.active else (self.left or sick))
         return True
+
+    def _park(self, now_s: float) -> np.ndarray:
+        """The next goal on the way to the rest pose, on which a sick arm stops and waits."""
+        assert self._parking is not None
+        if self._health.sick:
+            self._set(Mode.PARKING, f"waits on its way to the rest pose: {self._health.sick}")
+            return self._parking.wait(now_s)
+        self._set(Mode.PARKING, "on its way to the rest pose")
+        return self._parking.next_goal(now_s)
 
     def _show_e_stop(self) -> None:
         """At once, so that neither an acknowledgement nor a reset waits for a cycle."""
@@ -192,22 +205,17 @@ class ArmController:
         last_s = self._heartbeat_s
         return last_s is not None and steady_s - last_s <= self.settings.heartbeat_timeout_s
 
-    def _hold(self, steady_s: float, health: Health) -> bool:
+    def _hold(self, steady_s: float) -> bool:
         """Whether commands do not count now; the mode and the reason then say why."""
+        health = self._health
         if self._stop:
             self._set(Mode.E_STOPPED, self._stop.cause)
+        elif health.sick:
+            self._set(Mode.HOLDING, health.sick)
         elif not self._hears_safety(steady_s):
             self._set(Mode.HOLDING, "no heartbeat from safety")
-        elif health.error:
-            self._set(
-                Mode.HOLDING,
-                f"hardware error: {health.error}; mend its cause and call /{self.arm.name}/reboot",
-            )
-        elif health.read_age_s > self.settings.max_read_age_s:
-            silent = ", ".join(map(str, health.silent))
-            self._set(Mode.HOLDING, f"servos {silent} do not answer; check their cables and power")
-        elif health.unheld:
-            self._set(Mode.HOLDING, health.unheld)
+        elif health.slow:
+            self._set(Mode.HOLDING, health.slow)
         else:
             return False
         return True

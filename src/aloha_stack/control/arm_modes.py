@@ -31,17 +31,14 @@ class Settings:
 
 @dataclass(frozen=True)
 class Health:
-    """What the last reading of the bus found.
+    """What keeps an arm from moving, in words; empty where nothing does.
 
-    `read_age_s` is since the last complete reading; `silent` servos did not answer; `error` is the
-    hardware error in words, empty if there is none;
-    `unheld` says why an arm whose watchdogs may have tripped cannot be held anew.
+    `sick`: servos or port are not as they should be, nothing may move. `slow`: the bus cannot keep
+    up, so that no command counts; parking may take its time.
     """
 
-    read_age_s: float = 0.0
-    silent: tuple[int, ...] = ()
-    error: str = ""
-    unheld: str = ""
+    sick: str = ""
+    slow: str = ""
 
 
 class EStop:

@@ -17,6 +17,10 @@ GIVE_UP_S = 12.0
 """ROS time after which parking that has not arrived is given up; the torque then stays on."""
 
 
+WAIT_S = 3.0
+"""ROS time that parking waits for an arm that is sick, before it is given up."""
+
+
 class Parking:
     """A controlled stop, then a ramp to the rest pose, all through the arm's limiter.
 
@@ -33,19 +37,26 @@ class Parking:
         self._ramp: Ramp | None = None
         self._ramp_s = 0.0
         self._last_s: float | None = None
+        self._waited_s = 0.0
 
     @property
     def given_up(self) -> bool:
-        """Whether it has lasted too long to be waited for."""
-        return not self.done and self.elapsed_s >= GIVE_UP_S
+        """Whether it has lasted, or waited, too long to be waited for."""
+        return not self.done and (self.elapsed_s >= GIVE_UP_S or self._waited_s >= WAIT_S)
 
     def begin_again(self) -> None:
         """From where the limiter is now; the time that it took so far still counts."""
         self._ramp, self.done = None, False
 
+    def wait(self, now_s: float) -> np.ndarray:
+        """Like next_goal(), where the arm must not move: it stops, and goes on from there later."""
+        self._waited_s += self._tick(now_s)
+        self.begin_again()
+        return self.limiter.stop()
+
     def next_goal(self, now_s: float) -> np.ndarray:
         """The goals (7,) rad of this cycle, at ROS time `now_s`."""
-        period_s = self._tick(now_s)
+        period_s, self._waited_s = self._tick(now_s), 0.0
         if self._ramp is None:
             goal = self.limiter.stop()
             if self.limiter.at_rest:

@@ -1,26 +1,26 @@
 """An arm's controller on its bus: the order in which servos are read, held, moved and let go."""
 
-import contextlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from aloha_stack.control.arm_controller import ArmController, Counters
-from aloha_stack.control.arm_modes import Health, Mode
+from aloha_stack.control.arm_modes import Mode
 from aloha_stack.dynamixel.arm_bus import ArmBus, BusState
-from aloha_stack.dynamixel.errors import BusError, ServoError, ServoSilent
+from aloha_stack.dynamixel.errors import BusError, PortMissing, ServoError
+from aloha_stack.nodes._arm_health import ArmHealth
+from aloha_stack.nodes._arm_hold import ArmHold
+from aloha_stack.nodes._jobs import Refused
 from aloha_stack.robot.joints import ARM_JOINTS
 
 REST_RAD = 0.15
 """An arm whose joints are all this near to its rest pose is resting there, and cannot drop."""
-
-
 WATCHDOG_MARGIN = 0.8
 """The part of the watchdog's time after which, without a packet, it may have tripped."""
-
-
-class Refused(RuntimeError):
-    """What was asked for is not done; the message says why, and what to do."""
+LOOK_EVERY = 5
+"""Cycles between two slow looks at all nine servos."""
+PORT_LOOK_S = 1.0
+"""Steady time between two attempts to open a port that was lost."""
 
 
 @dataclass(frozen=True)
@@ -37,80 +37,115 @@ class ArmDriver:
     """Everything that touches the bus; for one thread."""
 
     def __init__(self, bus: ArmBus, controller: ArmController, watchdog_s: float = 0.5) -> None:
-        self.bus, self.controller, self.watchdog_s = bus, controller, watchdog_s
+        self.bus, self.controller = bus, controller
         self.arm = bus.arm
-        self._last_read_s: float | None = None
-        self._last_cycle_s: float | None = None
-        self._alert: tuple[int, ...] = ()
-        self._error = self._stalled = ""
+        self.hold = ArmHold(bus, watchdog_s)
+        self.health = ArmHealth(self.arm, controller.settings)
+        self._cycle_s: tuple[float, float] | None = None
+        """When the last cycle began: ROS time, steady time."""
+        self._paused = False
+        self._lost = ""
+        self._port_look_s = 0.0
+
+    @property
+    def held(self) -> bool:
+        """Whether the arm is held by its servos, for this bridge."""
+        return self.controller.active and self.controller.torque and not self.arm.is_leader
 
     # -- every cycle ------------------------------------------------------------------------
 
     def cycle(self, now_s: float, steady_s: float) -> Cycle:
-        """Reads, decides, writes. A BusError means that the bus is lost: call fail()."""
-        counters = self.controller.counters
-        counters.cycles += 1
+        """Reads, decides, writes. A BusError means that the bus is lost: call lose()."""
+        control, health = self.controller, self.health
+        control.counters.cycles += 1
+        gap_s = self._gap(now_s, steady_s)
         state = self.bus.read()
-        if state.complete:
-            self._last_read_s = now_s
-        else:
-            counters.failed_reads += 1
-        # A servo that misses one answer is as sick as it was.
-        alert = tuple(sorted({*state.alert, *(set(self._alert) & set(state.missing))}))
-        if alert != self._alert:
-            self._alert, self._error = alert, self._describe_alert(alert)
-        note = self._after_a_stall(now_s)
-        health = Health(self.read_age_s(now_s), state.missing, self._error, self._stalled)
-        goal = self.controller.next_goal(now_s, steady_s, health)
-        written = None if goal is None or self._stalled else self.bus.write_goals(goal)
+        control.counters.failed_reads += not state.complete
+        health.saw(state, now_s)
+        note = self._keep_hold(state, gap_s) if self.held else ""
+        goal = control.next_goal(now_s, steady_s, health.found(now_s, self.held))
+        written = None
+        if goal is not None and not self._paused:
+            written = self.hold.write(goal)
+        if control.counters.cycles % LOOK_EVERY == 0:
+            health.looked(self.bus.watch())
         return Cycle(state if state.complete else None, written, note)
 
-    def _after_a_stall(self, now_s: float) -> str:
-        """Holds the arm anew if its servos' watchdogs may have tripped; what is to be said of it.
+    def _gap(self, now_s: float, steady_s: float) -> float:
+        """ROS time since the last cycle began; 0 for the first."""
+        last, self._cycle_s = self._cycle_s, (now_s, steady_s)
+        if last is None:
+            return 0.0
+        gap_s = now_s - last[0]
+        self.health.pace.add(gap_s, steady_s - last[1], self.bus.round_trip_s)
+        return gap_s
 
-        A servo whose watchdog has tripped takes no goal any more, and says nothing about it.
+    def _keep_hold(self, state: BusState, gap_s: float) -> str:
+        """Holds the arm anew if its servos may have let go of their goals: what to log, or "".
+
+        A servo whose watchdog has tripped takes no goal any more, and one that restarted is limp;
+        neither says so by itself.
         """
-        last_s, self._last_cycle_s = self._last_cycle_s, now_s
-        if not (self.controller.active and self.controller.torque):
-            self._stalled = ""
+        health = self.health
+        why = self._doubt(gap_s)
+        if not why or health.limp:
             return ""
-        gap_s = 0.0 if last_s is None else now_s - last_s
-        if gap_s <= WATCHDOG_MARGIN * self.watchdog_s and not self._stalled:
+        health.unheld = health.unheld or f"{why}; the arm is to be held anew"
+        settled = self._paused or self.controller.limiter.at_rest
+        if not state.complete or health.missed or not settled:
             return ""
         try:
-            self._take_hold(goes_on=True)
+            health.learn_torque(self.bus.torque())
+            if not health.limp:
+                self._take_hold(keep=True, goes_on=True)
         except (Refused, ServoError) as error:
-            self._stalled = f"the bus had a pause and the arm cannot be held anew: {error}"
+            health.unheld = f"{why} and the arm cannot be held anew: {error}"
             return ""
-        note = f"{self.arm.name}: the bus had a pause of {gap_s:.2f} s; held anew where the arm is"
+        self._paused = False
+        health.unsure.clear()
+        if health.limp:
+            return ""
+        note = f"{self.arm.name}: {why}; held anew where the arm is"
         self.controller.rejected = note
         return note
 
-    def read_age_s(self, now_s: float) -> float:
-        """Since the last complete reading; infinite before the first."""
-        return float("inf") if self._last_read_s is None else max(0.0, now_s - self._last_read_s)
+    def _doubt(self, gap_s: float) -> str:
+        """Why the servos may not hold what they were told to hold, in words; or empty."""
+        health = self.health
+        if gap_s > WATCHDOG_MARGIN * self.hold.watchdog_s:
+            self._paused = True
+            return f"the bus had a pause of {gap_s:.2f} s"
+        if self._paused:
+            return "the bus had a pause"
+        if health.tripped:
+            return f"the Bus Watchdog of {health.names(health.tripped)} has tripped"
+        if health.unsure:
+            return f"{health.names(health.unsure)} did not answer for a while"
+        return ""
 
     def clock_jumped(self) -> None:
         """ROS time ran backwards: what was read and commanded before has no age any more."""
-        self._last_read_s = None
+        self._cycle_s = None
+        self.health.clock_jumped()
         self.controller.clock_jumped()
 
     # -- life cycle -------------------------------------------------------------------------
 
     def connect(self) -> tuple[str, ...]:
         """Opens the port, checks and configures the servos; returns what was changed. BusError."""
-        self.controller.fault = self.controller.left = ""
-        self._last_read_s, self._alert, self._error = None, (), ""
-        self._last_cycle_s, self._stalled = None, ""
+        self._cycle_s, self.hold.goals, self._paused = None, None, False
         self.bus.open()
         try:
             self.bus.check()
             changes = self.bus.configure()
             self.controller.torque = any(self.bus.torque().values())
-            return changes
         except BusError:
             self.bus.close()
             raise
+        self.health.forget()
+        self.health.latency_ms = self.bus.latency_timer_ms()
+        self.controller.fault = self.controller.left = self._lost = ""
+        return changes
 
     def activate(self, adopt: bool = False) -> None:
         """Takes the arm as it is. Refused if torque was found on, unless `adopt`.
@@ -118,12 +153,15 @@ class ArmDriver:
         A follower gets its goal from its present position, torque, and the Bus Watchdog, and holds
         until commands come. A leader gets no torque: it is moved by hand.
         """
+        if self.controller.fault:
+            raise Refused(self.controller.fault)
         hot = [servo for servo, on in self.bus.torque().items() if on]
         if hot and not adopt:
             raise Refused(
-                f"{self.arm.name}: servos {_list(hot)} have torque already: somebody may rely on "
-                f"it. See that nobody else drives the arm, then call /{self.arm.name}/adopt"
+                f"{self.arm.name}: {self.health.names(hot)} have torque already: somebody may rely "
+                f"on it. See that nobody else drives the arm, then call /{self.arm.name}/adopt"
             )
+        self._set_up_anew()
         self.controller.counters = Counters()
         if self.arm.is_leader:
             self.bus.set_watchdog(0)
@@ -133,6 +171,16 @@ class ArmDriver:
             self._take_hold()
         self.controller.left = ""
         self.controller.active = True
+
+    def adopt(self) -> str:
+        """Takes the arm over as it is found, also after its port was lost. Refused, BusError."""
+        name = self.arm.name
+        if self.controller.active:
+            raise Refused(f"{name} is in the hands of this bridge already")
+        if self.controller.fault:
+            self.connect()
+        self.activate(adopt=True)
+        return f"{name} was taken over as it was found"
 
     def release(self) -> str:
         """Lets go of the arm: torque off, but only when it is measured at the rest pose.
@@ -166,7 +214,7 @@ class ArmDriver:
             return self.controller.reason
         state = self.bus.read()
         if not state.complete:
-            return f"servos {_list(state.missing)} do not answer"
+            return f"{self.health.names(state.missing)} did not answer"
         joints = len(ARM_JOINTS)
         away = abs(state.position - self.arm.rest_pose)[:joints]
         worst = int(away.argmax())
@@ -174,12 +222,44 @@ class ArmDriver:
             return ""
         return f"{ARM_JOINTS[worst]} is {away[worst]:.2f} rad away though it was told to go there"
 
+    def disconnect(self) -> None:
+        """Gives the port back; the servos stay as they are."""
+        self.bus.close()
+        self.controller.fault = self._lost = ""
+
+    # -- the bus is gone --------------------------------------------------------------------
+
     def fail(self, why: str) -> None:
-        """The bridge cannot go on until it is cleaned up and configured again."""
+        """The bridge cannot go on. The servos hold, and stop by their watchdogs."""
         self.controller.active = self.controller.torque = False
         self.controller.fault = why
         self.controller.react(0.0)
         self.bus.close()
+
+    def lose(self, error: BusError, steady_s: float) -> None:
+        """The bus is lost: nothing moves until the operator has the arm adopted."""
+        self._lost, self._port_look_s = str(error), steady_s + PORT_LOOK_S
+        self.fail(f"{error}; then call /{self.arm.name}/adopt")
+
+    def look_for_port(self, steady_s: float) -> None:
+        """Once a second, while the bus is lost: whether its port is there. The fault tells."""
+        if not self._lost or steady_s < self._port_look_s:
+            return
+        self._port_look_s = steady_s + PORT_LOOK_S
+        adopt = f"call /{self.arm.name}/adopt"
+        try:
+            self.bus.open()
+        except PortMissing:
+            self.controller.fault = f"{self._lost}; then {adopt}"
+        except BusError as error:
+            self.controller.fault = f"{error}; then {adopt}"
+        else:
+            self.bus.close()
+            self.controller.fault = (
+                f"{self._lost}. The port is there again: see that nothing leans on the arm, then "
+                f"{adopt}"
+            )
+        self.controller.react(steady_s)
 
     # -- services ---------------------------------------------------------------------------
 
@@ -190,79 +270,58 @@ class ArmDriver:
             raise Refused(f"{name} is a leader: it has no torque, a hand moves it")
         if not controller.active:
             raise Refused(f"{name} is not active; activate its bridge first")
-        if on:
-            if not (controller.torque and all(self.bus.torque().values())):
-                self._take_hold()
-            return f"{name} is held where it is"
-        moving = controller.mode in (Mode.RAMPING, Mode.FOLLOWING, Mode.PARKING)
-        if moving or not controller.limiter.at_rest:
-            raise Refused(f"{name} is {controller.mode.name.lower()}: stop its commands first")
-        self._let_go()
-        return f"{name} is limp"
+        if on and not controller.torque:
+            self._set_up_anew()
+            self._take_hold()
+        elif on:
+            self.health.learn_torque(self.bus.torque())
+            if self.health.limp:
+                raise Refused(self.health.limp_words())
+        else:
+            moving = controller.mode in (Mode.RAMPING, Mode.FOLLOWING, Mode.PARKING)
+            if moving or not controller.limiter.at_rest:
+                raise Refused(f"{name} is {controller.mode.name.lower()}: stop its commands first")
+            self._let_go()
+            return f"{name} is limp"
+        return f"{name} is held where it is"
 
     def reboot(self) -> str:
-        """Reboots the servos in hardware error and takes hold again; says which."""
-        masters = {servo.id: servo.shadow_of or servo.id for servo in self.arm.servos}
-        broken = self.bus.hardware_errors()
-        for servo_id in dict.fromkeys(masters[i] for i in broken):
-            self.bus.reboot(servo_id)
-        self._alert, self._error = (), ""
-        if not broken:
-            return f"{self.arm.name}: no servo is in hardware error"
-        if self.controller.active and self.controller.torque:
-            self._take_hold()
-        return f"{self.arm.name}: rebooted servos {_list(broken)}"
+        """Brings back servos that are in hardware error or have restarted; says which.
+
+        An arm that was held is held again: what still holds goes on to hold what it was told.
+        """
+        health, held = self.health, self.held
+        sick = set(self.bus.hardware_errors())
+        if held:
+            health.learn_torque(self.bus.torque())
+        sick |= set(health.limp) if held else health.unsure
+        if not sick:
+            return f"{self.arm.name}: no servo is in hardware error, or has restarted"
+        if held and not self.controller.limiter.at_rest:
+            raise Refused(f"{self.arm.name} still moves; call this again when it has stopped")
+        self.bus.recover(sick)
+        health.start_anew()
+        health.unsure -= sick
+        if held:
+            self._take_hold(keep=True, goes_on=True)
+        return f"{self.arm.name}: brought back {health.names(sick)}"
 
     # -- parts ------------------------------------------------------------------------------
 
-    def _take_hold(self, goes_on: bool = False) -> None:
-        """Goal := present, torque on, watchdog armed. If it `goes_on`, parking does too."""
-        state = self.bus.read()
-        if not state.complete:
-            raise Refused(
-                f"{self.arm.name}: servos {_list(state.missing)} do not answer; check their cables "
-                "and power"
-            )
-        limp = not any(self.bus.torque().values())
-        try:
-            self.bus.set_watchdog(0)
-            self.bus.write_goals(state.position)
-            self.bus.set_torque(True)
-            self.bus.write_goals(state.position)
-            self.bus.set_watchdog(self.watchdog_s)
-        except ServoError:
-            self._undo_hold(limp)
-            raise
-        self._last_cycle_s, self._stalled = None, ""
-        self.controller.take_hold(state.position, goes_on)
+    def _set_up_anew(self) -> None:
+        """What a servo forgets when it restarts, before it gets torque."""
+        if self.health.unsure:
+            self.bus.configure()
+            self.health.unsure.clear()
+
+    def _take_hold(self, keep: bool = False, goes_on: bool = False) -> None:
+        """By the servos (see ArmHold). If it `goes_on`, parking does too."""
+        goals = self.hold.take(keep)
+        self._cycle_s, self._paused = None, False
+        self.health.start_anew()
+        self.controller.take_hold(goals, goes_on)
         self.controller.torque = True
 
-    def _undo_hold(self, was_limp: bool) -> None:
-        """As far as the servos obey: limp as before, or held with the watchdog armed."""
-        with contextlib.suppress(ServoError):
-            if was_limp:
-                self.bus.set_torque(False)
-                self.controller.torque = False
-            else:
-                self.bus.set_watchdog(self.watchdog_s)
-
     def _let_go(self) -> None:
-        """Torque first: until it is off, the watchdog has to watch."""
-        self.bus.set_torque(False)
+        self.hold.let_go()
         self.controller.torque = False
-        with contextlib.suppress(ServoError):  # without torque there is nothing to watch
-            self.bus.set_watchdog(0)
-
-    def _describe_alert(self, alert: tuple[int, ...]) -> str:
-        if not alert:
-            return ""
-        try:
-            errors = dict(self.bus.hardware_errors())
-        except ServoSilent:  # another one, perhaps; this one's word is enough to hold
-            errors = {}
-        words = dict.fromkeys(alert, ("reports one",)) | errors
-        return "; ".join(f"servo {i} {', '.join(words[i])}" for i in sorted(words))
-
-
-def _list(ids: object) -> str:
-    return ", ".join(map(str, ids))  # type: ignore[call-overload]

@@ -17,6 +17,8 @@ from aloha_stack.robot.joints import JOINTS
 STATUS_PERIOD_NS = 100_000_000
 STATUS_STEADY_S = 0.5
 """A status goes out at least so often, however slowly ROS time runs: the bridge is alive."""
+FAILED_READ_NS = 15_000_000
+"""A reading that failed is told at once, but no more often than every other cycle."""
 
 
 class ArmReports:
@@ -31,7 +33,9 @@ class ArmReports:
         if not self.arm.is_leader:
             self._executed = node.create_publisher(JointState, "command_executed", JOINTS_QOS)
         self._state_message, self._executed_message = joint_state(), joint_state(JOINTS)
+        self.overruns = 0
         self._shown: tuple[Any, ...] = ()
+        self._shown_failed = 0
         self._shown_ns, self._shown_s = 0, 0.0
 
     def cycle(self, cycle: Cycle, read_ns: int, written_ns: int) -> None:
@@ -43,30 +47,33 @@ class ArmReports:
             self._executed.publish(message)
         if cycle.state is not None:
             state, message = cycle.state, self._state_message
-            set_stamp(message.header.stamp, read_ns)
+            set_stamp(message.header.stamp, state.stamp_ns or read_ns)
             fill_state(message, state.position, state.velocity, state.effort, self.arm.gripper)
             self._states.publish(message)
 
-    def status(self, now_ns: int, overruns: int) -> None:
-        """At 10 Hz, and at once when something has changed."""
+    def status(self, now_ns: int) -> None:
+        """At 10 Hz, and at once when something has changed, or a reading has failed."""
         control, steady_s = self.control, time.monotonic()
         shown = (control.mode, control.reason, control.torque)
-        recent = 0 <= now_ns - self._shown_ns < STATUS_PERIOD_NS
+        failed = control.counters.failed_reads
+        period_ns = STATUS_PERIOD_NS if failed == self._shown_failed else FAILED_READ_NS
+        recent = 0 <= now_ns - self._shown_ns < period_ns
         if shown == self._shown and recent and not self.overdue(steady_s):
             return
         if shown[:2] != self._shown[:2] and self._shown:
             self._log.info(f"{self.arm.name}: {control.mode.name} {control.reason}".rstrip())
         self._shown, self._shown_ns, self._shown_s = shown, now_ns, steady_s
+        self._shown_failed = failed
         counters = control.counters
         message = ArmStatus(
             arm=self.arm.name,
             mode=int(control.mode),
             reason=control.reason,
             torque=control.torque,
-            read_age=self.driver.read_age_s(now_ns * 1e-9),
+            read_age=self.driver.health.read_age_s(now_ns * 1e-9),
             cycles=counters.cycles,
-            overruns=overruns,
-            failed_reads=counters.failed_reads,
+            overruns=self.overruns,
+            failed_reads=failed,
             rejected_commands=counters.rejected_commands,
             clamped_commands=counters.clamped_commands,
         )

@@ -25,7 +25,8 @@ class Jobs:
         expected: tuple[type[Exception], ...] = (),
         wake: Callable[[], None] = lambda: None,
     ) -> None:
-        self._closed, self._expected, self._wake = closed, (Refused, *expected), wake
+        self._closed, self._wake = closed, wake
+        self._expected: tuple[type[Exception], ...] = (Refused, *expected)
         self._lock = threading.Lock()
         self._waiting: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
 

@@ -1,6 +1,8 @@
 """ROS time for a loop in a thread of its own: now, and a sleep that wakes when told to."""
 
+import math
 import threading
+import time
 from typing import Any
 
 from rclpy.clock import JumpThreshold, TimeJump
@@ -38,18 +40,25 @@ class RosTime:
     def simulated(self) -> bool:
         return bool(self._clock.ros_time_is_active)
 
-    def sleep_until(self, deadline_ns: int, wake: threading.Event) -> bool:
+    def sleep_until(
+        self, deadline_ns: int, wake: threading.Event, patience_s: float = math.inf
+    ) -> bool:
         """True once the clock shows `deadline_ns`; False at once when `wake` is set (see `poke`).
 
-        Comes back with False too when simulated time runs backwards, so that the caller can look.
+        Comes back with False too when simulated time runs backwards, and after `patience_s` of
+        steady time, so that the caller can look.
         """
+        until_s = time.monotonic() + patience_s
         while not wake.is_set():
             now = self.now_ns()
             if now >= deadline_ns:
                 return True
+            left_s = min(LOOK_AROUND_S, until_s - time.monotonic())
+            if left_s <= 0:
+                return False
             if not self.simulated:
-                wake.wait(min((deadline_ns - now) * 1e-9, LOOK_AROUND_S))
-            elif not self._wait_for_clock(deadline_ns, wake, now):
+                wake.wait(min((deadline_ns - now) * 1e-9, left_s))
+            elif not self._wait_for_clock(deadline_ns, wake, now, left_s):
                 return False
         return False
 
@@ -66,14 +75,16 @@ class RosTime:
     def close(self) -> None:
         self._jumps.unregister()
 
-    def _wait_for_clock(self, deadline_ns: int, wake: threading.Event, since_ns: int) -> bool:
+    def _wait_for_clock(
+        self, deadline_ns: int, wake: threading.Event, since_ns: int, limit_s: float
+    ) -> bool:
         """False when the clock has gone back."""
         me = threading.get_ident()
         with self._moved:
             self._deadline_ns[me] = deadline_ns
             try:
                 if self.now_ns() < deadline_ns and not wake.is_set():
-                    self._moved.wait(LOOK_AROUND_S)
+                    self._moved.wait(limit_s)
             finally:
                 del self._deadline_ns[me]
         return self.now_ns() >= since_ns

@@ -4,29 +4,28 @@ Launched in the namespace of its arm. A lifecycle node: inactive it only reads; 
 holds its arm by the servos and follows `command`, a leader stays limp. Leaving `active` parks it.
 """
 
-import contextlib
-import queue
 import sys
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, wait
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from aloha_interfaces.msg import SafetyState
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from aloha_stack.control.arm_controller import ArmController
 from aloha_stack.control.arm_modes import Settings
-from aloha_stack.control.pacing import Pacer
 from aloha_stack.dynamixel.bus import ArmBus, DynamixelBus
 from aloha_stack.dynamixel.errors import BusError
-from aloha_stack.nodes._arm_driver import ArmDriver, Refused
+from aloha_stack.nodes._arm_cycles import ArmCycles
+from aloha_stack.nodes._arm_driver import ArmDriver
 from aloha_stack.nodes._arm_reports import ArmReports
 from aloha_stack.nodes._conversions import read_command
+from aloha_stack.nodes._jobs import Refused
 from aloha_stack.nodes._node import ManagedNode, logged, run
 from aloha_stack.nodes._parameters import declare
 from aloha_stack.nodes._qos import COMMAND, STATE
@@ -34,19 +33,24 @@ from aloha_stack.robot.description import Arm, load_robot
 
 CLOCK_GONE_S = 5.0
 """Steady time after which parking gives up on a clock that stands still."""
-SERVICE_LIMIT_S = 20.0
+STOP_S = 2.0
+"""Steady time that a stop may take."""
 
-DONE = TransitionCallbackReturn.SUCCESS
 FAILED = TransitionCallbackReturn.FAILURE
 
 
 class ArmBridge(ManagedNode):
-    """The node; `make_bus` makes the arm's bus from its description."""
+    """The node; `make_bus` makes the arm's bus from its description, in place of `backend`."""
 
-    def __init__(self, make_bus: Callable[[Arm], ArmBus] = DynamixelBus, **options: Any) -> None:
+    def __init__(self, make_bus: Callable[[Arm], ArmBus] | None = None, **options: Any) -> None:
         super().__init__("arm_bridge", **options)
         robot = declare(self, "robot", "aloha", "robot file: a name in config/robots, or a path")
         name = declare(self, "arm", str, "which arm of the robot file this is")
+        backend = declare(
+            self, "backend", "dynamixel", f"who drives the servos: {' or '.join(BACKENDS)}"
+        )
+        if backend not in BACKENDS:
+            raise ValueError(f"no backend '{backend}'; there is {', '.join(BACKENDS)}")
         rate_hz = declare(self, "rate_hz", 100.0, "bus cycles per second of ROS time", (10, 500))
         settings = Settings(
             period_s=1 / rate_hz,
@@ -73,17 +77,15 @@ class ArmBridge(ManagedNode):
         )
         self.arm = load_robot(robot).arm(name)
         self.controller = ArmController(self.arm, settings)
-        self.driver = ArmDriver(make_bus(self.arm), self.controller, watchdog_s)
-        self._thread: threading.Thread | None = None
-        self._wake, self._ending = threading.Event(), threading.Event()
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
+        bus = make_bus(self.arm) if make_bus else BACKENDS[backend](self.arm, self)
+        self.driver = ArmDriver(bus, self.controller, watchdog_s)
+        self._reports = ArmReports(self, self.driver)
+        self._cycles = ArmCycles(self, self.driver, self._reports)
         self._adopting = False
-        self._overruns = 0
         self._make_topics()
-        self._reports.status(self.time.now_ns(), self._overruns)
+        self._reports.status(self.time.now_ns())
 
     def _make_topics(self) -> None:
-        self._reports = ArmReports(self, self.driver)
         if not self.arm.is_leader:
             self.create_subscription(JointTrajectory, "command", self._on_command, COMMAND)
         self.create_subscription(SafetyState, "/safety/state", self._on_safety, STATE)
@@ -110,16 +112,14 @@ class ArmBridge(ManagedNode):
             return FAILED
         for change in changes:
             self.get_logger().debug(f"configured {change}")
-        self._ending.clear()
-        self._thread = threading.Thread(target=self._run_cycles, name="cycle")
-        self._thread.start()
+        self._cycles.start()
         return super().on_configure(state)
 
     @logged
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         adopt, self._adopting = self._adopting, False
         try:
-            self._in_cycle_thread(lambda: self.driver.activate(adopt))
+            self._cycles.ask(self.driver.adopt if adopt else self.driver.activate)
         except (BusError, Refused) as error:
             self.get_logger().error(f"not activated: {error}")
             return FAILED
@@ -153,127 +153,34 @@ class ArmBridge(ManagedNode):
 
     def _park(self) -> None:
         """Controlled stop, rest pose, torque off. Takes its time: the clock goes on meanwhile."""
-        if self._thread is None or not self.controller.active:
+        if not self._cycles.alive or not self.controller.active:
             return
+        log = self.get_logger()
         self.controller.begin_parking()
         seen_ns, seen_at = self.time.now_ns(), time.monotonic()
-        while not self.controller.parked and self._thread.is_alive():
+        while not self.controller.parked and self._cycles.alive:
             time.sleep(0.02)
             if (now := self.time.now_ns()) != seen_ns:
                 seen_ns, seen_at = now, time.monotonic()
             elif time.monotonic() - seen_at > CLOCK_GONE_S:
-                self.get_logger().error("parking was given up: /clock stands still")
+                log.error("parking was given up: /clock stands still")
                 break
         try:
-            left = self._in_cycle_thread(self.driver.release)
+            left = self._cycles.ask(self.driver.release)
         except (BusError, Refused) as error:
-            self.get_logger().error(f"the arm could not be let go in order: {error}")
+            log.error(f"the arm could not be let go in order: {error}")
             return
         if left:
-            self.get_logger().error(left)
+            log.error(left)
 
     def _disconnect(self) -> None:
-        self._ending.set()
-        self.time.poke(self._wake)
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-            self.controller.active = False
+        connected = self._cycles.alive or self._cycles.broken
+        self._cycles.end()
+        self.controller.active = False
+        self.driver.disconnect()
+        if connected:
             self.controller.react(time.monotonic())
-            self._reports.status(self.time.now_ns(), self._overruns)
-        self.driver.bus.close()
-        self.controller.fault = ""
-
-    # -- the cycle's thread -----------------------------------------------------------------
-
-    def _run_cycles(self) -> None:
-        """The thread's life. What nobody foresaw ends the process, in order: the servos hold."""
-        try:
-            self._cycle_until_the_end()
-        except Exception as error:
-            self.driver.fail(f"the bridge has failed: {error!r}; see its log and start it anew")
-            self.fail(error)
-            self._reports.status(self.time.now_ns(), self._overruns)
-            raise
-        finally:
-            self._refuse_jobs()
-
-    def _cycle_until_the_end(self) -> None:
-        pacer = Pacer(
-            self.controller.settings.period_s,
-            self.time.now_ns,
-            lambda deadline_ns: self.time.sleep_until(deadline_ns, self._wake),
-        )
-        jumps = 0
-        while not self._ending.is_set():
-            due = pacer.wait()
-            self._wake.clear()
-            if pacer.jumps != jumps:
-                jumps = pacer.jumps
-                self.driver.clock_jumped()
-            self._overruns = pacer.overruns
-            now_ns = self.time.now_ns()
-            if due:
-                self._one_cycle(now_ns)
-            else:
-                self.controller.react(time.monotonic())
-            self._serve_jobs()
-            self._reports.status(now_ns, self._overruns)
-
-    def _one_cycle(self, now_ns: int) -> None:
-        if self.controller.fault:
-            return
-        try:
-            cycle = self.driver.cycle(now_ns * 1e-9, time.monotonic())
-        except BusError as error:
-            self.driver.fail(f"{error}; then call cleanup, configure and activate, or start anew")
-            self.get_logger().error(self.controller.fault)
-            return
-        if cycle.note:
-            self.get_logger().warning(cycle.note)
-        self._reports.cycle(cycle, now_ns, self.time.now_ns())
-
-    def _in_cycle_thread(self, job: Callable[[], Any]) -> Any:
-        """Runs `job` between two cycles, since only that thread may use the bus; its result.
-
-        Refused if there is no such thread, if it ends meanwhile, or if it has no time for too long.
-        """
-        thread, future = self._thread, Future[Any]()
-        if thread is None or not thread.is_alive():
-            raise Refused(f"{self.arm.name} is not configured; its bridge has no connection")
-        self._jobs.put((job, future))
-        self.time.poke(self._wake)
-        end_s = time.monotonic() + SERVICE_LIMIT_S
-        while not wait([future], 0.1).done:
-            if not thread.is_alive():
-                self._refuse_jobs()
-            elif time.monotonic() > end_s and future.cancel():
-                raise Refused(f"{self.arm.name}: the bus had no time for it in {SERVICE_LIMIT_S} s")
-        return future.result()
-
-    def _serve_jobs(self) -> None:
-        while not self._jobs.empty():
-            job, future = self._jobs.get()
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                result = job()
-            except (BusError, Refused) as error:
-                future.set_exception(error)
-            except Exception as error:
-                future.set_exception(Refused(f"{self.arm.name}: the bridge has failed: {error!r}"))
-                raise
-            else:
-                future.set_result(result)
-
-    def _refuse_jobs(self) -> None:
-        """What the thread did not come to before its end."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                _, future = self._jobs.get_nowait()
-                if future.set_running_or_notify_cancel():
-                    why = f"{self.arm.name}: the bridge has let go of the bus meanwhile"
-                    future.set_exception(Refused(why))
+            self._reports.status(self.time.now_ns())
 
     # -- messages and services --------------------------------------------------------------
 
@@ -285,13 +192,13 @@ class ArmBridge(ManagedNode):
         self.controller.heartbeat(message.e_stopped, message.cause, steady_s)
         # Wakes the cycle's thread too where /clock does not: it stands still, or crawls.
         if self.controller.mode != before or self._reports.overdue(steady_s):
-            self.time.poke(self._wake)
+            self._cycles.poke()
 
     def _on_e_stop(self, _: Any, response: Any) -> Any:
         self.controller.e_stop(f"{self.arm.name}: e_stop was called")
-        self.time.poke(self._wake)
-        dead = self._thread is not None and not self._thread.is_alive()
-        why = self.controller.fault or ("the bridge's cycles have ended" if dead else "")
+        self._cycles.poke()
+        ended = "the bridge's cycles have ended" if self._cycles.broken else ""
+        why = self.controller.fault or ended
         response.success = not why
         response.message = why or f"{self.arm.name} stops and stays stopped"
         return response
@@ -300,12 +207,20 @@ class ArmBridge(ManagedNode):
         return self._answer(response, lambda: self.driver.set_torque(bool(request.data)))
 
     def _on_reboot(self, _: Any, response: Any) -> Any:
+        """Of an arm that has come to rest: what is wrong with it has stopped it."""
+        until_s = time.monotonic() + STOP_S
+        while not self.controller.limiter.at_rest and time.monotonic() < until_s:
+            time.sleep(0.01)
         return self._answer(response, self.driver.reboot)
 
     def _on_adopt(self, _: Any, response: Any) -> Any:
-        self._adopting = True
-        response.success = self.transition("activate")
-        self._adopting = False
+        """In place of an activation; and again, where an active bridge has lost its port."""
+        if self.state == "active":
+            return self._answer(response, self.driver.adopt)
+        if self.state == "inactive":
+            self._adopting = True
+            response.success = self.transition("activate")
+            self._adopting = False
         response.message = (
             f"{self.arm.name} was taken over as it was found"
             if response.success
@@ -315,11 +230,32 @@ class ArmBridge(ManagedNode):
 
     def _answer(self, response: Any, job: Callable[[], str]) -> Any:
         try:
-            response.message = self._in_cycle_thread(job)
+            response.message = self._cycles.ask(job)
             response.success = True
         except (BusError, Refused) as error:
             response.success, response.message = False, str(error)
         return response
+
+
+def _dynamixel(arm: Arm, _node: Node) -> ArmBus:
+    return DynamixelBus(arm)
+
+
+def _interbotix(arm: Arm, node: Node) -> ArmBus:
+    try:
+        from aloha_stack.nodes.interbotix_bus import InterbotixBus
+    except ImportError as error:
+        raise ValueError(
+            f"the backend interbotix cannot be used: {error}; install the interbotix_ros_core "
+            "packages and source their workspace, or take the backend dynamixel"
+        ) from error
+    return InterbotixBus(arm, node)
+
+
+BACKENDS: Mapping[str, Callable[[Arm, Node], ArmBus]] = MappingProxyType(
+    {"dynamixel": _dynamixel, "interbotix": _interbotix}
+)
+"""Who drives the servos: this process, over the serial port, or the xs_sdk driver, over ROS."""
 
 
 def main(args: list[str] | None = None) -> int:

@@ -1,0 +1,174 @@
+"""What is known of an arm's servos and of its bus, and what of it keeps the arm from moving."""
+
+from collections.abc import Iterable, Mapping
+
+from aloha_stack.control.arm_modes import Health, Settings
+from aloha_stack.control.bus_pace import BusPace
+from aloha_stack.dynamixel.arm_bus import BusState, ServoHealth
+from aloha_stack.robot.description import Arm
+
+MISSED_LOOKS = 2
+"""A servo that misses so many looks in a row is silent; one may be lost to noise."""
+LOOKS_UNTIL_FRESH = 4
+"""After so many looks nothing is left of what was known before."""
+
+
+class ArmHealth:
+    """Told of every reading and every look; tells what is wrong, in words, with what to do.
+
+    `servos` is the last look at all nine, by ID. `unsure` holds the servos that were silent for a
+    while, and may have restarted; `unheld` says why an arm has to be held anew before it may move.
+    """
+
+    def __init__(self, arm: Arm, settings: Settings) -> None:
+        self.arm, self.settings = arm, settings
+        self.pace = BusPace(settings.period_s)
+        self.latency_ms: int | None = None
+        self._names = {
+            s.id: f"servo {s.id} ({s.joint}{' shadow' if s.shadow_of is not None else ''})"
+            for s in arm.servos
+        }
+        self.forget()
+
+    def forget(self) -> None:
+        """Nothing is known: a new connection."""
+        self.servos: Mapping[int, ServoHealth] = {}
+        self.unsure: set[int] = set()
+        self.pace.slow = False
+        self._read_s: float | None = None
+        self._silent: tuple[int, ...] = ()
+        self._damaged: set[int] = set()
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """The servos were brought back, or taken hold of: nothing from before is held against them,
+        but that they were silent."""
+        self.unheld = ""
+        self.pace.clear()
+        self._alert: set[int] = set()
+        self._limp: set[int] = set()
+        self._missed: dict[int, int] = {}
+        self._looks = 0
+
+    # -- what comes in ----------------------------------------------------------------------
+
+    def saw(self, state: BusState, now_s: float) -> None:
+        """A reading at ROS time `now_s`."""
+        # A servo that misses one answer is as sick as it was.
+        self._alert = set(state.alert) | (self._alert & set(state.missing))
+        self._silent = state.missing
+        if state.complete:
+            self._read_s = now_s
+            self._damaged.clear()
+            return
+        self._damaged.update(state.damaged)
+        self.pace.clear()
+        if self._late(now_s):
+            self.unsure.update(state.missing)
+
+    def looked(self, servos: Mapping[int, ServoHealth]) -> None:
+        """A look at all nine."""
+        self.servos = servos
+        self._looks += 1
+        for servo_id, servo in servos.items():
+            self._missed[servo_id] = 0 if servo.answered else self._missed.get(servo_id, 0) + 1
+        self.unsure.update(self.missed)
+        if self._fresh:
+            self.learn_torque({i: s.torque for i, s in servos.items() if s.torque is not None})
+
+    def learn_torque(self, torque: Mapping[int, bool]) -> None:
+        """Whether servos have torque, by ID."""
+        self._limp -= {i for i, on in torque.items() if on}
+        self._limp |= {i for i, on in torque.items() if not on}
+
+    def clock_jumped(self) -> None:
+        """What was read before has no age any more."""
+        self._read_s = None
+        self.pace.clear()
+
+    # -- findings ---------------------------------------------------------------------------
+
+    def read_age_s(self, now_s: float) -> float:
+        """Since the last complete reading; infinite before the first."""
+        return float("inf") if self._read_s is None else max(0.0, now_s - self._read_s)
+
+    @property
+    def missed(self) -> tuple[int, ...]:
+        """The servos, shadows too, that have missed the last looks."""
+        return tuple(i for i, times in self._missed.items() if times >= MISSED_LOOKS)
+
+    @property
+    def silent(self) -> tuple[int, ...]:
+        """The servos that did not answer to the last reading, or to the last looks."""
+        return tuple(sorted({*self._silent, *self.missed}))
+
+    @property
+    def errors(self) -> dict[int, tuple[str, ...]]:
+        """The servos in hardware error, by ID, and what it is in words."""
+        told = dict.fromkeys(self._alert, ("reports one",))
+        known = {i: s.hardware_error for i, s in self.servos.items() if s.hardware_error}
+        return told | {i: words for i, words in known.items() if self._fresh or i in told}
+
+    @property
+    def limp(self) -> tuple[int, ...]:
+        """The servos that are known to have no torque."""
+        return tuple(sorted(self._limp))
+
+    @property
+    def tripped(self) -> tuple[int, ...]:
+        """The servos whose Bus Watchdog has tripped: they take no goals."""
+        if not self._fresh:
+            return ()
+        return tuple(i for i, servo in self.servos.items() if servo.watchdog_tripped)
+
+    def found(self, now_s: float, held: bool) -> Health:
+        """What is wrong now with an arm that is `held` by its servos, or is not."""
+        return Health(self._sick(now_s, held), self._slow())
+
+    def names(self, ids: Iterable[int]) -> str:
+        """The servos in words."""
+        return ", ".join(self._names[i] for i in sorted(ids))
+
+    # -- parts ------------------------------------------------------------------------------
+
+    @property
+    def _fresh(self) -> bool:
+        return self._looks >= LOOKS_UNTIL_FRESH
+
+    def _late(self, now_s: float) -> bool:
+        return self.read_age_s(now_s) > self.settings.max_read_age_s
+
+    def _sick(self, now_s: float, held: bool) -> str:
+        if errors := self.errors:
+            words = "; ".join(f"{self.names([i])} {', '.join(errors[i])}" for i in sorted(errors))
+            return f"hardware error: {words}; mend its cause and call /{self.arm.name}/reboot"
+        if held and self._limp:
+            return self.limp_words()
+        silent = set(self.silent if self._late(now_s) else self.missed)
+        if damaged := self._damaged & silent:
+            return (
+                f"the answers of {self.names(damaged)} are damaged: noise on the line, a bad "
+                "connector, or two servos with this ID"
+            )
+        if silent:
+            verb = "does" if len(silent) == 1 else "do"
+            return f"{self.names(silent)} {verb} not answer; check the cables and the power"
+        return self.unheld if held else ""
+
+    def limp_words(self) -> str:
+        """Who has no torque where there should be, and what to do."""
+        lost = "has lost its torque" if len(self._limp) == 1 else "have lost their torque"
+        return (
+            f"{self.names(self._limp)} {lost}: restarted, or switched off; mend the power and call "
+            f"/{self.arm.name}/reboot"
+        )
+
+    def _slow(self) -> str:
+        if not self.pace.slow:
+            return ""
+        timer = "" if self.latency_ms is None else f" ({self.latency_ms} ms found, 1 is right)"
+        return (
+            f"the bus is slow: a cycle takes {1000 * self.pace.mean_s:.0f} ms, "
+            f"{1000 * self.settings.period_s:.0f} are allowed; check the adapter's latency "
+            f"timer{timer} and the baud rate"
+        )

@@ -1,0 +1,76 @@
+"""The grip of an arm's servos: taken without a jerk, kept without a sag, let go in order."""
+
+import contextlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from aloha_stack.dynamixel.arm_bus import ArmBus, BusState
+from aloha_stack.dynamixel.errors import ServoError
+from aloha_stack.nodes._jobs import Refused
+from aloha_stack.robot.joints import JOINTS
+
+
+class ArmHold:
+    """Torque, Bus Watchdog and goals of one arm's servos.
+
+    `goals` (7,) rad are those that the servos hold, or should; None if that is not known.
+    """
+
+    def __init__(self, bus: ArmBus, watchdog_s: float) -> None:
+        self.bus, self.watchdog_s = bus, watchdog_s
+        self.goals: np.ndarray | None = None
+
+    def write(self, goals: np.ndarray) -> np.ndarray:
+        """Goals (7,) rad to the servos; returns them as written."""
+        self.goals = self.bus.write_goals(goals)
+        return self.goals
+
+    def take(self, keep: bool = False) -> np.ndarray:
+        """Goal := present, torque on, watchdog armed; returns the goals (7,) rad.
+
+        If told to `keep`, joints that hold still keep their goal: the weight that pulls them a
+        little off it would pull them off again. Refused if a servo is silent; a ServoError leaves
+        the arm as it was, as far as the servos obey.
+        """
+        state = self.bus.read()
+        if not state.complete:
+            raise Refused(
+                f"{self.bus.arm.name}: servos {', '.join(map(str, state.missing))} did not answer; "
+                "check the cables and the power"
+            )
+        torque = self.bus.torque()
+        goals = self._to_keep(state, torque) if keep else state.position
+        try:
+            self.bus.set_watchdog(0)
+            self.bus.write_goals(goals)
+            self.bus.set_torque(True)
+            goals = self.write(goals)
+            self.bus.set_watchdog(self.watchdog_s)
+        except ServoError:
+            with contextlib.suppress(ServoError):
+                if any(torque.values()):
+                    self.bus.set_watchdog(self.watchdog_s)
+                else:
+                    self.bus.set_torque(False)
+            raise
+        return goals
+
+    def let_go(self) -> None:
+        """Torque off. That first: until it is, the watchdog has to watch."""
+        self.bus.set_torque(False)
+        self.goals = None
+        with contextlib.suppress(ServoError):  # without torque there is nothing to watch
+            self.bus.set_watchdog(0)
+
+    def _to_keep(self, state: BusState, torque: Mapping[int, bool]) -> np.ndarray:
+        """The goals (7,) rad as they were, but where the arm is for joints that let go of theirs:
+        one of their servos is limp, or its watchdog has tripped."""
+        if self.goals is None:
+            return state.position
+        loose = {
+            servo.joint
+            for servo in self.bus.arm.servos
+            if not torque[servo.id] or self.bus.read_register(servo.id, "bus_watchdog") < 0
+        }
+        return np.where([joint in loose for joint in JOINTS], state.position, self.goals)
