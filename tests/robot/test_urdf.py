@@ -77,11 +77,10 @@ def test_the_urdf_moves_as_the_chain_that_it_is_made_from(name):
     for position, values in random_joints(name):
         data.qpos[:] = values
         mujoco.mj_kinematics(model, data)
-        rotations, origins = chain.poses(position)
-        for index, link in enumerate(chain.links[1:], start=1):
+        for link, pose in zip(chain.links[1:], chain.forward(position)[1:], strict=True):
             body = data.body(frame_id(name, link.name))
-            np.testing.assert_allclose(origins[index], body.xpos, atol=1e-6)
-            np.testing.assert_allclose(rotations[index], body.xmat.reshape(3, 3), atol=1e-6)
+            np.testing.assert_allclose(pose[:3, 3], body.xpos, atol=1e-6)
+            np.testing.assert_allclose(pose[:3, :3], body.xmat.reshape(3, 3), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", FOLLOWERS)

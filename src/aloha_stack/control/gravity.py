@@ -29,12 +29,12 @@ LIMIT_ZONE_RAD = 0.1
 
 def gravity_torque(chain: Chain, position: np.ndarray) -> np.ndarray:
     """Torques (7,) N·m that hold the arm still at `position` (7,) rad. Its base stands upright."""
-    rotations, origins = chain.poses(position)
+    poses = chain.forward(position)
+    rotations, origins = poses[:, :3, :3], poses[:, :3, 3]
     centres = origins + (rotations @ chain.coms[:, :, None])[..., 0]
-    mass = chain.carried @ chain.masses
-    moment = chain.carried @ (chain.masses[:, None] * centres)
-    arm = moment - mass[:, None] * origins
     axes = (rotations @ chain.axes[:, :, None])[..., 0]
+    mass = chain.carried @ chain.masses
+    arm = chain.carried @ (chain.masses[:, None] * centres) - mass[:, None] * origins
     # With g = (0, 0, -|g|): a · (r x g) = |g| (a_y r_x - a_x r_y).
     turning = -GRAVITY_M_S2 * (axes[:, 1] * arm[:, 0] - axes[:, 0] * arm[:, 1])
     sliding = GRAVITY_M_S2 * axes[:, 2] * mass

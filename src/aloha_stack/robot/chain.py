@@ -52,33 +52,20 @@ class Chain:
         finger = finger_from_joint(position[..., 6:], self.linkage)
         return np.concatenate([position, finger, -finger], axis=-1)
 
-    def poses(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where the links are, in the base's frame, for joints (..., 7) rad.
+    def forward(self, position: np.ndarray) -> np.ndarray:
+        """Poses of the links in the base's frame (..., n, 4, 4), for joints (..., 7) rad.
 
-        Returns rotations (..., n, 3, 3), columns = the link's axes, and origins (..., n, 3) m.
         A turn by q about the unit axis a is I + sin(q) [a] + (1 - cos(q)) [a]² (Rodrigues).
         """
         values = self.joint_values(np.asarray(position, dtype=float))
         moved = np.zeros((*values.shape[:-1], len(self.links)))
         moved[..., 1:] = values[..., self.joint_indices]
-        turn = np.where(self.slides, 0.0, moved)[..., None, None]
-        turned = np.eye(3) + np.sin(turn) * self._cross + (1.0 - np.cos(turn)) * self._cross_squared
-        shifted = self.origins + np.where(self.slides, moved, 0.0)[..., None] * self.axes
-        rotations, origins = np.empty_like(turned), np.empty_like(shifted)
-        rotations[..., 0, :, :], origins[..., 0, :] = np.eye(3), 0.0
+        turn = (moved * ~self.slides)[..., None, None]
+        poses = np.sin(turn) * self._cross + (1.0 - np.cos(turn)) * self._cross_squared + np.eye(4)
+        poses[..., :3, 3] = self.origins + (moved * self.slides)[..., None] * self.axes
         for index, link in enumerate(self.links[1:], start=1):
-            carrier = rotations[..., link.parent, :, :]
-            rotations[..., index, :, :] = carrier @ turned[..., index, :, :]
-            step = (carrier @ shifted[..., index, :, None])[..., 0]
-            origins[..., index, :] = origins[..., link.parent, :] + step
-        return rotations, origins
-
-    def forward(self, position: np.ndarray) -> np.ndarray:
-        """`poses` as homogeneous matrices (..., n, 4, 4)."""
-        rotations, origins = self.poses(position)
-        matrices = np.zeros((*origins.shape[:-1], 4, 4))
-        matrices[..., :3, :3], matrices[..., :3, 3], matrices[..., 3, 3] = rotations, origins, 1.0
-        return matrices
+            poses[..., index, :, :] = poses[..., link.parent, :, :] @ poses[..., index, :, :]
+        return poses
 
     def steps(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The pose of each link but the base in its parent's frame, at the nine `joint_values`.
@@ -138,11 +125,11 @@ class Chain:
 
     @cached_property
     def _cross(self) -> np.ndarray:
-        """The matrices [a] with [a] b = a x b, for each link's axis (n, 3, 3)."""
-        x, y, z = self.axes.T
-        zero = np.zeros_like(x)
-        rows = [[zero, -z, y], [z, zero, -x], [-y, x, zero]]
-        return np.moveaxis(np.array(rows), 2, 0)
+        """The matrices [a] with [a] b = a x b, for each link's axis, padded to (n, 4, 4)."""
+        cross = np.zeros((len(self.links), 4, 4))
+        for matrix, (x, y, z) in zip(cross, self.axes, strict=True):
+            matrix[:3, :3] = [[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]]
+        return cross
 
     @cached_property
     def _cross_squared(self) -> np.ndarray:
