@@ -157,6 +157,19 @@ def test_a_follower_that_leaves_ends_the_engagement(bench: Bench, mode: Mode) ->
     assert bench.teleop.reason == f"follower_right is {mode.name.lower()}"
 
 
+@pytest.mark.parametrize("mode", [Mode.E_STOPPED, Mode.FAULT, Mode.INACTIVE])
+def test_a_leader_that_fails_ends_the_engagement_before_its_joint_states_are_stale(
+    bench: Bench, mode: Mode
+) -> None:
+    bench.engage()
+    bench.mode["leader_left"] = mode
+    assert bench.run(TICK_S) == TeleopStage.WAITING
+    assert bench.targets == {}
+    assert bench.teleop.reason == f"leader_left is {mode.name.lower()}"
+    bench.mode["leader_left"] = Mode.BACK_DRIVEN
+    assert bench.run(1.0) == TeleopStage.MATCHING  # to be matched and squeezed anew
+
+
 def test_disengage_keeps_the_followers_where_they_are(bench: Bench) -> None:
     bench.engage()
     bench.run(1.0)

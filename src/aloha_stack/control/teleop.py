@@ -93,8 +93,8 @@ class Teleoperation:
     until every leader is where its follower is and all handles have been open and are squeezed;
     ENGAGED. What differs at engagement fades within `blend_s`, so that nothing jumps. STOPPED while
     a leader's joint states are missing: if they come back and still match, it goes on, else it has
-    to be matched again. An e-stop, a bridge that leaves or falls silent, or disengage() end the
-    engagement; a handle that is closed then engages nothing before it was opened.
+    to be matched again. An e-stop, a bridge that fails, leaves or falls silent, or disengage() end
+    the engagement; a handle that is closed then engages nothing before it was opened.
     """
 
     def __init__(self, pairs: tuple[Pair, ...], settings: TeleopSettings | None = None) -> None:
@@ -233,6 +233,9 @@ class Teleoperation:
                 return f"waiting for the bridge of {pair.follower.name}"
             if mode not in READY:
                 return f"{pair.follower.name} is {mode.name.lower()}"
+            leading = views[pair.leader.name].mode
+            if leading not in (None, Mode.BACK_DRIVEN) and self.stage != TeleopStage.WAITING:
+                return f"{pair.leader.name} is {leading.name.lower()}"
         for arm in (arm for pair in self.pairs for arm in (pair.follower, pair.leader)):
             if views[arm.name].mode is not None and views[arm.name].status_age_s > GONE_S:
                 return f"the bridge of {arm.name} is gone: no status for {GONE_S:g} s"
