@@ -12,6 +12,7 @@ from aloha_stack import cli
 ROOT = Path(__file__).resolve().parents[1]
 INTERFACES = ROOT / "ros2_ws/src/aloha_interfaces"
 PACKAGES = [ROOT, INTERFACES, ROOT / "ros2_ws/src/rqt_aloha"]
+PACKAGES += [ROOT / "requirements/interfaces/tf2_msgs"]
 IDENTITY = [path.name if path != ROOT else "aloha_stack" for path in PACKAGES]
 
 # Whole words that must not occur, and what they would give away.

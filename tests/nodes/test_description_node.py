@@ -92,6 +92,15 @@ def graph() -> Iterator[tuple[Counted, Watcher]]:
         watcher.destroy_node()
 
 
+def test_tf_is_the_type_that_ros_2_knows(graph) -> None:
+    """Its type hash is that of Jazzy's tf2_msgs, whoever built it here."""
+    node, _ = graph
+    wait_for(lambda: node.get_publishers_info_by_topic("/tf"))
+    [sender] = node.get_publishers_info_by_topic("/tf")
+    digest = bytes(sender.topic_type_hash.value).hex()
+    assert digest == "e369d0f05a23ae52508854b66f6aa0437f3449d652e8cbf22d5abe85d020f087"
+
+
 def test_every_arm_is_described_to_those_who_come_late(graph) -> None:
     watcher, robot = graph[1], load_robot("aloha")
     for arm in ARMS:
