@@ -38,6 +38,15 @@ def test_a_goal_beyond_the_commands_is_found() -> None:
     assert measure(tape, STRUCK_S).goals == pytest.approx(0.25 - 0.199, abs=1e-6)
 
 
+def test_a_joint_may_be_told_to_stay_where_it_is() -> None:
+    tape = moving_tape()
+    tape.states.append(State(2.0, joints(0.23), HELD))
+    tape.goals.append(Goal(2.0, 0, 0.23, True))
+    motion = measure(tape, STRUCK_S)
+    assert motion.goals == 0.0
+    assert motion.joints == pytest.approx(0.031, abs=1e-6)
+
+
 def test_a_goal_of_a_limp_servo_moves_nothing() -> None:
     tape = moving_tape()
     tape.goals.append(Goal(1.5, 0, 0.9, False))

@@ -70,8 +70,9 @@ class Tape:
 class Motion:
     """What an arm did between the fault and its end, rad, the worst joint each.
 
-    goals: how far goals under torque left the range of what was commanded. A joint that was limp
-    may also be told to stay anywhere where it has been while it was limp.
+    goals: how far goals under torque left the range of what was commanded. A joint may also be told
+    to stay where it is (if that makes it creep away, `joints` shows it), and, if it was limp,
+    anywhere where it has been meanwhile.
     joints: how far joints under torque left that range, beyond how far they were from their goals
     before the fault. One that has just got its torque back may first come to rest (SETTLE_S).
     sag: how far limp joints moved from where they lost their torque.
@@ -86,7 +87,7 @@ class Motion:
 
 def measure(tape: Tape, struck_s: float) -> Motion:
     """Of a tape that begins before the fault struck, at `struck_s`."""
-    states = tape.states
+    states = tuple(tape.states)  # the world may go on meanwhile
     times = np.array([state.time_s for state in states])
     position = np.array([state.position for state in states])
     torque = np.array([state.torque for state in states])
@@ -109,19 +110,18 @@ def _beyond_command(
     limp = np.where(torque, np.nan, position)
     with np.errstate(invalid="ignore"):
         low, high = np.fmin(low, np.fmin.reduce(limp)), np.fmax(high, np.fmax.reduce(limp))
-    goals = max(
-        (
-            max(low[goal.joint] - goal.position, goal.position - high[goal.joint], 0.0)
-            for goal in tape.goals
-            if goal.torque and goal.time_s >= struck_s
-        ),
-        default=0.0,
-    )
+    goals = 0.0
+    for goal in tape.goals:
+        if goal.torque and goal.time_s >= struck_s:
+            beyond = max(low[goal.joint] - goal.position, goal.position - high[goal.joint], 0.0)
+            index = min(int(np.searchsorted(times, goal.time_s)), len(times) - 1)
+            here = position[index, goal.joint]
+            goals = max(goals, min(beyond, abs(goal.position - here)))
     before = times < struck_s
     lag = _lag(tape.goals, times[before], position[before])
     excess = np.maximum(low - lag - position, position - high - lag)
     joints = float(np.max(excess[_held(times, torque) & ~before[:, None]], initial=0.0))
-    return float(goals), joints
+    return goals, joints
 
 
 def _held(times: np.ndarray, torque: np.ndarray) -> np.ndarray:
