@@ -52,17 +52,29 @@ def torque_on(servo_id: int) -> bytes:
     return instruction(servo_id, WRITE, b"\x40\x00\x01")
 
 
+class CountingPort(VirtualPort):
+    """It knows what it has sent: bytes through a pseudo-terminal take their time, too."""
+
+    sent = 0
+
+    def _send(self, reply: bytes) -> None:
+        if self.fileno() >= 0:
+            self.sent += len(reply)
+        super()._send(reply)
+
+
 class Host:
     """A program that has the port of `arm` open, and the hand that serves it."""
 
     def __init__(self, folder: Path, seed: int = 0) -> None:
         self.virtual = VirtualArm(arm_at(folder))
-        self.port = VirtualPort(folder, "ttyDXL", self.virtual, seed=seed)
+        self.port = CountingPort(folder, "ttyDXL", self.virtual, seed=seed)
         self.now_s = 0.0
         self.open()
 
     def open(self) -> None:
         self.fd = os.open(self.port.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        self.port.sent = 0
 
     def pass_time(self, seconds: float) -> None:
         self.now_s += seconds
@@ -76,10 +88,13 @@ class Host:
         return self.hear()
 
     def hear(self) -> bytes:
-        try:
-            return os.read(self.fd, 4096)
-        except BlockingIOError:
-            return b""
+        """All that the port has sent and was not heard yet."""
+        heard = b""
+        while len(heard) < self.port.sent:
+            assert select.select([self.fd], [], [], 2.0)[0], "bytes were lost on the way"
+            heard += os.read(self.fd, 4096)
+        self.port.sent = 0
+        return heard
 
     def frames(self, request: bytes = SYNC_STATE) -> list[Frame]:
         return scan(self.ask(request))[0]

@@ -2,6 +2,7 @@
 
 import math
 import os
+import select
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from aloha_stack.twin import simulation as simulation_module
 from aloha_stack.twin.faults import Fault, FaultError
 from aloha_stack.twin.pacing import USER_LEAD_S
 from aloha_stack.twin.simulation import Simulation
+from aloha_stack.twin.virtual_port import wait_for_bytes
 
 STATES = instruction(BROADCAST, SYNC_READ, b"\x7e\x00\x0a\x00" + bytes((1, 2, 4, 6, 7, 8, 9)))
 BURST = 7 * 21
@@ -46,10 +48,16 @@ def port(twin: Simulation) -> Iterator[int]:
 
 def ask(twin: Simulation, port: int) -> float:
     """Sends a request; returns the model time at which the twin has heard it."""
-    os.write(port, STATES)
+    send(twin, "follower_left", port, STATES)
     before = twin.world.time_s
     twin.spin_once()
     return before
+
+
+def send(twin: Simulation, arm: str, port: int, request: bytes) -> None:
+    """Returns once the bytes have come through the pseudo-terminal."""
+    os.write(port, request)
+    wait_for_bytes([twin._ports[arm]], 2.0)
 
 
 def go_on(twin: Simulation, since_s: float) -> float:
@@ -59,18 +67,19 @@ def go_on(twin: Simulation, since_s: float) -> float:
     return twin.world.time_s - since_s
 
 
-def heard(port: int) -> bytes:
-    try:
-        return os.read(port, 4096)
-    except BlockingIOError:
-        return b""
+def heard(port: int, size: int = 0) -> bytes:
+    """What there is to read: waits for `size` bytes."""
+    reply = b""
+    while select.select([port], [], [], 2.0 if len(reply) < size else 0.0)[0]:
+        reply += os.read(port, 4096)
+    return reply
 
 
 def test_the_world_waits_for_the_next_cycle_of_a_port_that_was_answered(twin, port):
     began_s = ask(twin, port)
-    assert len(heard(port)) == BURST
+    assert len(heard(port, BURST)) == BURST
     assert go_on(twin, began_s) <= USER_LEAD_S + 0.005
-    assert len(heard(port)) == 0
+    assert heard(port) == b""
     assert go_on(twin, ask(twin, port)) <= USER_LEAD_S + 0.005
 
 
@@ -90,7 +99,7 @@ def test_the_world_goes_on_while_a_slow_answer_is_on_its_way(twin, port):
 def test_the_world_goes_on_while_a_user_waits_for_an_answer_that_is_lost(twin, port):
     twin.inject("follower_left", Fault("lost_reply", 7))
     began_s = ask(twin, port)
-    assert len(heard(port)) == BURST - 21
+    assert len(heard(port, BURST - 21)) == BURST - 21
     assert go_on(twin, began_s) > 2 * USER_LEAD_S
     assert go_on(twin, ask(twin, port)) <= USER_LEAD_S + 0.005
 
@@ -106,7 +115,7 @@ def test_after_a_slow_answer_its_user_gets_the_time_of_a_cycle(twin, port):
 
 def test_a_servo_that_restarts_lets_its_joint_sag(twin, port):
     arm = twin.arms["follower_left"]
-    os.write(port, instruction(BROADCAST, WRITE, b"\x40\x00\x01"))
+    send(twin, "follower_left", port, instruction(BROADCAST, WRITE, b"\x40\x00\x01"))
     twin.spin_once()
     assert arm.goals()[1].all()
     twin.inject("follower_left", Fault("servo_reboot", 7))
@@ -127,9 +136,9 @@ def test_an_unplugged_arm_is_nobodys_and_comes_back(twin):
     while twin.world.time_s < began_s + 0.06:
         twin.spin_once()
     port = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-    os.write(port, instruction(1, PING))
+    send(twin, "follower_right", port, instruction(1, PING))
     twin.spin_once()
-    assert heard(port)
+    assert heard(port, 14)
     os.close(port)
 
 
