@@ -153,7 +153,7 @@ def test_torque_off_away_from_the_rest_pose_asks_first(follower, capsys):
     hold(follower, follower.arm.start_pose)
     assert arms("torque", "off") == 1
     err = capsys.readouterr().err
-    assert "wrist_angle is 0.95 rad away from it) and drops" in err
+    assert "wrist_angle is 1.10 rad away from it) and drops" in err
     assert follower.virtual.servos[2].torque
     assert arms("torque", "off", "--yes") == 0
     assert not any(servo.torque for servo in follower.virtual.servos.values())
@@ -181,6 +181,18 @@ def test_read_names_a_silent_servo_and_shows_the_others(follower, capsys):
     out = capsys.readouterr().out
     assert "no answer" in next(line for line in out.splitlines() if "forearm_roll" in line)
     assert "off" in next(line for line in out.splitlines() if "wrist_rotate" in line)
+
+
+def test_read_watch_goes_on_until_ctrl_c(follower, capsys, monkeypatch):
+    rounds = iter([None, None])
+
+    def sleep(_):
+        if next(rounds, "end") == "end":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("aloha_stack.arms.reading.sleep", sleep)
+    assert arms("read", "--watch") == 0
+    assert capsys.readouterr().out.count("forearm_roll") == 3
 
 
 def test_read_register_shows_it_beside_the_robot_file(follower, capsys):

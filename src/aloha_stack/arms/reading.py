@@ -2,7 +2,7 @@
 
 import math
 import sys
-import time
+from time import sleep
 
 from aloha_stack.arms.connection import OperatorError, connected
 from aloha_stack.dynamixel import units
@@ -73,7 +73,7 @@ def follow(arm: Arm, period_s: float) -> bool:
                     sys.stdout.write(f"\x1b[{height}A\x1b[J")  # up to the table's head, clear below
                 print(text, flush=True)
                 height = text.count("\n") + 1
-                time.sleep(max(0.0, period_s))
+                sleep(max(0.0, period_s))
         except KeyboardInterrupt:
             return True
 
