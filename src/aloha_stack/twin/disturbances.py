@@ -38,6 +38,8 @@ _HARMFUL = frozenset({"lost_reply", "crc_noise", "truncated", "concatenated"})
 
 @dataclass
 class _Running:
+    """A fault that goes on; `left` counts the answers that it still takes away."""
+
     fault: Fault
     until_s: float
     left: int
@@ -78,6 +80,9 @@ class Disturbances:
         elif fault.kind == "duplicate_id":
             running.ghost = _second(servos[fault.servo])
             self._arm.line.attach(running.ghost)
+        elif fault.kind in ERROR_BITS:
+            _show_cause(servos[fault.servo], fault.kind, True)
+            servos[fault.servo].fail(ERROR_BITS[fault.kind])
         self._running.append(running)
         self._settle()
 
@@ -85,7 +90,7 @@ class Disturbances:
         """Ends what is over; brings back hardware errors whose cause lasts."""
         for running in tuple(self._running):
             if running.fault.kind in ERROR_BITS:
-                self._let_fail(running, now_s)
+                self._keep_failing(running, now_s)
             elif now_s >= running.until_s:
                 self._end(running)
 
@@ -109,25 +114,18 @@ class Disturbances:
             _show_cause(servos[fault.servo], fault.kind, False)
         self._settle()
 
-    def _let_fail(self, running: _Running, now_s: float) -> None:
-        fault = running.fault
-        servo, bit = self._arm.servos[fault.servo], ERROR_BITS[fault.kind]
-        began, lasts = running.left < 0, now_s < running.until_s
-        if not began:
-            running.left = -1
-        elif servo.get("hardware_error_status") & bit:
-            if lasts:
-                return
-        elif math.isinf(running.until_s) or not lasts:
-            self._end(running)  # it was rebooted, and nothing brings the error back
-            return
-        elif servo.boots_until_s > now_s:
-            return
-        if lasts:
-            _show_cause(servo, fault.kind, True)
-            servo.fail(bit)
-        else:
+    def _keep_failing(self, running: _Running, now_s: float) -> None:
+        """Until its time is up; without one, until the servo was rebooted."""
+        servo, bit = self._arm.servos[running.fault.servo], ERROR_BITS[running.fault.kind]
+        stands = servo.get("hardware_error_status") & bit
+        if now_s >= running.until_s:
             self._end(running)
+        elif stands or servo.boots_until_s > now_s:
+            return
+        elif math.isinf(running.until_s):
+            self._end(running)
+        else:
+            servo.fail(bit)
 
     def _settle(self) -> None:
         self._arm.line.disturb = self._harm if self.harms_answers else None

@@ -184,19 +184,6 @@ class Simulation:
             self.operator.perform()
         self._best_reward, self._began_s = 0, self.world.time_s
 
-    # -- faults ---------------------------------------------------------------------------------
-
-    def inject(self, arm: str, fault: Fault) -> None:
-        """Lets `fault` befall an arm. FaultError if there is no such arm or servo."""
-        if arm not in self._ports:
-            raise FaultError(f"the twin has no arm '{arm}'; it has {', '.join(self._ports)}")
-        self._ports[arm].inject(fault)
-
-    def clear_faults(self) -> None:
-        """Ends every fault that lasts, on all arms."""
-        for port in self._ports.values():
-            port.clear()
-
     @property
     def best_reward(self) -> int:
         """The highest reward since the demonstration began, or since the last reset."""
@@ -214,6 +201,19 @@ class Simulation:
     def elapsed_s(self) -> float:
         """Model time since the demonstration began; 0 before."""
         return 0.0 if self._began_s is None else self.world.time_s - self._began_s
+
+    # -- faults ---------------------------------------------------------------------------------
+
+    def inject(self, arm: str, fault: Fault) -> None:
+        """Lets `fault` befall an arm. FaultError if there is no such arm or servo."""
+        if arm not in self._ports:
+            raise FaultError(f"the twin has no arm '{arm}'; it has {', '.join(self._ports)}")
+        self._ports[arm].inject(fault)
+
+    def clear_faults(self) -> None:
+        """Ends every fault that lasts, on all arms."""
+        for port in self._ports.values():
+            port.clear()
 
     def close(self) -> None:
         """Takes the ports and the cameras' view away."""

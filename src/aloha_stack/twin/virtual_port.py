@@ -28,6 +28,8 @@ class VirtualPort:
 
     wire_time: bytes take the time that they take on a line at the arm's baud rate, in the clock
     that service() is given; else answers come at once (and the time of a real line is missing).
+    Servos obey and answer for the moment in which the host's bytes come, not for that, up to some
+    ms later, in which these would have passed the line.
     seed: of what faults leave to chance.
 
     `last_request_s` is the steady time at which bytes came last (-inf before), for who paces the
