@@ -91,6 +91,26 @@ def test_a_target_that_comes_10_ms_late_leaves_no_gap() -> None:
     assert at(stream, 10.11) == pytest.approx(0.45)
 
 
+def test_while_a_target_is_awaited_the_way_goes_on_for_one_period() -> None:
+    stream = CommandStream()
+    for k in range(1, 6):
+        stream.offer(target(0.1 * k, 10 + 0.02 * k), 10 + 0.02 * k, HERE)
+    assert at(stream, 10.13) == pytest.approx(0.55)
+    for now_s in (10.14, 10.16, 10.19):
+        assert at(stream, now_s) == pytest.approx(0.6)
+    wanted = stream.wanted(10.15)
+    assert wanted is not None
+    np.testing.assert_array_equal(wanted.velocity, 0.0)
+
+
+def test_targets_shortly_after_each_other_are_not_run_ahead_of() -> None:
+    """A millisecond apart and 0.1 rad apart: that is 100 rad/s, and no reason to go on so."""
+    stream = CommandStream()
+    stream.offer(target(0.0, 10.0), 10.0, HERE)
+    stream.offer(target(0.1, 10.001), 10.001, HERE)
+    assert at(stream, 10.05) == pytest.approx(0.2)
+
+
 def test_a_stream_that_stops_is_late_after_its_limit() -> None:
     stream = CommandStream(0.1)
     stream.offer(target(0.1, 10.0), 10.0, HERE)

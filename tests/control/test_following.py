@@ -61,6 +61,28 @@ def test_no_overshoot(hand: str) -> None:
     assert made.goals.min() >= asked.min() - 0.03 * span
 
 
+def test_a_hand_that_is_too_fast_is_caught_up_with_and_hardly_overshot() -> None:
+    """1 rad in half a second takes 3.75 rad/s and 23 rad/s^2; 3.14 and 20 are allowed.
+
+    Without the acceleration fed forward it swung 107 mrad past the end.
+    """
+    course = reach(1.0, 0.5)
+    made = run(targets(course, 2.0), 2.0)
+    assert_within_limits(made)
+    assert made.goals[:, 0].max() < 1.03
+    assert np.abs(made.goals[made.times_s > 1.35, :3] - 1.0).max() < 0.03
+
+
+def test_a_target_far_ahead_that_slows_down_is_chased_at_full_speed() -> None:
+    course = reach(2.0, 0.4)
+    made = run(targets(course, 2.0), 2.0)
+    speed = made.velocity()
+    assert_within_limits(made)
+    fast = speed > 0.97 * motion.LIMITS.velocity[0]
+    assert fast.sum() * motion.PERIOD_S > 0.35
+    assert made.goals[:, 0].max() < 2.01
+
+
 def test_a_crawl_is_smooth() -> None:
     """At 0.05 rad/s the encoder's rounding makes every target 0 or 1 tick away from the last."""
     course = lambda t: 0.05 * t  # noqa: E731

@@ -164,9 +164,11 @@ class _Joint:
         p, v, a = self.state
         period, top = self.period_s, self.max_velocity
         # Where the target was one period ago, and how fast, beside where the joint is now.
-        was = target - period * (speed - period * change / 2)
-        wanted = speed - period * change + self._from_error(was - p)
+        away = target - period * (speed - period * change / 2) - p
+        wanted = speed - period * change + self._from_error(away)
         wanted = min(max(wanted, -top), top)
+        if change * away < 0 and abs(away) > self._stopping_distance(v):
+            change = 0.0  # the target slows down, but there is still a way to go at full speed
         pull = change + self._from_velocity(wanted - v)
         aim = a + self._share * (pull - a)
         low, high = self._acceleration_range()
@@ -187,6 +189,11 @@ class _Joint:
         if target <= self.lower:
             return self.lower, max(velocity, 0.0), max(change, 0.0)
         return target, velocity, change
+
+    def _stopping_distance(self, velocity: float) -> float:
+        speed = abs(velocity)
+        top = self.max_acceleration
+        return speed * (speed / top + top / self.max_jerk) / 2
 
     def _braked(self) -> State:
         return brake(self.state, self.max_acceleration, self.max_jerk, self.period_s)
