@@ -38,6 +38,13 @@ def test_a_goal_beyond_the_commands_is_found() -> None:
     assert measure(tape, STRUCK_S).goals == pytest.approx(0.25 - 0.199, abs=1e-6)
 
 
+def test_a_goal_that_jumps_within_the_commands_is_found() -> None:
+    tape = moving_tape()
+    tape.velocity_limit = np.full(7, 3.0)
+    tape.goals.append(Goal(2.0, 0, 0.02, True))
+    assert measure(tape, STRUCK_S).goals == pytest.approx(0.179 - 0.03 - 0.0016, abs=1e-6)
+
+
 def test_a_joint_may_be_told_to_stay_where_it_is() -> None:
     tape = moving_tape()
     tape.states.append(State(2.0, joints(0.23), HELD))

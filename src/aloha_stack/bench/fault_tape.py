@@ -17,6 +17,8 @@ TRUTH_TOLERANCE_RAD = 0.005
 """Rounding to servo ticks (0.0015 rad), and what happens between two looks at the physics."""
 
 
+CYCLE_S, TICK_RAD = 0.01, 0.0016
+
 SETTLE_S = 0.3
 """A joint that was falling when its torque came back swings out first."""
 
@@ -57,8 +59,12 @@ class Word(NamedTuple):
 
 @dataclass
 class Tape:
-    """The record of one arm during one case. Times are model time, s."""
+    """The record of one arm during one case. Times are model time, s.
 
+    `velocity_limit` (7,) rad/s is the fastest that its joints may be led.
+    """
+
+    velocity_limit: np.ndarray = field(default_factory=lambda: np.full(7, np.inf))
     states: list[State] = field(default_factory=list)
     goals: list[Goal] = field(default_factory=list)
     commands: list[Point] = field(default_factory=list)
@@ -70,9 +76,9 @@ class Tape:
 class Motion:
     """What an arm did between the fault and its end, rad, the worst joint each.
 
-    goals: how far goals under torque left the range of what was commanded. A joint may also be told
-    to stay where it is (if that makes it creep away, `joints` shows it), and, if it was limp,
-    anywhere where it has been meanwhile.
+    goals: how far goals under torque left the range of what was commanded, or jumped beyond the
+    velocity limit in it. A joint may also be told to stay where it is (if that makes it creep away,
+    `joints` shows it), and, if it was limp, anywhere where it has been meanwhile.
     joints: how far joints under torque left that range, beyond how far they were from their goals
     before the fault. One that has just got its torque back may first come to rest (SETTLE_S).
     sag: how far limp joints moved from where they lost their torque.
@@ -111,17 +117,27 @@ def _beyond_command(
     with np.errstate(invalid="ignore"):
         low, high = np.fmin(low, np.fmin.reduce(limp)), np.fmax(high, np.fmax.reduce(limp))
     goals = 0.0
+    last: dict[int, Goal] = {}
     for goal in tape.goals:
+        joint = goal.joint
         if goal.torque and goal.time_s >= struck_s:
-            beyond = max(low[goal.joint] - goal.position, goal.position - high[goal.joint], 0.0)
+            beyond = max(low[joint] - goal.position, goal.position - high[joint], 0.0)
+            if joint in last and last[joint].torque:
+                beyond = max(beyond, _jump(last[joint], goal, tape.velocity_limit[joint]))
             index = min(int(np.searchsorted(times, goal.time_s)), len(times) - 1)
-            here = position[index, goal.joint]
-            goals = max(goals, min(beyond, abs(goal.position - here)))
+            goals = max(goals, min(beyond, abs(goal.position - position[index, joint])))
+        last[joint] = goal
     before = times < struck_s
     lag = _lag(tape.goals, times[before], position[before])
     excess = np.maximum(low - lag - position, position - high - lag)
     joints = float(np.max(excess[_held(times, torque) & ~before[:, None]], initial=0.0))
     return goals, joints
+
+
+def _jump(before: Goal, goal: Goal, limit: float) -> float:
+    """By how much the step from the goal `before` is longer than the velocity limit allows, rad."""
+    elapsed_s = max(goal.time_s - before.time_s, CYCLE_S)
+    return abs(goal.position - before.position) - limit * elapsed_s - TICK_RAD
 
 
 def _held(times: np.ndarray, torque: np.ndarray) -> np.ndarray:

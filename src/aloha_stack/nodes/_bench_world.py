@@ -172,7 +172,7 @@ class BenchWorld:
         for name, virtual in self._simulation.arms.items():
             virtual.written_goals.clear()
             virtual.violations.clear()
-            self.tapes[name] = Tape()
+            self.tapes[name] = Tape(self._robot.arm(name).limits.velocity)
 
 
 def _drain(log: deque[tuple[float, int, int]]) -> Iterator[tuple[float, int, int]]:
