@@ -12,11 +12,8 @@ from aloha_stack.dynamixel.errors import BusError, PortBusy
 from aloha_stack.dynamixel.scanning import FoundServo, scan_port
 from aloha_stack.dynamixel.units import VOLT_PER_UNIT
 from aloha_stack.robot.description import Arm, RobotConfigError
+from aloha_stack.robot.servos import SUPPLY_V, WARM_C
 
-WARM_C = 60
-"""The bridge warns from here; the servos shut down at their temperature_limit, 80 by default."""
-VOLTS = (11.0, 13.0)
-"""ALOHA's arms are fed with 12 V."""
 INSTEAD = "its /diagnostics tell of every servo"
 
 Values = Mapping[int, Mapping[str, int]]
@@ -145,12 +142,12 @@ def _temperature(arm: Arm, values: Values) -> Finding:
 def _voltage(arm: Arm, values: Values) -> Finding:
     volts = [values[servo.id]["present_input_voltage"] * VOLT_PER_UNIT for servo in arm.servos]
     text = f"{min(volts):.1f} … {max(volts):.1f} V"
-    if VOLTS[0] <= min(volts) and max(volts) <= VOLTS[1]:
+    if SUPPLY_V[0] <= min(volts) and max(volts) <= SUPPLY_V[1]:
         return Finding(OK, f"{arm.name} voltage", text)
     return Finding(
         WARN,
         f"{arm.name} voltage",
-        f"{text}, {VOLTS[0]:g} … {VOLTS[1]:g} V is expected",
+        f"{text}, {SUPPLY_V[0]:g} … {SUPPLY_V[1]:g} V is expected",
         "check the power supply (12 V), its plug and the servos' cables",
     )
 

@@ -56,6 +56,11 @@ BAUD_RATES = (9600, 57600, 115200, 1_000_000, 2_000_000, 3_000_000, 4_000_000)
 POSITION = 3
 """The operating mode in which a servo goes to goal positions within one turn."""
 
+WARM_C = 60
+"""Warned of from here: well below temperature_limit, at which a servo shuts down (80 by default)."""
+SUPPLY_V = (11.0, 13.0)
+"""What a servo should see of ALOHA's 12 V; outside it the supply, a plug or a cable is bad."""
+
 
 def fastest_rad_s(model: str, registers: Mapping[str, int]) -> float:
     """What a servo of `model` with these registers turns at most, unloaded at 12 V, rad/s."""
