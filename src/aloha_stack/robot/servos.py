@@ -57,7 +57,7 @@ POSITION = 3
 """The operating mode in which a servo goes to goal positions within one turn."""
 
 WARM_C = 60
-"""Warned of from here: well below temperature_limit, at which a servo shuts down (80 by default)."""
+"""Warned of from here: a servo shuts down at its temperature_limit, 80 by default."""
 SUPPLY_V = (11.0, 13.0)
 """What a servo should see of ALOHA's 12 V; outside it the supply, a plug or a cable is bad."""
 
