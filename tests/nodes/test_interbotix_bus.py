@@ -37,6 +37,12 @@ def live(messages, tmp_path):
 
 
 @pytest.fixture
+def impatient(monkeypatch):
+    """An absent driver is given up on sooner."""
+    monkeypatch.setattr("aloha_stack.nodes.interbotix_driver.OPEN_LIMIT_S", 0.5)
+
+
+@pytest.fixture
 def bus(live):
     bus = live.bus()
     bus.open()
@@ -79,7 +85,7 @@ def test_without_the_messages_the_package_and_the_way_to_it_are_named(live, monk
         live.bus()
 
 
-def test_an_absent_driver_is_missed_by_the_names_of_its_topics_and_services(live):
+def test_an_absent_driver_is_missed_by_the_names_of_its_topics_and_services(live, impatient):
     live.driver.die()
     with pytest.raises(PortMissing) as caught:
         live.bus().open()
@@ -94,14 +100,14 @@ def test_an_absent_driver_is_missed_by_the_names_of_its_topics_and_services(live
         assert part in str(caught.value)
 
 
-def test_a_driver_that_publishes_no_states_is_told_from_one_that_is_absent(live):
+def test_a_driver_that_publishes_no_states_is_told_from_one_that_is_absent(live, impatient):
     live.driver.mute = True
     time.sleep(0.1)  # what was sent before may still arrive
     with pytest.raises(PortMissing, match=r"for /xs_follower_left/joint_states; start"):
         live.bus().open()
 
 
-def test_where_the_driver_runs_is_a_parameter(live):
+def test_where_the_driver_runs_is_a_parameter(live, impatient):
     from nodes.arm_rig import with_parameters
 
     elsewhere = Node("elsewhere", parameter_overrides=with_parameters(xs_namespace="robots/left/"))
@@ -110,6 +116,16 @@ def test_where_the_driver_runs_is_a_parameter(live):
     with pytest.raises(PortMissing, match="/robots/left/joint_states"):
         InterbotixBus(live.arm, elsewhere).open()
     elsewhere.destroy_node()
+
+
+def test_the_driver_does_not_share_our_names(live):
+    from aloha_stack.nodes.interbotix_bus import InterbotixBus
+    from nodes.arm_rig import with_parameters
+
+    node = Node("elsewhere", parameter_overrides=with_parameters(xs_namespace="follower_left"))
+    with pytest.raises(ValueError, match=r"taken for ours.*robot_name:=xs_follower_left"):
+        InterbotixBus(live.arm, node)
+    node.destroy_node()
 
 
 def test_another_commander_of_the_driver_is_named(live):
@@ -158,6 +174,7 @@ def test_joints_are_told_apart_by_name_in_whatever_order(live, bus):
 
 
 def test_silent_servos_and_shadows_are_named(live, bus):
+    live.driver.port.late_ms = 20.0
     live.servos.servos[5].silent = True
     with pytest.raises(ServoSilent) as caught:
         bus.torque()
@@ -222,6 +239,7 @@ def test_no_reading_is_given_twice(live, bus):
 def test_what_the_driver_makes_of_a_failed_reading_is_no_reading(live, bus, nan_on_failure):
     """Regression of the driver: one silent servo, and all joints are at -pi."""
     live.driver.nan_on_failure = nan_on_failure
+    live.driver.port.late_ms = 20.0
     assert bus.read().complete
     live.servos.servos[6].silent = True
     assert eventually(lambda: not bus.read().complete)
@@ -240,6 +258,7 @@ def test_watching_names_the_one_that_is_silent(live, bus):
         return [i for i, one in bus.watch().items() if not one.answered]
 
     assert silent() == []
+    live.driver.port.late_ms = 20.0
     live.servos.servos[4].silent = True
     assert eventually(lambda: silent() == [4])
     live.servos.servos[4].silent = False
@@ -257,9 +276,19 @@ def test_a_single_lost_answer_silences_nobody(live, bus):
         time.sleep(0.01)
 
 
+def test_what_was_asked_before_a_change_is_no_news_after_it(live, bus):
+    bus.watch()
+    time.sleep(0.2)
+    assert all(one.torque is None for one in bus.watch().values())  # it is being asked for
+    time.sleep(0.2)
+    bus.set_torque(True)
+    for _ in range(3):
+        assert all(one.torque for one in bus.watch().values())
+
+
 def test_old_numbers_are_no_reading(live, bus):
     assert bus.read().complete
-    live.driver.age_s = 0.3
+    live.driver.age_s = 3.0
     assert eventually(lambda: not bus.read().complete)
     assert np.isnan(bus.read().position).all()
     live.driver.age_s = 0.0

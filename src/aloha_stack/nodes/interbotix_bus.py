@@ -271,4 +271,10 @@ def _namespace(arm: Arm, node: Node) -> str:
             f"/xs_{arm.name}",
             "backend interbotix: the namespace in which xs_sdk drives this arm",
         )
-    return "/" + str(node.get_parameter(name).value).strip("/")
+    namespace = "/" + str(node.get_parameter(name).value).strip("/")
+    if namespace in (f"/{arm.name}", "/", node.get_namespace()):
+        raise ValueError(
+            f"{name} = {namespace}: there the driver's joint_states would be taken for ours; start "
+            f"xs_sdk elsewhere, with robot_name:=xs_{arm.name} for one"
+        )
+    return namespace

@@ -134,7 +134,7 @@ class XsDriver:
             if time.monotonic() > deadline:
                 self.close()
                 raise PortMissing(
-                    f"{self.where}: no driver answers: waited {OPEN_LIMIT_S:.0f} s for "
+                    f"{self.where}: no driver answers: waited {OPEN_LIMIT_S:g} s for "
                     f"{', '.join(absent)}; start Interbotix' xs_sdk for this arm with "
                     f"robot_name:={self._namespace.lstrip('/')} in the same ROS_DOMAIN_ID"
                 )

@@ -17,8 +17,6 @@ from aloha_stack.nodes.interbotix_watch import Looks
 from aloha_stack.robot.description import Arm
 from aloha_stack.robot.joints import JOINTS
 
-MAX_AGE_S = 0.1
-"""By its stamp; older numbers are none."""
 CLOCKS_APART_S = 1.0
 
 
@@ -26,7 +24,7 @@ class Readings:
     """Each message of the driver's joint_states is a reading once, if it is one at all.
 
     A reading waits up to `patience_s` for the next message; after one that did not come, the next
-    does not wait.
+    does not wait. Numbers that are twice as old as that, by their stamp, are none.
     """
 
     def __init__(
@@ -66,7 +64,7 @@ class Readings:
         if sample is None:
             return self._nothing()
         self.last = sample
-        if abs(self._age_s(sample)) > MAX_AGE_S:
+        if abs(self._age_s(sample)) > 2 * self._patience_s:
             return self._nothing()
         return self._state(sample)
 
