@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
         progress.show("starting the emulators")
         line = robot.arm(ONE_ARM)
         with Emulator(folder, line, spins=True) as emulator:
-            rows = rate_rows(line, 1.0, 3 if quick else 15, progress.show)
+            rows = rate_rows(line, emulator, 1.0, 3 if quick else 15, progress.show)
             rows += lost_reply_rows(line, emulator, 21 if quick else 70, progress.show)
         for arm in arms:
             stack.enter_context(Emulator(folder, arm))

@@ -2,10 +2,12 @@
 
     python -m aloha_stack.bench.emulator FOLDER ARM [--spin]
 
-With --spin it never sleeps: a UART needs no waking up, and that of the
-emulator would count against the host.
-Its standard input takes one fault a line, {"kind": …, "servo": …}; each is answered by a
-line on standard output, as is the beginning. It ends when its input does.
+With --spin it never sleeps: a UART needs no waking up, and that of the emulator would count against
+the host. So would the time that bytes take through the pseudo-terminal, which no UART has: answers
+may leave by `lead` earlier (line_check.py measures it, and that no answer is early for it).
+
+Its standard input takes one order a line, {"kind": …, "servo": …} for a fault or {"lead_s": …};
+each is answered by a line on standard output, as is the beginning. It ends when its input does.
 """
 
 import gc
@@ -18,6 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from aloha_stack.robot.description import Arm, Robot, load_robot
 from aloha_stack.twin.faults import Fault
@@ -46,12 +49,15 @@ class Emulator:
 
     def inject(self, fault: Fault) -> None:
         """Returns once the fault is under way."""
+        self._order({"kind": fault.kind, "servo": fault.servo})
+
+    def lead(self, seconds: float) -> None:
+        """From now on answers leave by so much earlier; only of an emulator that spins."""
+        self._order({"lead_s": seconds})
+
+    def _order(self, order: dict[str, Any]) -> None:
         assert self._process.stdin is not None
-        print(
-            json.dumps({"kind": fault.kind, "servo": fault.servo}),
-            file=self._process.stdin,
-            flush=True,
-        )
+        print(json.dumps(order), file=self._process.stdin, flush=True)
         self._hear()
 
     def _hear(self) -> None:
@@ -72,11 +78,21 @@ class Emulator:
         self._process.stdout.close()
 
 
-def spin(port: VirtualPort, stopped: Callable[[], bool]) -> None:
+class Spinner:
     """As serve(), without sleep."""
-    while not stopped():
-        if port.due_s <= time.monotonic() or select.select([port], (), (), 0.0)[0]:
-            port.service(time.monotonic())
+
+    def __init__(self, port: VirtualPort) -> None:
+        self._port, self.lead_s = port, 0.0
+
+    def serve(self, stopped: Callable[[], bool]) -> None:
+        """Answers until `stopped`."""
+        port = self._port
+        while not stopped():
+            ahead_s = time.monotonic() + self.lead_s
+            if port.due_s <= ahead_s:
+                port.service(ahead_s)
+            elif select.select([port], (), (), 0.0)[0]:
+                port.service(time.monotonic())
 
 
 def main(argv: Sequence[str]) -> int:
@@ -84,13 +100,16 @@ def main(argv: Sequence[str]) -> int:
     folder, name, *how = argv
     arm = bench_robot(folder).arm(name)
     port = VirtualPort(folder, Path(arm.port).name, BenchArm(arm), wire_time=True)
-    ended = threading.Event()
+    spinner, ended = Spinner(port), threading.Event()
 
     def hear_orders() -> None:
         for line in sys.stdin:
             order = json.loads(line)
-            port.inject(Fault(order["kind"], order["servo"]))
-            print("injected", flush=True)
+            if "lead_s" in order:
+                spinner.lead_s = order["lead_s"]
+            else:
+                port.inject(Fault(order["kind"], order["servo"]))
+            print("done", flush=True)
         ended.set()
 
     threading.Thread(target=hear_orders, name="orders", daemon=True).start()
@@ -98,7 +117,7 @@ def main(argv: Sequence[str]) -> int:
     gc.disable()  # for minutes only, and a pause of it would count against the host
     try:
         if how:
-            spin(port, ended.is_set)
+            spinner.serve(ended.is_set)
         else:
             serve([port], ended.is_set)
     finally:
