@@ -7,6 +7,7 @@ from typing import Any
 
 from aloha_stack.control.pacing import Pacer
 from aloha_stack.dynamixel.errors import BusError
+from aloha_stack.nodes._arm_diagnostics import ArmDiagnostics
 from aloha_stack.nodes._arm_driver import ArmDriver
 from aloha_stack.nodes._arm_reports import ArmReports
 from aloha_stack.nodes._jobs import Jobs
@@ -24,6 +25,7 @@ class ArmCycles:
 
     def __init__(self, node: ManagedNode, driver: ArmDriver, reports: ArmReports) -> None:
         self._node, self.driver, self._reports = node, driver, reports
+        self._diagnostics = ArmDiagnostics(node, driver, reports)
         self._name = driver.arm.name
         self._wake, self._ending = threading.Event(), threading.Event()
         self._unconfigured = f"{self._name} is not configured; its bridge has no connection"
@@ -99,6 +101,7 @@ class ArmCycles:
             self.driver.look_for_port(time.monotonic())
             self._jobs.serve()
             self._reports.status(at_ns)
+            self._diagnostics.publish_if_due(at_ns, time.monotonic())
 
     def _cycle(self, now_ns: int) -> None:
         if self.driver.controller.fault:

@@ -68,7 +68,7 @@ class ArmDriver:
         if goal is not None and not self._paused:
             written = self.hold.write(goal)
         if control.counters.cycles % LOOK_EVERY == 0:
-            health.looked(self.bus.watch())
+            health.looked(self.bus.watch(), now_s)
         return Cycle(state if state.complete else None, written, note)
 
     def _gap(self, now_s: float, steady_s: float) -> float:

@@ -1,10 +1,12 @@
 """What is known of an arm's servos and of its bus, and what of it keeps the arm from moving."""
 
+import math
 from collections.abc import Iterable, Mapping
 
 from aloha_stack.control.arm_modes import Health, Settings
 from aloha_stack.control.bus_pace import BusPace
 from aloha_stack.dynamixel.arm_bus import BusState, ServoHealth
+from aloha_stack.dynamixel.words import call
 from aloha_stack.robot.description import Arm
 
 MISSED_LOOKS = 2
@@ -24,10 +26,7 @@ class ArmHealth:
         self.arm, self.settings = arm, settings
         self.pace = BusPace(settings.period_s)
         self.latency_ms: int | None = None
-        self._names = {
-            s.id: f"servo {s.id} ({s.joint}{' shadow' if s.shadow_of is not None else ''})"
-            for s in arm.servos
-        }
+        self._addressed = [servo.id for servo in arm.addressed]
         self.forget()
 
     def forget(self) -> None:
@@ -36,6 +35,7 @@ class ArmHealth:
         self.unsure: set[int] = set()
         self.pace.slow = False
         self._read_s: float | None = None
+        self._heard_s: dict[int, float] = {}
         self._silent: tuple[int, ...] = ()
         self._damaged: set[int] = set()
         self.start_anew()
@@ -61,17 +61,21 @@ class ArmHealth:
             self._read_s = now_s
             self._damaged.clear()
             return
+        self._heard_s.update((i, now_s) for i in self._addressed if i not in state.missing)
         self._damaged.update(state.damaged)
         self.pace.clear()
         if self._late(now_s):
             self.unsure.update(state.missing)
 
-    def looked(self, servos: Mapping[int, ServoHealth]) -> None:
-        """A look at all nine."""
+    def looked(self, servos: Mapping[int, ServoHealth], now_s: float) -> None:
+        """A look at all nine at ROS time `now_s`."""
         self.servos = servos
         self._looks += 1
         for servo_id, servo in servos.items():
-            self._missed[servo_id] = 0 if servo.answered else self._missed.get(servo_id, 0) + 1
+            if servo.answered:
+                self._missed[servo_id], self._heard_s[servo_id] = 0, now_s
+            else:
+                self._missed[servo_id] = self._missed.get(servo_id, 0) + 1
         self.unsure.update(self.missed)
         if self._fresh:
             self.learn_torque({i: s.torque for i, s in servos.items() if s.torque is not None})
@@ -84,6 +88,7 @@ class ArmHealth:
     def clock_jumped(self) -> None:
         """What was read before has no age any more."""
         self._read_s = None
+        self._heard_s.clear()
         self.pace.clear()
 
     # -- findings ---------------------------------------------------------------------------
@@ -92,15 +97,21 @@ class ArmHealth:
         """Since the last complete reading; infinite before the first."""
         return float("inf") if self._read_s is None else max(0.0, now_s - self._read_s)
 
+    def age_s(self, servo_id: int, now_s: float) -> float:
+        """Since this servo's last answer; infinite before the first."""
+        heard = [self._heard_s.get(servo_id)]
+        if servo_id in self._addressed:
+            heard.append(self._read_s)
+        return now_s - max((s for s in heard if s is not None), default=-math.inf)
+
     @property
     def missed(self) -> tuple[int, ...]:
         """The servos, shadows too, that have missed the last looks."""
         return tuple(i for i, times in self._missed.items() if times >= MISSED_LOOKS)
 
-    @property
-    def silent(self) -> tuple[int, ...]:
-        """The servos that did not answer to the last reading, or to the last looks."""
-        return tuple(sorted({*self._silent, *self.missed}))
+    def silent(self, now_s: float) -> set[int]:
+        """The servos that have not answered for too long, to readings or to looks."""
+        return {*self.missed, *(self._silent if self._late(now_s) else ())}
 
     @property
     def errors(self) -> dict[int, tuple[str, ...]]:
@@ -127,7 +138,7 @@ class ArmHealth:
 
     def names(self, ids: Iterable[int]) -> str:
         """The servos in words."""
-        return ", ".join(self._names[i] for i in sorted(ids))
+        return call(self.arm, *sorted(ids))
 
     # -- parts ------------------------------------------------------------------------------
 
@@ -144,12 +155,14 @@ class ArmHealth:
             return f"hardware error: {words}; mend its cause and call /{self.arm.name}/reboot"
         if held and self._limp:
             return self.limp_words()
-        silent = set(self.silent if self._late(now_s) else self.missed)
+        silent = self.silent(now_s)
         if damaged := self._damaged & silent:
             return (
                 f"the answers of {self.names(damaged)} are damaged: noise on the line, a bad "
                 "connector, or two servos with this ID"
             )
+        if len(silent) >= len(self._addressed):
+            return "no servo answers; check the arm's power, and the cable to its first servo"
         if silent:
             verb = "does" if len(silent) == 1 else "do"
             return f"{self.names(silent)} {verb} not answer; check the cables and the power"

@@ -1,0 +1,143 @@
+"""The health of one arm's servos, and of its bridge, for people and their monitors."""
+
+import math
+from collections.abc import Iterator
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
+
+from aloha_stack.dynamixel.arm_bus import ServoHealth
+from aloha_stack.dynamixel.words import call
+from aloha_stack.nodes._arm_driver import ArmDriver
+from aloha_stack.nodes._arm_reports import ArmReports
+from aloha_stack.nodes._conversions import set_stamp
+from aloha_stack.robot.description import Servo
+
+PERIOD_S = 1.0
+"""Steady time: the news comes while /clock stands still, too."""
+WARM_C = 60.0
+LEAST_V, MOST_V = 11.0, 13.0
+"""ROBOTIS e-manual, XM540-W270, XM430-W350 and XC430-W150: 12 V are recommended, and the servos
+shut down at 80 degrees C (Temperature Limit, 31). These bounds leave time to act."""
+RIGHT_LATENCY_MS = 1
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+_Finding = tuple[bytes, str]
+
+
+class ArmDiagnostics:
+    """One status per servo and one for the bridge on /diagnostics; for the cycle's thread."""
+
+    def __init__(self, node: Node, driver: ArmDriver, reports: ArmReports) -> None:
+        self.arm, self._driver, self._reports = driver.arm, driver, reports
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._last_s, self._last_cycles, self._last_ns = -math.inf, 0, 0
+
+    def publish_if_due(self, now_ns: int, steady_s: float) -> None:
+        """Once a second of steady time."""
+        if steady_s - self._last_s < PERIOD_S:
+            return
+        self._last_s = steady_s
+        statuses = [self._of_bridge(now_ns)]
+        statuses += [self._of_servo(servo, now_ns * 1e-9) for servo in self.arm.servos]
+        message = DiagnosticArray(status=statuses)
+        set_stamp(message.header.stamp, now_ns)
+        self._publisher.publish(message)
+
+    # -- a servo ----------------------------------------------------------------------------
+
+    def _of_servo(self, servo: Servo, now_s: float) -> DiagnosticStatus:
+        known = self._driver.health.servos.get(servo.id, ServoHealth())
+        rate = known.answers / known.requests if known.requests else math.nan
+        return _status(
+            f"{self.arm.name}: {call(self.arm, servo.id)}",
+            f"{self.arm.port}/{servo.id}",
+            self._findings(servo, known, now_s),
+            {
+                "temperature (C)": _number(known.temperature_c, 0),
+                "voltage (V)": _number(known.voltage_v, 1),
+                "current (A)": _number(known.current_a, 3),
+                "hardware error": ", ".join(known.hardware_error) or "none",
+                "torque": _word(known.torque),
+                "Bus Watchdog tripped": _word(known.watchdog_tripped),
+                "read rate": _number(rate, 4),
+                "age (s)": _number(self._driver.health.age_s(servo.id, now_s), 3),
+            },
+        )
+
+    def _findings(self, servo: Servo, known: ServoHealth, now_s: float) -> Iterator[_Finding]:
+        health = self._driver.health
+        if words := health.errors.get(servo.id):
+            yield ERROR, f"hardware error: {', '.join(words)}"
+        if servo.id in health.silent(now_s):
+            yield ERROR, "does not answer"
+        if self._driver.held and servo.id in health.limp:
+            yield ERROR, "has no torque though the arm is held"
+        if known.temperature_c >= WARM_C:
+            yield WARN, f"{known.temperature_c:.0f} degrees C, {WARM_C:.0f} is warm"
+        if not math.isnan(known.voltage_v) and not LEAST_V <= known.voltage_v <= MOST_V:
+            yield WARN, f"{known.voltage_v:.1f} V, not {LEAST_V:g} to {MOST_V:g}"
+
+    # -- the bridge -------------------------------------------------------------------------
+
+    def _of_bridge(self, now_ns: int) -> DiagnosticStatus:
+        control, health = self._driver.controller, self._driver.health
+        counters = control.counters
+        latency = "none" if health.latency_ms is None else f"{health.latency_ms}"
+        return _status(
+            f"{self.arm.name}: bridge",
+            self.arm.port,
+            self._bridge_findings(),
+            {
+                "mode": control.mode.name,
+                "reason": control.reason,
+                "cycle rate (Hz)": _number(self._rate_hz(counters.cycles, now_ns), 1),
+                "cycles": str(counters.cycles),
+                "overruns": str(self._reports.overruns),
+                "failed reads": str(counters.failed_reads),
+                "rejected commands": str(counters.rejected_commands),
+                "clamped commands": str(counters.clamped_commands),
+                "round trip (ms)": _number(1000 * self._driver.bus.round_trip_s, 2),
+                "latency timer (ms)": latency,
+                "read age (s)": _number(health.read_age_s(now_ns * 1e-9), 3),
+            },
+        )
+
+    def _bridge_findings(self) -> Iterator[_Finding]:
+        control, health = self._driver.controller, self._driver.health
+        if control.fault:
+            yield ERROR, control.fault
+        if control.left:
+            yield ERROR, control.left
+        if health.pace.slow:
+            yield WARN, "the bus is slow"
+        if health.latency_ms is not None and health.latency_ms > RIGHT_LATENCY_MS:
+            yield WARN, f"the latency timer is {health.latency_ms} ms; {RIGHT_LATENCY_MS} is right"
+
+    def _rate_hz(self, cycles: int, now_ns: int) -> float:
+        """Cycles per second of ROS time since the last time."""
+        done, passed_ns = cycles - self._last_cycles, now_ns - self._last_ns
+        known = self._last_ns > 0 and passed_ns > 0 and done >= 0
+        self._last_cycles, self._last_ns = cycles, now_ns
+        return done / (passed_ns * 1e-9) if known else math.nan
+
+
+def _status(
+    name: str, hardware_id: str, findings: Iterator[_Finding], values: dict[str, str]
+) -> DiagnosticStatus:
+    found = list(findings)
+    return DiagnosticStatus(
+        name=name,
+        hardware_id=hardware_id,
+        level=max((level for level, _ in found), default=OK),
+        message="; ".join(words for _, words in found) or "all is well",
+        values=[KeyValue(key=key, value=value) for key, value in values.items()],
+    )
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else "unknown"
+
+
+def _word(value: bool | None) -> str:
+    return "unknown" if value is None else "yes" if value else "no"
