@@ -88,11 +88,9 @@ class Readings:
         failed = failed_joints(position, velocity, milliampere, self._arm.addressed)
         for values in (position, velocity, milliampere):
             values[failed] = np.nan
-        for servo, lost, ampere, rad in zip(
-            self._arm.addressed, failed, milliampere / 1000, position, strict=True
-        ):
+        self._looks.measured(position, milliampere / 1000)
+        for servo, lost in zip(self._arm.addressed, failed.tolist(), strict=True):
             self._looks.counted((servo,), not lost)
-            self._looks.measured(servo, rad, ampere)
         missing = tuple(i for i, lost in zip(self._ids, failed, strict=True) if lost)
         effort = milliampere * self._nm_per_ma
         stamp = stamp_ns(message.header.stamp)

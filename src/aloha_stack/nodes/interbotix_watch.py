@@ -12,6 +12,7 @@ from itertools import chain, cycle
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import numpy as np
 from rclpy.task import Future
 
 from aloha_stack.dynamixel import units
@@ -20,6 +21,7 @@ from aloha_stack.dynamixel.control_table import describe_hardware_error, registe
 from aloha_stack.nodes.interbotix_driver import ANSWER_LIMIT_S, XsDriver
 from aloha_stack.nodes.interbotix_values import motor_name, register_name, register_value
 from aloha_stack.robot.description import Arm, Servo
+from aloha_stack.robot.joints import JOINTS
 
 LOOK_EVERY_S = 0.2
 """Nine registers cost the driver some 10 ms, in which no joint states come."""
@@ -63,6 +65,8 @@ class Looks:
         self.doubt()
         self.known = {servo.id: ServoHealth(answered=True) for servo in self._arm.servos}
         self._vain = dict.fromkeys(self.known, 0)
+        self._requests, self._answers = dict(self._vain), dict(self._vain)
+        self._measured = (np.full(len(JOINTS), np.nan),) * 2
         self._turns = chain(FIRST, cycle(TURNS))
         self._hurried = len(FIRST)
         self._asked_s = float("-inf")
@@ -82,7 +86,22 @@ class Looks:
             self._asked_s = now_s
             self._hurried = max(0, self._hurried - 1)
             self._ask_all(next(self._turns))
-        return dict(self.known)
+        return self._all()
+
+    def _all(self) -> dict[int, ServoHealth]:
+        """What is known, with the counts and what the readings tell."""
+        healths = {
+            i: replace(health, requests=self._requests[i], answers=self._answers[i])
+            for i, health in self.known.items()
+        }
+        for servo, rad, ampere in zip(self._arm.addressed, *self._measured, strict=True):
+            has_current = "present_current" in table_for(servo.model)
+            healths[servo.id] = replace(
+                healths[servo.id],
+                position_rad=float(rad),
+                current_a=float(ampere) if has_current else math.nan,
+            )
+        return healths
 
     def heard(self, servos: Sequence[Servo], answered: bool) -> None:
         """Takes in that these servos answered to a question of their own, or did not."""
@@ -95,19 +114,12 @@ class Looks:
     def counted(self, servos: Iterable[Servo], answered: bool) -> None:
         """Counts a reading of these servos; the driver makes one for all, or none."""
         for servo in servos:
-            health = self.known[servo.id]
-            self.known[servo.id] = replace(
-                health, requests=health.requests + 1, answers=health.answers + answered
-            )
+            self._requests[servo.id] += 1
+            self._answers[servo.id] += answered
 
-    def measured(self, servo: Servo, position_rad: float, current_a: float) -> None:
-        """Keeps what a reading says of an addressed servo."""
-        known = "present_current" in table_for(servo.model)
-        self.known[servo.id] = replace(
-            self.known[servo.id],
-            position_rad=position_rad,
-            current_a=current_a if known else math.nan,
-        )
+    def measured(self, position_rad: np.ndarray, current_a: np.ndarray) -> None:
+        """Keeps what a reading says of the addressed servos, each (7,); NaN says nothing."""
+        self._measured = (position_rad, current_a)
 
     def learn(self, servo: Servo, register: str, driver_value: int) -> None:
         """Keeps what a register says, as the driver gives it."""
