@@ -189,7 +189,9 @@ def test_a_slow_latency_timer_makes_patient(line):
 
 def test_a_line_that_never_falls_silent_is_left_alone(line):
     reader = SyncReader(line, IDS)
-    line.voice = lambda servo_id: b"\xff\xff\x00" * 20_000
+    line.slowness = 10.0
+    line.silent = set(IDS[1:])
+    line.voice = lambda servo_id: b"\xff\xff\x00" * 1000  # 0.3 s
     took, answers = timed(line, reader)
     assert answers == {}
     assert took < 0.2
