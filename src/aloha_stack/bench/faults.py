@@ -111,8 +111,8 @@ def _events(graph: Graph, command: Sequence[str]) -> Iterator[dict[str, Any]]:
             if not ended:
                 words = errors.read_text(errors="replace")[-2000:]
                 raise GraphFailed(f"the bench's world ended early: {words}\n{graph.tail()}")
-            graph.stop()
         finally:
+            graph.stop()  # while the world still goes on: the arms park in it
             process.send_signal(signal.SIGINT)
             try:
                 process.wait(END_S)
