@@ -381,7 +381,7 @@ def test_a_job_that_fails_is_answered_and_is_a_fault(
     def broken() -> str:
         raise ZeroDivisionError("broken")
 
-    monkeypatch.setattr(active.bridge.driver, "reboot", broken)
+    monkeypatch.setattr(active.bridge._arm_services, "reboot", broken)
     response = call(active.operator, "/follower_left/reboot")
     assert not response.success
     assert "ZeroDivisionError" in response.message

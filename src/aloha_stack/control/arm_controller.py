@@ -43,6 +43,8 @@ class ArmController:
         self.fault = ""
         self.left = ""
         """Why an arm that is not worked with any more was left with torque."""
+        self.carried = ""
+        """How the servos of a leader carry its weight, or why they do not."""
         self.rejected = ""
         """Why the last command was refused; empty once one is taken."""
         self._lock = threading.RLock()
@@ -83,7 +85,7 @@ class ArmController:
     def heartbeat(self, e_stopped: bool, cause: str, steady_s: float) -> None:
         """The safety node's state, heard at steady time `steady_s`; its reset ends the stop."""
         with self._lock:
-            if not self._hears_safety(steady_s):
+            if not self.hears_safety(steady_s):
                 self._stop.lose_remote()
             self._heartbeat_s = steady_s
             self._stop.hear(e_stopped, cause)
@@ -162,6 +164,15 @@ class ArmController:
         """Whether the goals are at the rest pose, and rest there; where the arm is, is measured."""
         return self._parking is not None and self._parking.done
 
+    def hears_safety(self, steady_s: float) -> bool:
+        """Whether the safety node's heartbeat is there."""
+        last_s = self._heartbeat_s
+        return last_s is not None and steady_s - last_s <= self.settings.heartbeat_timeout_s
+
+    @property
+    def e_stopped(self) -> bool:
+        return bool(self._stop)
+
     # -- parts ------------------------------------------------------------------------------
 
     def _idle(self) -> bool:
@@ -172,7 +183,9 @@ class ArmController:
         elif self.arm.is_leader and self._stop.own:
             self._set(Mode.E_STOPPED, self._stop.cause)
         elif self.active and self.arm.is_leader:
-            self._set(Mode.BACK_DRIVEN, self._stop.cause or sick or self._health.slow)
+            self._set(
+                Mode.BACK_DRIVEN, self._stop.cause or sick or self._health.slow or self.carried
+            )
         elif self.active and self.torque:
             return False
         elif self._stop and not self.arm.is_leader:
@@ -201,10 +214,6 @@ class ArmController:
         elif self.mode == Mode.E_STOPPED and not self._idle():
             self._set(Mode.HOLDING, self.stream.silence(0.0))
 
-    def _hears_safety(self, steady_s: float) -> bool:
-        last_s = self._heartbeat_s
-        return last_s is not None and steady_s - last_s <= self.settings.heartbeat_timeout_s
-
     def _hold(self, steady_s: float) -> bool:
         """Whether commands do not count now; the mode and the reason then say why."""
         health = self._health
@@ -212,7 +221,7 @@ class ArmController:
             self._set(Mode.E_STOPPED, self._stop.cause)
         elif health.sick:
             self._set(Mode.HOLDING, health.sick)
-        elif not self._hears_safety(steady_s):
+        elif not self.hears_safety(steady_s):
             self._set(Mode.HOLDING, "no heartbeat from safety")
         elif health.slow:
             self._set(Mode.HOLDING, health.slow)

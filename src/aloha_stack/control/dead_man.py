@@ -69,7 +69,7 @@ class DeadMan:
             self.stop(f"{runaway}; ask for gravity compensation anew")
             self._quickly = True
         stale = not read_age_s <= FRESH_S
-        self.reason = self._why_ended or self._missing(now_s, stale, read_age_s, heartbeat)
+        self.reason = self._why_ended or self._missing(now_s, stale, heartbeat)
         if not self.reason:
             self.share = min(1.0, self.share + passed / RISE_S)
         else:
@@ -77,14 +77,13 @@ class DeadMan:
             self.share = max(0.0, self.share - passed / fall_s)
         return self.share
 
-    def _missing(self, now_s: float, stale: bool, read_age_s: float, heartbeat: bool) -> str:
+    def _missing(self, now_s: float, stale: bool, heartbeat: bool) -> str:
         if stale:
-            return f"the last reading of the arm is {read_age_s:.2f} s old"
+            return f"the last reading of the arm is older than {FRESH_S:g} s"
         if not heartbeat:
             return "there is no heartbeat from the safety node"
-        silent_s = now_s - self._renewed_s
-        if not silent_s <= self._presence_s:
-            return f"no sign of the operator for {silent_s:.1f} s"
+        if not now_s - self._renewed_s <= self._presence_s:
+            return f"no sign of the operator for {self._presence_s:g} s"
         return ""
 
     def _runaway(self, velocity: np.ndarray) -> str:

@@ -1,26 +1,23 @@
 """An arm's controller on its bus: the order in which servos are read, held, moved and let go."""
 
+import contextlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from aloha_stack.control.arm_controller import ArmController, Counters
-from aloha_stack.control.arm_modes import Mode
 from aloha_stack.dynamixel.arm_bus import ArmBus, BusState
-from aloha_stack.dynamixel.errors import BusError, PortMissing, ServoError
+from aloha_stack.dynamixel.errors import BusError, ServoError
+from aloha_stack.nodes._arm_float import CURRENT_MODE, ArmFloat
 from aloha_stack.nodes._arm_health import ArmHealth
 from aloha_stack.nodes._arm_hold import ArmHold
+from aloha_stack.nodes._arm_port import LostPort
 from aloha_stack.nodes._jobs import Refused
-from aloha_stack.robot.joints import ARM_JOINTS
 
-REST_RAD = 0.15
-"""An arm whose joints are all this near to its rest pose is resting there, and cannot drop."""
 WATCHDOG_MARGIN = 0.8
 """The part of the watchdog's time after which, without a packet, it may have tripped."""
 LOOK_EVERY = 5
 """Cycles between two slow looks at all nine servos."""
-PORT_LOOK_S = 1.0
-"""Steady time between two attempts to open a port that was lost."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +31,23 @@ class Cycle:
 
 
 class ArmDriver:
-    """Everything that touches the bus; for one thread."""
+    """Everything that touches the bus; for one thread. `floating` carries a leader, if given."""
 
-    def __init__(self, bus: ArmBus, controller: ArmController, watchdog_s: float = 0.5) -> None:
+    def __init__(
+        self,
+        bus: ArmBus,
+        controller: ArmController,
+        watchdog_s: float = 0.5,
+        floating: ArmFloat | None = None,
+    ) -> None:
         self.bus, self.controller = bus, controller
         self.arm = bus.arm
-        self.hold = ArmHold(bus, watchdog_s)
+        self.hold, self.floating = ArmHold(bus, watchdog_s), floating
         self.health = ArmHealth(self.arm, controller.settings)
         self._cycle_s: tuple[float, float] | None = None
         """When the last cycle began: ROS time, steady time."""
         self._paused = False
-        self._lost = ""
-        self._port_look_s = 0.0
+        self._lost: LostPort | None = None
 
     @property
     def held(self) -> bool:
@@ -67,6 +69,8 @@ class ArmDriver:
         written = None
         if goal is not None and not self._paused:
             written = self.hold.write(goal)
+        if self.floating and self.floating.carried:
+            self._carry(self.floating, state, now_s, steady_s, gap_s)
         if control.counters.cycles % LOOK_EVERY == 0:
             health.looked(self.bus.watch(), now_s)
         return Cycle(state if state.complete else None, written, note)
@@ -97,7 +101,7 @@ class ArmDriver:
         try:
             health.learn_torque(self.bus.torque())
             if not health.limp:
-                self._take_hold(keep=True, goes_on=True)
+                self.take_hold(keep=True, goes_on=True)
         except (Refused, ServoError) as error:
             health.unheld = f"{why} and the arm cannot be held anew: {error}"
             return ""
@@ -112,7 +116,7 @@ class ArmDriver:
     def _doubt(self, gap_s: float) -> str:
         """Why the servos may not hold what they were told to hold, in words; or empty."""
         health = self.health
-        if gap_s > WATCHDOG_MARGIN * self.hold.watchdog_s:
+        if self._may_have_tripped(gap_s):
             self._paused = True
             return f"the bus had a pause of {gap_s:.2f} s"
         if self._paused:
@@ -122,6 +126,28 @@ class ArmDriver:
         if health.unsure:
             return f"{health.names(health.unsure)} did not answer for a while"
         return ""
+
+    def _carry(
+        self, floating: ArmFloat, state: BusState, now_s: float, steady_s: float, gap_s: float
+    ) -> None:
+        """A leader's weight, as far as the dead man's condition allows."""
+        health, control = self.health, self.controller
+        if self._may_have_tripped(gap_s) or floating.carried & set(health.tripped):
+            with contextlib.suppress(ServoError):  # tried again as long as it shows
+                floating.rearm()
+        if floating.carried & set(health.limp):
+            floating.dead_man.stop(health.limp_words(floating.carried))
+        floating.step(
+            state,
+            steady_s,
+            read_age_s=health.read_age_s(now_s),
+            heartbeat=control.hears_safety(steady_s),
+            e_stopped=control.e_stopped,
+        )
+        control.carried = floating.words
+
+    def _may_have_tripped(self, gap_s: float) -> bool:
+        return gap_s > WATCHDOG_MARGIN * self.hold.watchdog_s
 
     def clock_jumped(self) -> None:
         """ROS time ran backwards: what was read and commanded before has no age any more."""
@@ -137,6 +163,8 @@ class ArmDriver:
         self.bus.open()
         try:
             self.bus.check()
+            if self.arm.is_leader:
+                self._sink()
             changes = self.bus.configure()
             self.controller.torque = any(self.bus.torque().values())
         except BusError:
@@ -144,8 +172,16 @@ class ArmDriver:
             raise
         self.health.forget()
         self.health.latency_ms = self.bus.latency_timer_ms()
-        self.controller.fault = self.controller.left = self._lost = ""
+        self.controller.fault = self.controller.left = ""
+        self._lost = None
         return changes
+
+    def _sink(self) -> None:
+        """A leader that was left floating by a bridge which died: its servos push with nothing once
+        their watchdogs have tripped, but nobody could configure them."""
+        modes = {self.bus.read_register(s.id, "operating_mode") for s in self.arm.servos}
+        if CURRENT_MODE in modes:
+            self.bus.set_torque(False)
 
     def activate(self, adopt: bool = False) -> None:
         """Takes the arm as it is. Refused if torque was found on, unless `adopt`.
@@ -161,14 +197,16 @@ class ArmDriver:
                 f"{self.arm.name}: {self.health.names(hot)} have torque already: somebody may rely "
                 f"on it. See that nobody else drives the arm, then call /{self.arm.name}/adopt"
             )
-        self._set_up_anew()
+        self.set_up_anew()
         self.controller.counters = Counters()
         if self.arm.is_leader:
             self.bus.set_watchdog(0)
             self.bus.set_torque(False)
-            self.controller.torque = False
+            if self.floating:
+                self.floating.begin()
+            self.controller.torque = self.floating is not None
         else:
-            self._take_hold()
+            self.take_hold()
         self.controller.left = ""
         self.controller.active = True
 
@@ -189,18 +227,19 @@ class ArmDriver:
         """
         controller = self.controller
         controller.left = ""
-        if not (controller.active and controller.torque):
-            controller.active = False
-            return ""
         try:
-            why = self._why_not_at_rest()
-            if not why:
-                self._let_go()
-            else:
-                controller.left = (
-                    f"{self.arm.name} is not at its rest pose ({why}): its torque stays on, so "
-                    f"that it does not drop; to go on from there call /{self.arm.name}/adopt"
-                )
+            if self.floating and self.floating.carried:
+                self.floating.end()
+            elif self.held:
+                why = self.hold.away_from_rest() if controller.at_rest_pose else controller.reason
+                if why:
+                    controller.left = (
+                        f"{self.arm.name} is not at its rest pose ({why}): its torque stays on, so "
+                        f"that it does not drop; to go on from there call /{self.arm.name}/adopt"
+                    )
+                else:
+                    self.hold.let_go()
+            controller.torque = bool(controller.left)
         except BusError as error:
             controller.left = f"{self.arm.name} may still have torque: {error}"
             raise
@@ -208,120 +247,44 @@ class ArmDriver:
             controller.active = False
         return controller.left
 
-    def _why_not_at_rest(self) -> str:
-        """Measured, not believed: servos may be told where to go and not obey."""
-        if not self.controller.at_rest_pose:
-            return self.controller.reason
-        state = self.bus.read()
-        if not state.complete:
-            return f"{self.health.names(state.missing)} did not answer"
-        joints = len(ARM_JOINTS)
-        away = abs(state.position - self.arm.rest_pose)[:joints]
-        worst = int(away.argmax())
-        if away[worst] <= REST_RAD:
-            return ""
-        return f"{ARM_JOINTS[worst]} is {away[worst]:.2f} rad away though it was told to go there"
-
     def disconnect(self) -> None:
         """Gives the port back; the servos stay as they are."""
         self.bus.close()
-        self.controller.fault = self._lost = ""
-
-    # -- the bus is gone --------------------------------------------------------------------
+        self.controller.fault, self._lost = "", None
 
     def fail(self, why: str) -> None:
         """The bridge cannot go on. The servos hold, and stop by their watchdogs."""
         self.controller.active = self.controller.torque = False
         self.controller.fault = why
         self.controller.react(0.0)
+        if self.floating:
+            self.floating.give_up()
         self.bus.close()
 
     def lose(self, error: BusError, steady_s: float) -> None:
         """The bus is lost: nothing moves until the operator has the arm adopted."""
-        self._lost, self._port_look_s = str(error), steady_s + PORT_LOOK_S
-        self.fail(f"{error}; then call /{self.arm.name}/adopt")
+        self._lost = LostPort(self.bus, error, steady_s)
+        self.fail(self._lost.words)
 
     def look_for_port(self, steady_s: float) -> None:
-        """Once a second, while the bus is lost: whether its port is there. The fault tells."""
-        if not self._lost or steady_s < self._port_look_s:
-            return
-        self._port_look_s = steady_s + PORT_LOOK_S
-        adopt = f"call /{self.arm.name}/adopt"
-        try:
-            self.bus.open()
-        except PortMissing:
-            self.controller.fault = f"{self._lost}; then {adopt}"
-        except BusError as error:
-            self.controller.fault = f"{error}; then {adopt}"
-        else:
-            self.bus.close()
-            self.controller.fault = (
-                f"{self._lost}. The port is there again: see that nothing leans on the arm, then "
-                f"{adopt}"
-            )
-        self.controller.react(steady_s)
+        """While the bus is lost: whether its port is there again. The fault tells."""
+        if self._lost:
+            self._lost.look(steady_s)
+            self.controller.fault = self._lost.words
+            self.controller.react(steady_s)
 
-    # -- services ---------------------------------------------------------------------------
+    # -- torque -----------------------------------------------------------------------------
 
-    def set_torque(self, on: bool) -> str:
-        """By the operator's wish. Raises Refused while the arm moves, and for leaders."""
-        name, controller = self.arm.name, self.controller
-        if self.arm.is_leader:
-            raise Refused(f"{name} is a leader: it has no torque, a hand moves it")
-        if not controller.active:
-            raise Refused(f"{name} is not active; activate its bridge first")
-        if on and not controller.torque:
-            self._set_up_anew()
-            self._take_hold()
-        elif on:
-            self.health.learn_torque(self.bus.torque())
-            if self.health.limp:
-                raise Refused(self.health.limp_words())
-        else:
-            moving = controller.mode in (Mode.RAMPING, Mode.FOLLOWING, Mode.PARKING)
-            if moving or not controller.limiter.at_rest:
-                raise Refused(f"{name} is {controller.mode.name.lower()}: stop its commands first")
-            self._let_go()
-            return f"{name} is limp"
-        return f"{name} is held where it is"
-
-    def reboot(self) -> str:
-        """Brings back servos that are in hardware error or have restarted; says which.
-
-        An arm that was held is held again: what still holds goes on to hold what it was told.
-        """
-        health, held = self.health, self.held
-        sick = set(self.bus.hardware_errors())
-        if held:
-            health.learn_torque(self.bus.torque())
-        sick |= set(health.limp) if held else health.unsure
-        if not sick:
-            return f"{self.arm.name}: no servo is in hardware error, or has restarted"
-        if held and not self.controller.limiter.at_rest:
-            raise Refused(f"{self.arm.name} still moves; call this again when it has stopped")
-        self.bus.recover(sick)
-        health.start_anew()
-        health.unsure -= sick
-        if held:
-            self._take_hold(keep=True, goes_on=True)
-        return f"{self.arm.name}: brought back {health.names(sick)}"
-
-    # -- parts ------------------------------------------------------------------------------
-
-    def _set_up_anew(self) -> None:
-        """What a servo forgets when it restarts, before it gets torque."""
+    def set_up_anew(self) -> None:
+        """What servos forget when they restart: for all that may have, before they get torque."""
         if self.health.unsure:
             self.bus.configure()
             self.health.unsure.clear()
 
-    def _take_hold(self, keep: bool = False, goes_on: bool = False) -> None:
+    def take_hold(self, keep: bool = False, goes_on: bool = False) -> None:
         """By the servos (see ArmHold). If it `goes_on`, parking does too."""
         goals = self.hold.take(keep)
         self._cycle_s, self._paused = None, False
         self.health.start_anew()
         self.controller.take_hold(goals, goes_on)
         self.controller.torque = True
-
-    def _let_go(self) -> None:
-        self.hold.let_go()
-        self.controller.torque = False

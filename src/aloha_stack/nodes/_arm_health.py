@@ -1,7 +1,7 @@
 """What is known of an arm's servos and of its bus, and what of it keeps the arm from moving."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from aloha_stack.control.arm_modes import Health, Settings
 from aloha_stack.control.bus_pace import BusPace
@@ -154,7 +154,7 @@ class ArmHealth:
             words = "; ".join(f"{self.names([i])} {', '.join(errors[i])}" for i in sorted(errors))
             return f"hardware error: {words}; mend its cause and call /{self.arm.name}/reboot"
         if held and self._limp:
-            return self.limp_words()
+            return self.limp_words(self._limp)
         silent = self.silent(now_s)
         if damaged := self._damaged & silent:
             return (
@@ -168,11 +168,12 @@ class ArmHealth:
             return f"{self.names(silent)} {verb} not answer; check the cables and the power"
         return self.unheld if held else ""
 
-    def limp_words(self) -> str:
-        """Who has no torque where there should be, and what to do."""
-        lost = "has lost its torque" if len(self._limp) == 1 else "have lost their torque"
+    def limp_words(self, among: Collection[int]) -> str:
+        """Which of these have no torque where there should be some, and what to do."""
+        limp = self._limp & set(among)
+        lost = "has lost its torque" if len(limp) == 1 else "have lost their torque"
         return (
-            f"{self.names(self._limp)} {lost}: restarted, or switched off; mend the power and call "
+            f"{self.names(limp)} {lost}: restarted, or switched off; mend the power and call "
             f"/{self.arm.name}/reboot"
         )
 

@@ -7,8 +7,12 @@ import numpy as np
 
 from aloha_stack.dynamixel.arm_bus import ArmBus, BusState
 from aloha_stack.dynamixel.errors import ServoError
+from aloha_stack.dynamixel.words import call
 from aloha_stack.nodes._jobs import Refused
-from aloha_stack.robot.joints import JOINTS
+from aloha_stack.robot.joints import ARM_JOINTS, JOINTS
+
+REST_RAD = 0.15
+"""An arm whose joints are all this near to its rest pose is resting there, and cannot drop."""
 
 
 class ArmHold:
@@ -36,8 +40,8 @@ class ArmHold:
         state = self.bus.read()
         if not state.complete:
             raise Refused(
-                f"{self.bus.arm.name}: servos {', '.join(map(str, state.missing))} did not answer; "
-                "check the cables and the power"
+                f"{self.bus.arm.name}: {call(self.bus.arm, *state.missing)} did not answer; check "
+                "the cables and the power"
             )
         torque = self.bus.torque()
         goals = self._to_keep(state, torque) if keep else state.position
@@ -55,6 +59,18 @@ class ArmHold:
                     self.bus.set_torque(False)
             raise
         return goals
+
+    def away_from_rest(self) -> str:
+        """Why the arm may not be let go, in words; or empty. Measured, not believed: servos may be
+        told where to go and not obey."""
+        state = self.bus.read()
+        if not state.complete:
+            return f"{call(self.bus.arm, *state.missing)} did not answer"
+        away = abs(state.position - self.bus.arm.rest_pose)[: len(ARM_JOINTS)]
+        worst = int(away.argmax())
+        if away[worst] <= REST_RAD:
+            return ""
+        return f"{ARM_JOINTS[worst]} is {away[worst]:.2f} rad away though it was told to go there"
 
     def let_go(self) -> None:
         """Torque off. That first: until it is, the watchdog has to watch."""

@@ -6,24 +6,28 @@ holds its arm by the servos and follows `command`, a leader stays limp. Leaving 
 
 import sys
 import time
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any
 
 from aloha_interfaces.msg import SafetyState
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
-from rclpy.node import Node
+from std_msgs.msg import Empty
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from aloha_stack.control.arm_controller import ArmController
 from aloha_stack.control.arm_modes import Settings
-from aloha_stack.dynamixel.bus import ArmBus, DynamixelBus
+from aloha_stack.control.dead_man import DeadMan
+from aloha_stack.control.gravity import DEFAULT_CAP_A, GREATEST_CAP_A, GravityCompensation
+from aloha_stack.dynamixel.arm_bus import ArmBus
 from aloha_stack.dynamixel.errors import BusError
+from aloha_stack.nodes._arm_backends import BACKENDS
 from aloha_stack.nodes._arm_cycles import ArmCycles
 from aloha_stack.nodes._arm_driver import ArmDriver
+from aloha_stack.nodes._arm_float import ArmFloat
 from aloha_stack.nodes._arm_reports import ArmReports
+from aloha_stack.nodes._arm_services import ArmServices
 from aloha_stack.nodes._conversions import read_command
 from aloha_stack.nodes._jobs import Refused
 from aloha_stack.nodes._node import ManagedNode, logged, run
@@ -75,10 +79,25 @@ class ArmBridge(ManagedNode):
             "s until the servos stop by themselves (Bus Watchdog)",
             (0.1, 2.5),
         )
+        light = declare(
+            self, "gravity_compensation", False, "whether a leader's servos may carry its weight"
+        )
+        cap_a = declare(
+            self,
+            "gravity_current_cap_a",
+            DEFAULT_CAP_A,
+            "A; no servo is given more to carry a leader's weight",
+            (0.05, GREATEST_CAP_A),
+        )
         self.arm = load_robot(robot).arm(name)
         self.controller = ArmController(self.arm, settings)
         bus = make_bus(self.arm) if make_bus else BACKENDS[backend](self.arm, self)
-        self.driver = ArmDriver(bus, self.controller, watchdog_s)
+        self._floating = None
+        if light and self.arm.is_leader:
+            compensation, dead_man = GravityCompensation(self.arm, cap_a), DeadMan(self.arm.limits)
+            self._floating = ArmFloat(bus, compensation, dead_man, watchdog_s)
+        self.driver = ArmDriver(bus, self.controller, watchdog_s, self._floating)
+        self._arm_services = ArmServices(self.driver)
         self._reports = ArmReports(self, self.driver)
         self._cycles = ArmCycles(self, self.driver, self._reports)
         self._adopting = False
@@ -95,6 +114,9 @@ class ArmBridge(ManagedNode):
         self.create_service(SetBool, "torque", self._on_torque, callback_group=group)
         self.create_service(Trigger, "adopt", self._on_adopt, callback_group=group)
         self.create_service(Trigger, "reboot", self._on_reboot, callback_group=group)
+        if self._floating:
+            self.create_service(SetBool, "float", self._on_float, callback_group=group)
+            self.create_subscription(Empty, "/operator/presence", self._on_presence, 1)
 
     # -- life cycle -------------------------------------------------------------------------
 
@@ -157,8 +179,10 @@ class ArmBridge(ManagedNode):
             return
         log = self.get_logger()
         self.controller.begin_parking()
+        if self._floating:
+            self._floating.dead_man.stop("the bridge lets go of the arm")
         seen_ns, seen_at = self.time.now_ns(), time.monotonic()
-        while not self.controller.parked and self._cycles.alive:
+        while not (self.controller.parked and self._is_down()) and self._cycles.alive:
             time.sleep(0.02)
             if (now := self.time.now_ns()) != seen_ns:
                 seen_ns, seen_at = now, time.monotonic()
@@ -170,8 +194,12 @@ class ArmBridge(ManagedNode):
         except (BusError, Refused) as error:
             log.error(f"the arm could not be let go in order: {error}")
             return
-        if left:
+        if left := left or self.controller.fault:
             log.error(left)
+
+    def _is_down(self) -> bool:
+        """Whether no leader is carried."""
+        return self._floating is None or self._floating.down
 
     def _disconnect(self) -> None:
         connected = self._cycles.alive or self._cycles.broken
@@ -204,14 +232,26 @@ class ArmBridge(ManagedNode):
         return response
 
     def _on_torque(self, request: Any, response: Any) -> Any:
-        return self._answer(response, lambda: self.driver.set_torque(bool(request.data)))
+        return self._answer(response, lambda: self._arm_services.set_torque(bool(request.data)))
 
     def _on_reboot(self, _: Any, response: Any) -> Any:
         """Of an arm that has come to rest: what is wrong with it has stopped it."""
         until_s = time.monotonic() + STOP_S
-        while not self.controller.limiter.at_rest and time.monotonic() < until_s:
+        while time.monotonic() < until_s:
+            if self.controller.limiter.at_rest and self._is_down():
+                break
             time.sleep(0.01)
-        return self._answer(response, self.driver.reboot)
+        return self._answer(response, self._arm_services.reboot)
+
+    def _on_float(self, request: Any, response: Any) -> Any:
+        asked_s = time.monotonic()
+        return self._answer(
+            response, lambda: self._arm_services.set_floating(bool(request.data), asked_s)
+        )
+
+    def _on_presence(self, _: Empty) -> None:
+        if self._floating:
+            self._floating.dead_man.renew(time.monotonic())
 
     def _on_adopt(self, _: Any, response: Any) -> Any:
         """In place of an activation; and again, where an active bridge has lost its port."""
@@ -235,27 +275,6 @@ class ArmBridge(ManagedNode):
         except (BusError, Refused) as error:
             response.success, response.message = False, str(error)
         return response
-
-
-def _dynamixel(arm: Arm, _node: Node) -> ArmBus:
-    return DynamixelBus(arm)
-
-
-def _interbotix(arm: Arm, node: Node) -> ArmBus:
-    try:
-        from aloha_stack.nodes.interbotix_bus import InterbotixBus
-    except ImportError as error:
-        raise ValueError(
-            f"the backend interbotix cannot be used: {error}; install the interbotix_ros_core "
-            "packages and source their workspace, or take the backend dynamixel"
-        ) from error
-    return InterbotixBus(arm, node)
-
-
-BACKENDS: Mapping[str, Callable[[Arm, Node], ArmBus]] = MappingProxyType(
-    {"dynamixel": _dynamixel, "interbotix": _interbotix}
-)
-"""Who drives the servos: this process, over the serial port, or the xs_sdk driver, over ROS."""
 
 
 def main(args: list[str] | None = None) -> int:
