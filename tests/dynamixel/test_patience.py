@@ -100,7 +100,8 @@ def test_a_lost_reply_costs_at_most_12_ms_and_no_other_reply(line, lost):
     took, answers = timed(line, reader)
     assert set(answers) == set(IDS) - {lost}
     assert reader.damaged == ()
-    assert took <= WHOLE_S + 0.012
+    # If the last has spoken, nobody is waited for: what is missing is lost.
+    assert took <= WHOLE_S + (0.012 if lost == IDS[-1] else 0.004)
     line.silent = set()
     took, answers = timed(line, reader)
     assert tuple(answers) == IDS
@@ -159,10 +160,11 @@ def test_after_damage_the_line_is_quiet_before_the_next_request(line, hurt):
     assert line.collisions == 0
 
 
+@pytest.mark.parametrize("slowness", [10.0, 20.0])
 @pytest.mark.parametrize("dead", [(), (9,), (4,)])
-def test_on_a_line_ten_times_too_slow_everybody_is_heard(line, dead):
+def test_on_a_line_that_is_far_too_slow_everybody_is_heard(line, dead, slowness):
     reader = SyncReader(line, IDS)
-    line.slowness = 10.0
+    line.slowness = slowness
     line.silent = set(dead)
     for _ in range(6):
         assert set(timed(line, reader)[1]) == set(IDS) - set(dead)

@@ -67,7 +67,7 @@ class SyncReader:
         port.clearPort()
         port.writePort(self.request)
         heard = bytearray()
-        now = began = time.monotonic()
+        now = time.monotonic()
         deadline = now + (len(self.request) + answer_size) * byte_s + slack_s
         deadline += START_S if due else SILENCE_S
         limit = deadline + due * byte_s + LIMIT_S
@@ -88,9 +88,7 @@ class SyncReader:
             found = self._parser.search(bytes(heard))
             if self._is_over(found, given_up) and self._is_all():
                 break
-            # Whoever is missing would have spoken by now, at the pace of those that did.
-            pace_s = (now - began) * answer_size / len(heard)
-            deadline = now + QUIET_S + slack_s + min(pace_s, SILENCE_S)
+            deadline = now + QUIET_S + slack_s  # who is missing should have spoken by now
         else:
             found = self._parser.search(bytes(heard))
         return self._note(found, given_up)
@@ -106,9 +104,8 @@ class SyncReader:
 
     def _is_over(self, found: Found, given_up: frozenset[int]) -> bool:
         """Whether all answered from whom an answer is awaited, the last of the request too."""
-        if self.ids[-1] not in found.answers or found.damaged:
-            return False
-        return all(i in found.answers or i in given_up for i in self.ids)
+        answers = found.answers
+        return self.ids[-1] in answers and all(i in answers or i in given_up for i in self.ids)
 
     def _note(self, found: Found, given_up: frozenset[int]) -> dict[int, Answer]:
         self.damaged = found.damaged
