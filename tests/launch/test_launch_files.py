@@ -54,6 +54,8 @@ def test_each_file_starts_four_bridges_that_have_time_to_park(
             "robot": robot,
             "arm": arm,
             "autostart": True,
+            "backend": "dynamixel",
+            "gravity_compensation": False,
             "use_sim_time": robot == "twin",
         }
         before_sigkill_s = bridge.sigterm_timeout_s + bridge.sigkill_timeout_s
@@ -122,7 +124,7 @@ def test_arguments_reach_the_nodes_with_their_types() -> None:
     [
         ([], "name a launch file: replay, robot, teleop_record, twin"),
         (["nowhere"], "'nowhere' does not exist; .*: replay, robot, teleop_record, twin"),
-        (["teleop_record", "robots:=twin"], "no argument 'robots'; it takes: cameras, descr"),
+        (["teleop_record", "robots:=twin"], "no argument 'robots'; it takes: backend, cameras, descr"),
         (["teleop_record", "robot:=atlas"], "'atlas'; valid choices: twin, aloha"),
         (["teleop_record", "task:=juggle"], "'juggle'; valid choices: transfer_cube, insertion"),
         (["teleop_record", "robot"], "'robot' is malformed; expected name:=value"),
