@@ -46,7 +46,8 @@ class ArmDriver:
         self.health = ArmHealth(self.arm, controller.settings)
         self._cycle_s: tuple[float, float] | None = None
         """When the last cycle began: ROS time, steady time."""
-        self._paused = False
+        self._ungripped = False
+        """Whether goals are kept back until the arm is held anew."""
         self._lost: LostPort | None = None
 
     @property
@@ -67,7 +68,7 @@ class ArmDriver:
         note = self._keep_hold(state, gap_s) if self.held else ""
         goal = control.next_goal(now_s, steady_s, health.found(now_s, self.held))
         written = None
-        if goal is not None and not self._paused:
+        if goal is not None and not self._ungripped:
             written = self.hold.write(goal)
         if self.floating and self.floating.carried:
             self._carry(self.floating, state, now_s, steady_s, gap_s)
@@ -95,7 +96,7 @@ class ArmDriver:
         if not why or health.limp:
             return ""
         health.unheld = health.unheld or f"{why}; the arm is to be held anew"
-        settled = self._paused or self.controller.limiter.at_rest
+        settled = self._ungripped or self.controller.limiter.at_rest
         if not state.complete or health.missed or not settled:
             return ""
         try:
@@ -105,7 +106,6 @@ class ArmDriver:
         except (Refused, ServoError) as error:
             health.unheld = f"{why} and the arm cannot be held anew: {error}"
             return ""
-        self._paused = False
         health.unsure.clear()
         if health.limp:
             return ""
@@ -117,14 +117,14 @@ class ArmDriver:
         """Why the servos may not hold what they were told to hold, in words; or empty."""
         health = self.health
         if self._may_have_tripped(gap_s):
-            self._paused = True
+            self._ungripped = True
             return f"the bus had a pause of {gap_s:.2f} s"
-        if self._paused:
-            return "the bus had a pause"
         if health.tripped:
             return f"the Bus Watchdog of {health.names(health.tripped)} has tripped"
         if health.unsure:
             return f"{health.names(health.unsure)} did not answer for a while"
+        if self._ungripped:
+            return "the arm was not taken hold of"
         return ""
 
     def _carry(
@@ -159,7 +159,7 @@ class ArmDriver:
 
     def connect(self) -> tuple[str, ...]:
         """Opens the port, checks and configures the servos; returns what was changed. BusError."""
-        self._cycle_s, self.hold.goals, self._paused = None, None, False
+        self._cycle_s, self.hold.goals, self._ungripped = None, None, False
         self.bus.open()
         try:
             self.bus.check()
@@ -231,7 +231,9 @@ class ArmDriver:
             if self.floating and self.floating.carried:
                 self.floating.end()
             elif self.held:
-                why = self.hold.away_from_rest() if controller.at_rest_pose else controller.reason
+                why = controller.reason or "it was not parked"
+                if controller.at_rest_pose:
+                    why = self.hold.away_from_rest()
                 if why:
                     controller.left = (
                         f"{self.arm.name} is not at its rest pose ({why}): its torque stays on, so "
@@ -283,8 +285,9 @@ class ArmDriver:
 
     def take_hold(self, keep: bool = False, goes_on: bool = False) -> None:
         """By the servos (see ArmHold). If it `goes_on`, parking does too."""
+        self._ungripped = True
         goals = self.hold.take(keep)
-        self._cycle_s, self._paused = None, False
+        self._cycle_s, self._ungripped = None, False
         self.health.start_anew()
         self.controller.take_hold(goals, goes_on)
         self.controller.torque = True

@@ -47,7 +47,7 @@ class ArmHold:
         goals = self._to_keep(state, torque) if keep else state.position
         try:
             self.bus.set_watchdog(0)
-            self.bus.write_goals(goals)
+            self.write(goals)
             self.bus.set_torque(True)
             goals = self.write(goals)
             self.bus.set_watchdog(self.watchdog_s)

@@ -1,0 +1,168 @@
+"""An arm's bus in memory: servos that obey at once, but for a sag, and what may befall them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from aloha_stack.dynamixel.arm_bus import BusState, ServoHealth
+from aloha_stack.dynamixel.errors import NotTaken, PortClosed, PortLost, PortMissing, ServoSilent
+from aloha_stack.robot.description import Arm
+from aloha_stack.robot.joints import JOINTS
+
+SAG_RAD = 0.02
+"""How far the weight pulls joints off their goals."""
+
+
+@dataclass
+class Grip:
+    """Where the joints were when it was taken, their goals before, which of them held those, and
+    the goals from then on; (7,) each."""
+
+    position: np.ndarray
+    before: np.ndarray
+    firm: np.ndarray
+    goals: list[np.ndarray] = field(default_factory=list)
+
+
+class MemoryBus:
+    """`ArmBus` for tests of what stands above it; `grips` are the goals, from grip to grip.
+
+    `silent`, `damaged`, `broken` (in hardware error), `tripped`, `limp`: servos by ID. `unplugged`:
+    the port is gone. `stubborn`: torque is not taken.
+    """
+
+    def __init__(self, arm: Arm) -> None:
+        self.arm = arm
+        self.position = np.array(arm.start_pose)
+        self.goal = self.position.copy()
+        self.on = {servo.id: False for servo in arm.servos}
+        self.silent: set[int] = set()
+        self.damaged: set[int] = set()
+        self.broken: set[int] = set()
+        self.tripped: set[int] = set()
+        self.unplugged = self.stubborn = False
+        self.is_open = False
+        self.round_trip_s = 0.003
+        self.grips = [Grip(self.position, self.goal, np.zeros(len(JOINTS), dtype=bool))]
+
+    # -- what befalls it ----------------------------------------------------------------------
+
+    def restart(self, servo_id: int) -> None:
+        """The servo restarts: limp, its error and its watchdog forgotten."""
+        self.on[servo_id] = False
+        self.broken.discard(servo_id)
+        self.tripped.discard(servo_id)
+
+    def fail(self, servo_id: int) -> None:
+        """A hardware error that takes the torque."""
+        self.broken.add(servo_id)
+        self.on[servo_id] = False
+
+    def settle(self) -> None:
+        """Held joints hang a little below their goals, limp ones fall further."""
+        held = np.array([self.is_held(joint) for joint in JOINTS])
+        self.position = np.where(held, self.goal - SAG_RAD, self.position - 0.001)
+
+    def is_held(self, joint: str) -> bool:
+        return any(self.on[s.id] for s in self.arm.servos if s.joint == joint)
+
+    def is_firm(self, joint: str) -> bool:
+        """Whether all servos of a joint hold their goal."""
+        ids = {s.id for s in self.arm.servos if s.joint == joint}
+        return all(self.on[i] for i in ids) and not ids & self.tripped
+
+    # -- ArmBus -------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        if self.unplugged:
+            raise PortMissing(f"{self.arm.name}: does not exist")
+        self.is_open = True
+
+    def close(self) -> None:
+        self.is_open = False
+
+    def _use(self, *ids: int) -> None:
+        if not self.is_open:
+            raise PortClosed(f"{self.arm.name}: is not open")
+        if self.unplugged:
+            raise PortLost(f"{self.arm.name}: was lost")
+        if silent := self.silent & set(ids or self.on):
+            raise ServoSilent(f"{silent} do not answer", tuple(silent))
+
+    def check(self) -> None:
+        self._use()
+
+    def configure(self) -> tuple[str, ...]:
+        self._use()
+        return ()
+
+    def torque(self) -> Mapping[int, bool]:
+        self._use()
+        return dict(self.on)
+
+    def set_torque(self, on: bool) -> None:
+        self._use()
+        for servo_id in self.on:
+            if not (on and (self.stubborn or servo_id in self.broken)):
+                self.on[servo_id] = on
+        if on and (self.stubborn or self.broken):
+            raise NotTaken("torque was not taken", tuple(self.broken))
+
+    def read(self) -> BusState:
+        self._use(0)
+        addressed = [servo.id for servo in self.arm.addressed]
+        missing = tuple(i for i in addressed if i in self.silent | self.damaged)
+        lost = np.array([i in missing for i in addressed])
+        return BusState(
+            np.where(lost, np.nan, self.position),
+            np.where(lost, np.nan, 0.0),
+            np.where(lost, np.nan, 0.0),
+            missing,
+            tuple(i for i in addressed if i in self.broken and i not in missing),
+            tuple(i for i in missing if i in self.damaged),
+        )
+
+    def watch(self) -> Mapping[int, ServoHealth]:
+        self._use(0)
+        return {
+            i: ServoHealth(
+                answered=i not in self.silent | self.damaged,
+                torque=on,
+                hardware_error=("overload",) if i in self.broken else (),
+                watchdog_tripped=i in self.tripped,
+            )
+            for i, on in self.on.items()
+        }
+
+    def write_goals(self, position: np.ndarray) -> np.ndarray:
+        self._use(0)
+        assert np.isfinite(position).all()
+        self.grips[-1].goals.append(np.array(position))
+        taken = [servo.id not in self.tripped for servo in self.arm.addressed]
+        self.goal = np.where(taken, position, self.goal)
+        return np.array(position)
+
+    def set_watchdog(self, timeout_s: float) -> None:
+        self._use()
+        if timeout_s == 0:
+            firm = [self.is_firm(joint) for joint in JOINTS]
+            self.grips.append(Grip(self.position, self.goal, np.array(firm)))
+        self.tripped.clear()
+
+    def read_register(self, servo_id: int, name: str) -> int:
+        self._use(servo_id)
+        assert name == "bus_watchdog"
+        return -1 if servo_id in self.tripped else 25
+
+    def hardware_errors(self) -> Mapping[int, tuple[str, ...]]:
+        self._use()
+        return dict.fromkeys(self.broken, ("overload",))
+
+    def recover(self, ids: Iterable[int]) -> None:
+        self._use(*ids)
+        for servo_id in ids:
+            self.restart(servo_id)
+
+    def latency_timer_ms(self) -> int | None:
+        return None
