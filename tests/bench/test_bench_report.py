@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aloha_stack.bench import __main__ as bench
-from aloha_stack.bench.report import Bar, Report, Row, machine
+from aloha_stack.bench.report import Bar, Report, Row, busy, machine
 
 KEYS = ["metric", "value", "unit", "peer", "peer_value", "ratio", "bar", "holds"]
 GOOD = Row("rate", 95.0, "Hz", "wire limit", 100.0, Bar("ratio", ">=", 0.92))
@@ -71,3 +71,10 @@ def test_without_a_name_the_benches_are_shown(capsys: pytest.CaptureFixture[str]
     assert bench.main([]) == 2
     shown = capsys.readouterr().out
     assert all(one.does in shown for one in bench.BENCHES)
+
+
+@pytest.mark.parametrize(("load", "warns"), [(0.1, False), (1.9, True)])
+def test_a_busy_machine_is_told(load: float, warns: bool) -> None:
+    words = busy({"cores": 2, "load_average": [load, 0.0, 0.0]})
+    assert bool(words) == warns
+    assert not warns or "load 1.9 on 2 cores" in words

@@ -39,7 +39,7 @@ def four_arm_rows(folder: Path, seconds: float, stock_seconds: float, show: Show
         Row(f"{four}: missed cycles", missed, "%", BESIDE, empty),
         Row(f"{four}, stock port: missed cycles", stock_missed, "%", BESIDE, stock_empty),
         Row(
-            f"{four}: CPU of the bus layer, of one core",
+            f"{four}: CPU of the bus layer at that rate, of one core",
             own_cpu,
             "%",
             peer=PEER,
@@ -65,6 +65,5 @@ def _missed_percent(counts: Sequence[Count], kind: str) -> float:
 
 
 def _cpu_percent(counts: Sequence[Count], kind: str) -> float:
-    """Of one core, all arms together."""
-    mine = [count for count in counts if count.kind == kind]
-    return 100 * sum(c.cpu_s for c in mine) / (mine[0].slots / RATE_HZ)
+    """Of one core, all arms together, at RATE_HZ: also of a host that was too slow for it."""
+    return 100 * RATE_HZ * sum(count.cycle_cpu_s for count in counts if count.kind == kind)

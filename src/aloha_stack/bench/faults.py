@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
     except ValueError as error:
         print(f"aloha bench faults: {error}", file=sys.stderr)
         return USAGE_ERROR
-    progress = Progress()
+    progress, found = Progress(), machine()
     log = Path(tempfile.mkdtemp(prefix="aloha_bench_faults_")) / "robot.log"
     outcomes: list[Outcome] = []
     try:
@@ -56,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
         progress.say(f"aloha bench faults: {failure}")
         return FAILED
     progress.say(outcome_table(outcomes, options.words))
-    report = Report("faults", [row for one in outcomes for row in rows(one)], machine())
+    report = Report("faults", [row for one in outcomes for row in rows(one)], found)
     good = sum(not one.failures for one in outcomes)
     progress.say(f"{good} of {len(outcomes)} as they should be. The graph's log: {log}")
     if options.json:

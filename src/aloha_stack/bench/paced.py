@@ -38,14 +38,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Count:
-    """What came of a loop: slots, those missed, and CPU time of the bus layer, s."""
+    """What came of a loop: slots, those missed, and the CPU time of its bus layer for one cycle, s.
+
+    A host that cannot keep up does fewer cycles than there are slots.
+    """
 
     kind: str
     slots: int
     missed: int
-    cpu_s: float = 0.0
-    late: bool = False
-    """Whether the loop was not ready at its first slot."""
+    cycle_cpu_s: float = 0.0
 
 
 def run_together(tasks: Sequence[Task]) -> list[Count]:
@@ -63,7 +64,6 @@ def run_loop(task: Task) -> Count:
 
 
 def _count(task: Task, work: Work | None) -> Count:
-    late = time.monotonic() > task.start_s
     _sleep_until(round(task.start_s * 1e9))
     pacer = Pacer(1 / task.rate_hz, time.monotonic_ns, _sleep_until)
     slots, first_ns, done = round(task.seconds * task.rate_hz), pacer.deadline_ns, 0
@@ -71,8 +71,10 @@ def _count(task: Task, work: Work | None) -> Count:
         pacer.wait()
         complete = work is None or work.cycle()
         done += complete and time.monotonic_ns() < pacer.deadline_ns
-    cpu_s = work.load.cpu_s if work else 0.0
-    return Count(task.kind, slots, slots - done, cpu_s, late)
+    if work is None:
+        return Count(task.kind, slots, slots - done)
+    cycle_cpu_s = work.load.cpu_s / max(1, work.load.cycles)
+    return Count(task.kind, slots, slots - done, cycle_cpu_s)
 
 
 def _sleep_until(deadline_ns: int) -> bool:

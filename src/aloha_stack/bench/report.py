@@ -20,6 +20,9 @@ from aloha_stack.episodes.tables import Column, table
 
 PASSED, FAILED, USAGE_ERROR = 0, 1, 2
 
+BUSY = 0.4
+"""Load average per core beyond which something else counts."""
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -129,6 +132,17 @@ def machine() -> dict[str, Any]:
         "kernel": platform.release(),
         "load_average": list(os.getloadavg()),
     }
+
+
+def busy(found: dict[str, Any]) -> str:
+    """A warning, if there was a load on the machine before the bench began; else empty."""
+    load, cores = found["load_average"][0], found["cores"]
+    if load < BUSY * cores:
+        return ""
+    return (
+        f"this machine is busy (load {load:.1f} on {cores} cores): the figures are those of a "
+        "busy machine; end what else is running, and start again"
+    )
 
 
 def _cpu_model() -> str:
