@@ -4,6 +4,7 @@ Each cycle reads current, velocity and position of the seven addressed servos an
 goals; a slow look asks all nine for the registers of wire_limit.WATCH_WINDOWS, in turns.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -136,11 +137,12 @@ class Work:
 
     def cycle(self) -> bool:
         """One cycle; whether all seven servos answered."""
-        began_s, cpu_s, load = time.perf_counter(), time.thread_time(), self.load
+        load, now_s = self.load, time.monotonic()
+        swing = SWING_RAD * math.sin((now_s - self._began_s) * 2 * math.pi / SWING_S)
+        goals = self._centre + swing  # before the reading: what is measured is the bus
+        began_s, cpu_s = time.perf_counter(), time.thread_time()
         complete = self._host.read() == len(JOINTS)
-        now_s = time.monotonic()
-        swing = SWING_RAD * np.sin((now_s - self._began_s) * 2 * np.pi / SWING_S)
-        self._host.write(self._centre + swing)
+        self._host.write(goals)
         if now_s - self._watch_s >= 1 / WATCH_HZ:
             self._watch_s = max(self._watch_s + 1 / WATCH_HZ, now_s - 1 / WATCH_HZ)
             self._host.watch()
