@@ -21,10 +21,12 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from aloha_stack.control.arm_modes import Mode
+from aloha_stack.dynamixel.units import RAD_PER_TICK, ZERO_TICKS
 from aloha_stack.nodes._conversions import target_message
 from aloha_stack.nodes._executor import LeanExecutor
 from aloha_stack.nodes.arm_bridge import ArmBridge
 from aloha_stack.robot.description import load_robot
+from aloha_stack.twin.faults import Fault
 from aloha_stack.twin.virtual_bench import BenchArm
 from aloha_stack.twin.virtual_port import VirtualPort, serving
 
@@ -154,18 +156,41 @@ class Operator(Node):
 
 
 class Rig:
-    """`bridge` and `servos` of one arm, and its `operator`; unplug() takes the port away."""
+    """`bridge` and `servos` of one arm at their `port`, and its `operator`; unplug() takes the
+    port away."""
 
     def __init__(
         self,
         bridge: ArmBridge,
         servos: BenchArm,
+        port: VirtualPort,
         operator: Operator,
         unplug: Callable[[], None],
     ) -> None:
-        self.bridge, self.servos, self.operator = bridge, servos, operator
+        self.bridge, self.servos, self.port, self.operator = bridge, servos, port, operator
         self.unplug = unplug
         self.arm = servos.arm
+
+    def inject(self, kind: str, servo: int = 0, **given: float) -> None:
+        """A fault of the servos or the line (see twin/faults.py)."""
+        self.port.inject(Fault(kind, servo, **given))
+
+    def call(self, service: str) -> str:
+        """Has a service of the arm succeed; what it said."""
+        response = call(self.operator, f"/{self.arm.name}/{service}")
+        assert response.success, response.message
+        return str(response.message)
+
+    def goals_on_the_wire(self) -> list[np.ndarray]:
+        """Every goal that the servos received, (7,) rad each."""
+        ids = [servo.id for servo in self.arm.addressed]
+        rows: list[dict[int, int]] = [{}]
+        for _, servo_id, ticks in list(self.servos.written_goals):
+            if servo_id in rows[-1]:
+                rows.append({})
+            rows[-1][servo_id] = ticks
+        whole = [row for row in rows if len(row) == len(ids)]
+        return [(np.array([row[i] for i in ids]) - ZERO_TICKS) * RAD_PER_TICK for row in whole]
 
     def wait_mode(self, mode: Mode, words: str = "") -> None:
         operator = self.operator
@@ -209,7 +234,7 @@ def rig(folder: Path, name: str = "follower_left", **parameters: Any) -> Iterato
         operator = Operator(name)
         with spinning(bridge), spinning(operator):
             try:
-                yield Rig(bridge, servos, operator, plug.close)
+                yield Rig(bridge, servos, port, operator, plug.close)
             finally:
                 bridge.close()
                 operator.close()

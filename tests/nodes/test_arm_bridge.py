@@ -1,7 +1,6 @@
 """The bridge over real rclpy and real bytes: the safety contract at the wire."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rclpy
 from aloha_interfaces.msg import ArmStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
@@ -21,12 +19,9 @@ from aloha_stack.control.arm_modes import Mode
 from aloha_stack.dynamixel.errors import NotTaken
 from aloha_stack.dynamixel.units import RAD_PER_TICK
 from aloha_stack.nodes._conversions import stamp_ns, target_message
-from aloha_stack.robot.description import load_robot
 from aloha_stack.robot.gripper import finger_from_joint
 from aloha_stack.robot.joints import JOINTS, STATE_JOINTS
-from aloha_stack.twin.virtual_bench import BenchArm
-from aloha_stack.twin.virtual_port import VirtualPort, serving
-from nodes.arm_rig import INWARDS, Operator, Rig, call, rig, ros, spinning, wait_for
+from nodes.arm_rig import INWARDS, Rig, call, rig, wait_for
 
 
 @pytest.fixture
@@ -39,19 +34,6 @@ def follower(tmp_path: Path) -> Iterator[Rig]:
 def active(follower: Rig) -> Rig:
     follower.start()
     return follower
-
-
-def on_the_wire(of: Rig) -> list[np.ndarray]:
-    """Every goal that the servos received, (7,) rad each."""
-    ids = [servo.id for servo in of.arm.addressed]
-    rows: list[dict[int, int]] = [{}]
-    for _, servo_id, ticks in list(of.servos.written_goals):
-        if servo_id in rows[-1]:
-            rows.append({})
-        rows[-1][servo_id] = ticks
-    return [
-        (np.array([row[i] for i in ids]) - 2048) * RAD_PER_TICK for row in rows if len(row) == 7
-    ]
 
 
 def test_modes_are_those_of_the_message() -> None:
@@ -101,7 +83,7 @@ def test_what_it_says_it_executed_is_what_the_servos_received(active: Rig) -> No
     said = np.array([message.position for message in list(active.operator.executed)])
     assert tuple(active.operator.executed[-1].name) == JOINTS
     # The first may have gone out before they were listened to; from then on none is missing.
-    heard = np.array(on_the_wire(active))[-len(said) :]
+    heard = np.array(active.goals_on_the_wire())[-len(said) :]
     np.testing.assert_allclose(said, heard, atol=1e-9)
 
 
@@ -110,7 +92,7 @@ def test_goals_on_the_wire_keep_every_limit_whatever_is_asked(active: Rig) -> No
     active.operator.target = lambda t: random.uniform(-6, 6, 7)
     wait_for(lambda: active.operator.mode in (Mode.RAMPING, Mode.FOLLOWING))
     time.sleep(1.5)
-    path, limits, period = np.array(on_the_wire(active)), active.arm.limits, 0.01
+    path, limits, period = np.array(active.goals_on_the_wire()), active.arm.limits, 0.01
     assert len(path) > 100
     assert (path <= limits.upper).all()
     assert (path >= limits.lower).all()
@@ -123,14 +105,14 @@ def test_goals_on_the_wire_keep_every_limit_whatever_is_asked(active: Rig) -> No
 
 
 def test_a_late_command_moves_nothing_and_is_counted(active: Rig) -> None:
-    before = on_the_wire(active)[-1]
+    before = active.goals_on_the_wire()[-1]
     for _ in range(5):
         message = target_message(before + 0.3, time.time_ns() - 300_000_000)
         active.operator.commands.publish(message)
         time.sleep(0.03)
     active.wait_mode(Mode.HOLDING, "late: stamped 0.3")
     assert active.operator.status[-1].rejected_commands > 0
-    np.testing.assert_array_equal(on_the_wire(active)[-1], before)
+    np.testing.assert_array_equal(active.goals_on_the_wire()[-1], before)
 
 
 @pytest.mark.parametrize(
@@ -145,13 +127,13 @@ def test_a_late_command_moves_nothing_and_is_counted(active: Rig) -> None:
 def test_a_malformed_command_moves_nothing_and_says_why(
     active: Rig, names: tuple[str, ...], values: list[float], words: str
 ) -> None:
-    before = on_the_wire(active)[-1]
+    before = active.goals_on_the_wire()[-1]
     point = JointTrajectoryPoint(positions=values)
     message = JointTrajectory(joint_names=list(names), points=[point])
     wait_for(lambda: active.operator.commands.get_subscription_count() == 1)
     active.operator.commands.publish(message)
     active.wait_mode(Mode.HOLDING, words)
-    np.testing.assert_array_equal(on_the_wire(active)[-1], before)
+    np.testing.assert_array_equal(active.goals_on_the_wire()[-1], before)
 
 
 def test_a_stream_that_stops_makes_it_hold(active: Rig) -> None:
@@ -159,7 +141,7 @@ def test_a_stream_that_stops_makes_it_hold(active: Rig) -> None:
     active.operator.target = None
     active.wait_mode(Mode.HOLDING, "late")
     time.sleep(0.3)
-    last = on_the_wire(active)
+    last = active.goals_on_the_wire()
     np.testing.assert_array_equal(last[-1], last[-5])
 
 
@@ -186,7 +168,7 @@ def test_the_latched_e_stop_stops_it_until_the_reset(active: Rig) -> None:
     active.operator.e_stopped = True
     active.wait_mode(Mode.E_STOPPED, "test")
     time.sleep(0.5)
-    held = on_the_wire(active)
+    held = active.goals_on_the_wire()
     np.testing.assert_array_equal(held[-1], held[-10])
     assert active.servos.goals()[1].all()
     active.operator.e_stopped = False
@@ -441,66 +423,6 @@ def test_a_leader_stays_limp(tmp_path: Path) -> None:
         response = call(made.operator, "/leader_left/torque", SetBool, data=True)
         assert not response.success
         assert "leader" in response.message
-
-
-def test_a_process_waits_for_its_port_then_parks_on_signals(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ALOHA_PORTS", str(tmp_path))
-    arm = load_robot("twin").arm("follower_right")
-    with ros():
-        domain = rclpy.utilities.get_default_context().get_domain_id()
-        monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
-        operator = Operator("follower_right")
-        command = [sys.executable, "-m", "aloha_stack.nodes.arm_bridge", "--ros-args"]
-        command += ["-r", "__ns:=/follower_right", "-p", "robot:=twin", "-p", "arm:=follower_right"]
-        with spinning(operator):
-            process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-            assert process.stderr is not None
-            assert "does not exist" in process.stderr.readline()
-            servos = BenchArm(arm)
-            with serving([VirtualPort(tmp_path, "ttyDXL_follower_right", servos)]):
-                goal = np.asarray(arm.rest_pose) + 0.15 * INWARDS
-                operator.target = lambda t: goal
-                wait_for(lambda: operator.mode == Mode.FOLLOWING)
-                process.send_signal(signal.SIGTERM)
-                wait_for(lambda: operator.mode == Mode.PARKING)
-                process.send_signal(signal.SIGINT)
-                process.send_signal(signal.SIGTERM)
-                process.communicate(timeout=20)
-                assert process.returncode == 0
-                assert not servos.goals()[1].any()
-                np.testing.assert_allclose(servos.position, arm.rest_pose, atol=2 * RAD_PER_TICK)
-            operator.close()
-        operator.destroy_node()
-
-
-def test_a_signal_while_a_service_parks_the_arm_lets_it_park_to_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ALOHA_PORTS", str(tmp_path))
-    arm = load_robot("twin").arm("follower_left")
-    with ros():
-        domain = rclpy.utilities.get_default_context().get_domain_id()
-        monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
-        operator, servos = Operator("follower_left"), BenchArm(arm)
-        servos.place(np.asarray(arm.start_pose))
-        command = [sys.executable, "-m", "aloha_stack.nodes.arm_bridge", "--ros-args"]
-        command += ["-r", "__ns:=/follower_left", "-p", "robot:=twin", "-p", "arm:=follower_left"]
-        port = VirtualPort(tmp_path, "ttyDXL_follower_left", servos)
-        with spinning(operator), serving([port]):
-            process = subprocess.Popen(command)
-            wait_for(lambda: operator.mode == Mode.HOLDING)
-            client = operator.create_client(ChangeState, "/follower_left/arm_bridge/change_state")
-            assert client.wait_for_service(10.0)
-            client.call_async(ChangeState.Request(transition=Transition(id=4)))
-            wait_for(lambda: operator.mode == Mode.PARKING)
-            process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=20) == 0
-            assert not servos.goals()[1].any()
-            np.testing.assert_allclose(servos.position, arm.rest_pose, atol=2 * RAD_PER_TICK)
-            operator.close()
-        operator.destroy_node()
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,19 @@ def test_an_e_stop_is_acknowledged_while_the_clock_stands_still(
     assert made.servos.goals()[1].all()
 
 
+def test_a_clock_that_stands_still_is_told_and_old_commands_are_forgotten(
+    slow: tuple[Rig, ModelTime],
+) -> None:
+    made, world = slow
+    made.follow()
+    made.operator.target = None
+    world.factor = 0
+    made.wait_mode(Mode.HOLDING, "/clock stands still")
+    world.factor = 0.5
+    made.wait_mode(Mode.HOLDING, "waiting for commands")
+    made.follow()
+
+
 def test_a_world_that_is_set_back_in_time_forgets_old_commands(
     slow: tuple[Rig, ModelTime],
 ) -> None:
