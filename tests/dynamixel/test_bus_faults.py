@@ -183,6 +183,20 @@ def test_an_error_that_is_gone_is_not_told_any_more(live, bus):
     assert all(one.hardware_error == () for one in watched(bus).values())
 
 
+def test_an_answer_without_the_alert_bit_ends_an_error_whatever_was_asked_for(live, bus):
+    live.virtual.servos[3].fail(0x20)
+    assert bus.watch()[3].hardware_error == ("overload",)  # asked for torque and error
+    live.virtual.servos[3].put("hardware_error_status", 0)
+    assert bus.watch()[3].hardware_error == ()  # asked for current and temperature
+
+
+def test_torque_that_was_heard_before_it_was_changed_is_not_believed(live, bus):
+    assert watched(bus)[6].torque is False
+    bus.set_torque(True)
+    live.virtual.servos[6].silent = True
+    assert bus.watch()[6].torque is None
+
+
 def test_torque_and_temperature_are_each_asked_for_in_turn(live, bus):
     asked = []
     handle = live.virtual.handle
