@@ -274,6 +274,33 @@ def test_parking_that_does_not_arrive_is_given_up(
     assert not bench.control.at_rest_pose
 
 
+def test_parking_waits_for_a_sick_arm_but_not_for_ever(bench: Bench) -> None:
+    bench.follow(0.2)
+    bench.control.begin_parking()
+    bench.run(0.5)
+    bench.health = Health(sick="servo 2 overload")
+    bench.run(1.0)
+    assert (bench.control.mode, bench.moved) == (Mode.PARKING, 0)
+    assert bench.control.reason.endswith("waits on its way to the rest pose: servo 2 overload")
+    bench.health = FINE
+    bench.run(0.5)
+    assert bench.moved > 0
+    bench.health = Health(sick="servo 2 overload")
+    bench.run(2.5)
+    assert not bench.control.parked
+    bench.run(0.6)
+    assert bench.control.parked
+    assert not bench.control.at_rest_pose
+
+
+def test_a_slow_bus_does_not_keep_an_arm_from_parking(bench: Bench) -> None:
+    bench.follow(0.2)
+    bench.health = Health(slow="the bus is slow")
+    bench.control.begin_parking()
+    bench.run(8.0)
+    assert bench.control.at_rest_pose
+
+
 def test_an_arm_that_is_taken_up_again_after_parking_stays_then_follows(bench: Bench) -> None:
     bench.control.begin_parking()
     bench.run(8.0)

@@ -1,7 +1,7 @@
 """An arm's bus in memory: servos that obey at once, but for a sag, and what may befall them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -43,7 +43,11 @@ class MemoryBus:
         self.tripped: set[int] = set()
         self.unplugged = self.stubborn = False
         self.is_open = False
+        self._looks = 0
+        self._known = {servo.id: ServoHealth() for servo in arm.servos}
         self.round_trip_s = 0.003
+        self.jumps: list[float] = []
+        """How far each joint that was limp was from its goal as it got torque, rad."""
         self.grips = [Grip(self.position, self.goal, np.zeros(len(JOINTS), dtype=bool))]
 
     # -- what befalls it ----------------------------------------------------------------------
@@ -103,6 +107,9 @@ class MemoryBus:
 
     def set_torque(self, on: bool) -> None:
         self._use()
+        away = dict(zip(JOINTS, np.abs(self.goal - self.position).tolist(), strict=True))
+        if on:
+            self.jumps += [away[joint] for joint in JOINTS if not self.is_held(joint)]
         for servo_id in self.on:
             if not (on and (self.stubborn or servo_id in self.broken)):
                 self.on[servo_id] = on
@@ -124,16 +131,18 @@ class MemoryBus:
         )
 
     def watch(self) -> Mapping[int, ServoHealth]:
+        """Torque and errors every other time, watchdogs every fourth; else what was known."""
         self._use(0)
-        return {
-            i: ServoHealth(
-                answered=i not in self.silent | self.damaged,
-                torque=on,
-                hardware_error=("overload",) if i in self.broken else (),
-                watchdog_tripped=i in self.tripped,
-            )
-            for i, on in self.on.items()
-        }
+        self._looks += 1
+        for i, on in self.on.items():
+            known = replace(self._known[i], answered=i not in self.silent | self.damaged)
+            if known.answered and self._looks % 2:
+                error = ("overload",) if i in self.broken else ()
+                known = replace(known, torque=on, hardware_error=error)
+            if known.answered and self._looks % 4 == 0:
+                known = replace(known, watchdog_tripped=i in self.tripped)
+            self._known[i] = known
+        return dict(self._known)
 
     def write_goals(self, position: np.ndarray) -> np.ndarray:
         self._use(0)

@@ -242,6 +242,10 @@ class ArmEvents(RuleBasedStateMachine):
                 assert (here | as_before).all()
 
     @invariant()
+    def no_joint_jumps_as_it_gets_torque(self) -> None:
+        assert max(self.bus.jumps, default=0.0) == 0.0
+
+    @invariant()
     def what_it_says_of_torque_is_so(self) -> None:
         if self.control.fault:
             assert not self.control.active

@@ -74,6 +74,8 @@ def test_asked_for_it_carries_its_weight_within_the_cap_and_leaves_the_gripper_l
     leader: Leader,
 ) -> None:
     leader.lift()
+    wait_for(lambda: leader.bridge._floating.dead_man.share == 1.0)
+    time.sleep(0.05)
     assert abs(leader.amperes).max() <= CAP_A + AMPERE_PER_UNIT
     push, pushed = leader.servos.goals_current()
     assert push[SHOULDER] < 0  # up: the joint's angle grows downwards
@@ -141,6 +143,7 @@ def test_at_the_end_it_is_let_down_first_and_in_position_mode_again(leader: Lead
     bus, write = leader.bridge.driver.bus, leader.bridge.driver.bus.write_currents
     bus.write_currents = lambda a: units.append(abs(a).max()) or write(a)
     assert leader.bridge.transition("deactivate")
+    wait_for(lambda: any("lets go of the arm" in s.reason for s in leader.rig.operator.status))
     steps = -np.diff([x for x in units if x])
     assert len(steps) > 5  # it fades
     assert max(steps) < 0.5 * CAP_A
@@ -165,11 +168,14 @@ def test_a_port_that_comes_back_pushes_with_nothing(leader: Leader) -> None:
     driver = leader.bridge.driver
     leader.bridge._cycles.ask(lambda: driver.fail("lost"))
     time.sleep(0.6)  # the watchdogs trip
+    pushed: list[float] = []
+    bus, write = driver.bus, driver.bus.write_currents
+    bus.write_currents = lambda a: pushed.append(abs(a).max()) or write(a)
     response = call(leader.rig.operator, "/leader_left/adopt")
     assert response.success, response.message
     leader.wait_words("has not been asked for")
-    time.sleep(0.2)
-    assert not leader.amperes.any()
+    wait_for(lambda: len(pushed) > 10)
+    assert not any(pushed)
 
 
 def test_a_leader_that_was_left_floating_can_be_configured_again(leader: Leader) -> None:

@@ -73,7 +73,9 @@ class ArmDriver:
         if self.floating and self.floating.carried:
             self._carry(self.floating, state, now_s, steady_s, gap_s)
         if control.counters.cycles % LOOK_EVERY == 0:
-            health.looked(self.bus.watch(), now_s)
+            servos = self.bus.watch()
+            control.counters.failed_reads += not all(s.answered for s in servos.values())
+            health.looked(servos, now_s)
         return Cycle(state if state.complete else None, written, note)
 
     def _gap(self, now_s: float, steady_s: float) -> float:

@@ -54,8 +54,7 @@ class ArmHealth:
 
     def saw(self, state: BusState, now_s: float) -> None:
         """A reading at ROS time `now_s`."""
-        # A servo that misses one answer is as sick as it was.
-        self._alert = set(state.alert) | (self._alert & set(state.missing))
+        self._alert = set(state.alert)
         self._silent = state.missing
         if state.complete:
             self._read_s = now_s
@@ -64,8 +63,6 @@ class ArmHealth:
         self._heard_s.update((i, now_s) for i in self._addressed if i not in state.missing)
         self._damaged.update(state.damaged)
         self.pace.clear()
-        if self._late(now_s):
-            self.unsure.update(state.missing)
 
     def looked(self, servos: Mapping[int, ServoHealth], now_s: float) -> None:
         """A look at all nine at ROS time `now_s`."""
