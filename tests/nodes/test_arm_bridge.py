@@ -431,6 +431,17 @@ def test_a_leader_stays_limp(tmp_path: Path) -> None:
         ([], "parameter 'arm' must be given"),
         (["-p", "arm:=third_arm"], "has no arm 'third_arm'"),
         (["-p", "arm:=leader_left", "-p", "rate_hz:=1e9"], "rate_hz"),
+        (
+            [
+                "-p",
+                "arm:=leader_left",
+                "-p",
+                "backend:=interbotix",
+                "-p",
+                "gravity_compensation:=true",
+            ],
+            "not possible with backend interbotix",
+        ),
     ],
 )
 def test_wrong_parameters_are_named_with_status_2(arguments: list[str], words: str) -> None:

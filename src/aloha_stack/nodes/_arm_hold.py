@@ -13,6 +13,10 @@ from aloha_stack.robot.joints import ARM_JOINTS, JOINTS
 
 REST_RAD = 0.15
 """An arm whose joints are all this near to its rest pose is resting there, and cannot drop."""
+KEEP_RAD = 0.1
+"""A joint further than this from its goal does not hold it: its own weight pulls it off by less."""
+JUMP_RAD = 0.02
+"""A limp joint that cannot be held nearer than this to where it is would jump."""
 
 
 class ArmHold:
@@ -34,8 +38,9 @@ class ArmHold:
         """Goal := present, torque on, watchdog armed; returns the goals (7,) rad.
 
         If told to `keep`, joints that hold still keep their goal: the weight that pulls them a
-        little off it would pull them off again. Refused if a servo is silent; a ServoError leaves
-        the arm as it was, as far as the servos obey.
+        little off it would pull them off again. Refused if a servo is silent, or if a limp joint
+        stands where no goal can be; that and a ServoError leave the arm as it was, as far as the
+        servos obey.
         """
         state = self.bus.read()
         if not state.complete:
@@ -45,13 +50,15 @@ class ArmHold:
             )
         torque = self.bus.torque()
         goals = self._to_keep(state, torque) if keep else state.position
+        # Known before anything can fail: the next attempt must not believe in goals of before.
+        self.goals = goals
         try:
             self.bus.set_watchdog(0)
-            self.write(goals)
+            self._refuse_a_jump(state.position, self.write(goals), torque)
             self.bus.set_torque(True)
             goals = self.write(goals)
             self.bus.set_watchdog(self.watchdog_s)
-        except ServoError:
+        except (ServoError, Refused):
             with contextlib.suppress(ServoError):
                 if any(torque.values()):
                     self.bus.set_watchdog(self.watchdog_s)
@@ -79,9 +86,22 @@ class ArmHold:
         with contextlib.suppress(ServoError):  # without torque there is nothing to watch
             self.bus.set_watchdog(0)
 
+    def _refuse_a_jump(
+        self, present: np.ndarray, goals: np.ndarray, torque: Mapping[int, bool]
+    ) -> None:
+        """A limp joint beyond what its servo takes as a goal would run there with its torque on."""
+        for servo, here, goal in zip(self.bus.arm.addressed, present, goals, strict=True):
+            if not torque[servo.id] and abs(goal - here) > JUMP_RAD:
+                raise Refused(
+                    f"{self.bus.arm.name}: {servo.joint} stands at {here:.2f} rad, beyond the "
+                    f"position limits of its servo ({goal:.2f} rad is the nearest goal that it "
+                    "takes): torque would make it jump; move it back by hand, then try again"
+                )
+
     def _to_keep(self, state: BusState, torque: Mapping[int, bool]) -> np.ndarray:
         """The goals (7,) rad as they were, but where the arm is for joints that let go of theirs:
-        one of their servos is limp, or its watchdog has tripped."""
+        one of their servos is limp, its watchdog has tripped, or they are not where they were told
+        to be."""
         if self.goals is None:
             return state.position
         loose = {
@@ -89,4 +109,5 @@ class ArmHold:
             for servo in self.bus.arm.servos
             if not torque[servo.id] or self.bus.read_register(servo.id, "bus_watchdog") < 0
         }
-        return np.where([joint in loose for joint in JOINTS], state.position, self.goals)
+        away = np.abs(state.position - self.goals) > KEEP_RAD
+        return np.where(away | [joint in loose for joint in JOINTS], state.position, self.goals)

@@ -89,6 +89,11 @@ class ArmBridge(ManagedNode):
             "A; no servo is given more to carry a leader's weight",
             (0.05, GREATEST_CAP_A),
         )
+        if light and backend == "interbotix":
+            raise ValueError(
+                "gravity_compensation is not possible with backend interbotix: xs_sdk's own reads "
+                "feed the servos' watchdogs, which would go on pushing when this bridge is gone"
+            )
         self.arm = load_robot(robot).arm(name)
         self.controller = ArmController(self.arm, settings)
         bus = make_bus(self.arm) if make_bus else BACKENDS[backend](self.arm, self)
