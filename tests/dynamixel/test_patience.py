@@ -5,34 +5,51 @@ The line is one of 1 Mbaud: the servos answer in the order of the request, one a
 
 import math
 import struct
+from collections import deque
 from collections.abc import Callable
 
 import pytest
 
-from aloha_stack.dynamixel import cyclic
+from aloha_stack.dynamixel import cyclic, port
 from aloha_stack.dynamixel.cyclic import SyncReader
-from aloha_stack.dynamixel.packets import status
+from aloha_stack.dynamixel.packets import BROADCAST, SYNC_READ, SYNC_WRITE, packet, status
 from aloha_stack.dynamixel.patience import GIVEN_UP_AFTER, Patience
+from aloha_stack.dynamixel.port import PollingPort
+from aloha_stack.dynamixel.watching import PRESENT, SAFETY, WATCHDOG
 
 IDS = (1, 2, 4, 6, 7, 8, 9)
+ALL = tuple(range(1, 10))
 BYTE_S = 1e-5
+GOALS = packet(BROADCAST, bytes((SYNC_WRITE, 116, 0, 4, 0)) + bytes(35))
 WHOLE_S = (21 + 7 * 21) * BYTE_S
 """A request to seven servos and their answers."""
 
 
 class Line:
-    """A port and a clock. `voice` makes an ID's answer; `slowness` stretches the wire time."""
+    """A port and a clock. `voice` makes an ID's answer; `slowness` stretches the wire time.
+
+    The answers bear the number of the request as their position. Bytes are handed over every
+    `lump_s`, and `lag_s` late.
+    """
 
     tx_time_per_byte = 0.01
 
     def __init__(self) -> None:
         self.now = 100.0
-        self.voice: Callable[[int], bytes] = lambda i: status(i, 0, struct.pack("<hii", 0, 0, i))
+        self.voice: Callable[[int], bytes] = self.answer
         self.silent: set[int] = set()
         self.slowness = 1.0
-        self.lag_s = 0.0
-        self.coming: list[tuple[float, bytes]] = []
+        self.lag_s = self.lump_s = 0.0
+        self.free = 0.0
+        self.coming: deque[tuple[float, int]] = deque()
+        self.asked = b""
+        self.number = 0
         self.collisions = 0
+
+    def answer(self, servo_id: int) -> bytes:
+        """Of the length that was asked for."""
+        size = int.from_bytes(self.asked[10:12], "little")
+        return status(servo_id, 0, struct.pack("<hii", 0, 0, self.number).ljust(size, b"\0")[:size])
 
     # the clock
     def monotonic(self) -> float:
@@ -45,14 +62,21 @@ class Line:
     def clearPort(self) -> None:
         self.take()
 
-    def writePort(self, packet: bytes) -> None:
+    def writePort(self, request: bytes) -> None:
+        byte_s = BYTE_S * self.slowness
+        self.free = max(self.now, self.free) + len(request) * byte_s
+        if request[7] != SYNC_READ:
+            return
         self.collisions += bool(self.coming)
-        at = self.now + len(packet) * BYTE_S * self.slowness + self.lag_s
-        for servo_id in IDS:
-            answer = b"" if servo_id in self.silent else self.voice(servo_id)
-            for byte in answer:
-                at += BYTE_S * self.slowness
-                self.coming.append((at, bytes((byte,))))
+        self.asked = request
+        self.number += 1
+        for servo_id in request[12:-2]:
+            for byte in b"" if servo_id in self.silent else self.voice(servo_id):
+                self.free += byte_s
+                at = self.free + self.lag_s
+                if self.lump_s:
+                    at = math.ceil(at / self.lump_s) * self.lump_s
+                self.coming.append((at, byte))
 
     def wait(self, timeout_s: float) -> bool:
         until = self.now + math.ceil(max(0.0, timeout_s) * 1000) / 1000  # as poll() rounds
@@ -62,16 +86,20 @@ class Line:
         self.now = until
         return False
 
+    await_silence = PollingPort.await_silence
+
     def take(self) -> bytes:
-        arrived = [byte for at, byte in self.coming if at <= self.now]
-        del self.coming[: len(arrived)]
-        return b"".join(arrived)
+        arrived = bytearray()
+        while self.coming and self.coming[0][0] <= self.now:
+            arrived.append(self.coming.popleft()[1])
+        return bytes(arrived)
 
 
 @pytest.fixture
 def line(monkeypatch):
     line = Line()
     monkeypatch.setattr(cyclic, "time", line)
+    monkeypatch.setattr(port, "time", line)
     return line
 
 
@@ -148,8 +176,8 @@ def test_after_damage_the_line_is_quiet_before_the_next_request(line, hurt):
     sound = line.voice
 
     def voice(servo_id: int) -> bytes:
-        packet = sound(servo_id)
-        return packet[:10] + b"\x55" + packet[11:] if servo_id == hurt else packet
+        answer = sound(servo_id)
+        return answer[:10] + b"\x55" + answer[11:] if servo_id == hurt else answer
 
     line.voice = voice
     for _ in range(10):
@@ -179,10 +207,10 @@ def test_a_slow_latency_timer_makes_patient(line):
     reader.patience.reset(latency_timer_ms=16)
     write = line.writePort
 
-    def write_late(packet: bytes) -> None:
-        write(packet)
-        tail = line.coming[124:]  # two USB packets of 62 bytes are full
-        line.coming[124:] = [(at + 0.016, byte) for at, byte in tail]
+    def write_late(request: bytes) -> None:
+        write(request)
+        coming = list(line.coming)  # two USB packets of 62 bytes are full
+        line.coming = deque([*coming[:124], *((at + 0.016, byte) for at, byte in coming[124:])])
 
     line.writePort = write_late
     for _ in range(5):
@@ -202,17 +230,66 @@ def test_a_line_that_never_falls_silent_is_left_alone(line):
 def test_the_late_rest_of_a_lost_answer_does_not_pass_for_the_next(line):
     """A whole burst comes late, with the next one: the newer counts."""
     reader = SyncReader(line, IDS)
-    serial = iter(range(1000, 2000))
-    line.voice = lambda servo_id: status(servo_id, 0, struct.pack("<hii", 0, 0, number))
     for _ in range(3):
-        number = next(serial)
-        assert {state[3] for state in timed(line, reader)[1].values()} == {number}
-    number = next(serial)
-    held_back = b"".join(map(line.voice, IDS))
+        assert numbers(timed(line, reader)[1]) == {line.number}
     line.silent = set(IDS)
     assert timed(line, reader)[1] == {}
+    held_back = b"".join(map(line.answer, IDS))
     line.silent = set()
-    number = next(serial)
-    new = line.voice
-    line.voice = lambda servo_id: held_back + new(servo_id) if servo_id == 1 else new(servo_id)
-    assert {state[3] for state in timed(line, reader)[1].values()} == {number}
+    line.voice = lambda i: (held_back if i == IDS[0] else b"") + line.answer(i)
+    assert numbers(timed(line, reader)[1]) == {line.number}
+
+
+def numbers(answers: dict) -> set[int]:
+    return {state[3] for state in answers.values()}
+
+
+@pytest.mark.parametrize("lump_s", [0.0, 0.012, 0.03])
+@pytest.mark.parametrize("slowness", [5.0, 10.0, 25.0])
+def test_on_a_slow_line_no_answer_to_an_older_request_is_believed(line, slowness, lump_s):
+    """The bytes come in lumps, as from a busy machine, and looks at all nine are in between."""
+    patience = Patience()
+    reader = SyncReader(line, IDS, patience=patience)
+    looks = [SyncReader(line, ALL, window, patience) for window in (SAFETY, PRESENT, WATCHDOG)]
+    line.slowness, line.lump_s = slowness, lump_s
+    complete = 0
+    for cycle in range(60):
+        answers = timed(line, reader)[1]
+        assert numbers(answers) <= {line.number}
+        complete += len(answers) == len(IDS)
+        line.writePort(GOALS)
+        if cycle % 5 == 4:
+            looks[cycle // 5 % 3].read()
+    assert complete >= 55  # it waits for what is on its way, and asks for nothing meanwhile
+    assert line.collisions <= 3
+    line.slowness, line.lump_s = 1.0, 0.0
+    line.free = line.now
+    assert numbers(timed(line, reader)[1]) == {line.number}
+
+
+@pytest.mark.parametrize("late_s", [0.012, 0.033, 0.05, 0.09, 0.15])
+def test_a_burst_that_is_late_once_is_known_whenever_it_comes(line, late_s):
+    """The host slept, or its adapter: what was asked for then comes in front of what is asked."""
+    reader = SyncReader(line, IDS)
+    timed(line, reader)
+    line.lag_s = late_s
+    answers = timed(line, reader)[1]
+    line.lag_s = 0.0
+    for _ in range(30):
+        assert numbers(answers) <= {line.number}
+        answers = timed(line, reader)[1]
+    assert len(answers) == len(IDS)
+
+
+def test_a_line_that_delivers_an_outage_at_once_is_believed_when_it_is_done(line):
+    reader = SyncReader(line, IDS)
+    timed(line, reader)
+    back_s = line.now + 1.0
+    while line.now < back_s:
+        line.lag_s = max(0.0, back_s - line.now)
+        assert numbers(timed(line, reader)[1]) <= {line.number}
+    line.lag_s = 0.0
+    for _ in range(10):
+        answers = timed(line, reader)[1]
+        assert numbers(answers) <= {line.number}
+    assert len(answers) == len(IDS)

@@ -63,6 +63,8 @@ def test_the_robots_own_files_pass(tmp_path, name):
         ({"goal_position": 2048}, r"goal_position = 2048: is no setting"),
         ({"bus_watchdog": 5}, r"bus_watchdog = 5: is no setting"),
         ({"status_return_level": 1}, r"status_return_level = 1: expected 2"),
+        ({"shutdown": 0}, r"shutdown = 0: a servo must shut down when overloaded or overheated"),
+        ({"shutdown": 48}, r"shutdown = 48: a servo must shut down when overloaded or overheated"),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_place(follower, changes, why):

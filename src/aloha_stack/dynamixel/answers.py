@@ -4,6 +4,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from aloha_stack.dynamixel.debts import Debts
 from aloha_stack.dynamixel.packets import HEADER, STATUS, Frame, crc16, scan
 
 Answer = tuple[int, ...]
@@ -17,7 +18,7 @@ class Window:
     """A stretch of a control table: its address, and what stands there as a struct format."""
 
     def __init__(self, address: int, layout: str) -> None:
-        self.address = address
+        self.address, self.layout = address, layout
         self.size = struct.calcsize("<" + layout)
         self.unpack_from = struct.Struct("<B" + layout).unpack_from
 
@@ -25,6 +26,10 @@ class Window:
     def answer_size(self) -> int:
         """Bytes of a status packet with this window in it, unstuffed."""
         return 11 + self.size
+
+    def padded(self, padding: int) -> "Window":
+        """The same with so many bytes behind it, of which nothing is made."""
+        return Window(self.address, f"{self.layout}{padding}x") if padding else self
 
 
 class Found(NamedTuple):
@@ -79,6 +84,20 @@ class BurstParser:
             burst.append(frame)
         answers = {frame.id: self.window.unpack_from(frame.body, 1) for frame in burst}
         return Found(answers, self._damaged(heard, burst))
+
+    def end_of_old(self, heard: bytes, debts: Debts) -> int:
+        """Where answers to older requests end in `heard`, 0 if there are none.
+
+        They are known by their length, and what comes before one of them is older still.
+        """
+        ends = [
+            frame.end for frame in scan(heard)[0] if frame.intact and self._is_owed(frame, debts)
+        ]
+        return ends[-1] if ends else 0
+
+    def _is_owed(self, frame: Frame, debts: Debts) -> bool:
+        length = len(frame.body) + 9
+        return frame.body[0] == STATUS and length != self.window.answer_size and length in debts
 
     def _is_good(self, frame: Frame) -> bool:
         body = frame.body

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from aloha_stack.dynamixel.debts import Debts
 from aloha_stack.dynamixel.port import REPLY_TIMEOUT_MS
 
 START_S = REPLY_TIMEOUT_MS / 1000
@@ -20,20 +21,23 @@ _NOBODY: frozenset[int] = frozenset()
 class Patience:
     """Time-outs in s, and the servos that are known to be silent; shared by all who read a bus.
 
-    `slack_s` comes on top of every time: what the adapter keeps bytes back for. `uneasy` after an
-    answer that did not come, or not whole: it may come late, in front of the next.
+    `slack_s` comes on top of every time: what the adapter keeps bytes back for. `debts` are the
+    answers that did not come, or not whole: they may come late, in front of the next; `late` once
+    one did so.
     """
 
     def __init__(self) -> None:
         self.slack_s = 0.0
-        self.uneasy = False
+        self.debts = Debts()
+        self.late = False
         self._silences: dict[int, int] = {}
 
     def reset(self, latency_timer_ms: int = 1) -> None:
         """Nothing is known of the servos; the times above are right for an adapter with 1 ms."""
         self.slack_s = max(0, latency_timer_ms - 1) / 1000
         self._silences.clear()
-        self.uneasy = False
+        self.debts.forget()
+        self.late = False
 
     def heard(self, ids: Iterable[int]) -> None:
         """A sign of life, be it a damaged one, came from these servos."""

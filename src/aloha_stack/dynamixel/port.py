@@ -95,11 +95,14 @@ class PollingPort(PortHandler):  # type: ignore[misc]
         del self._buffer[:length]
         return data
 
-    def await_silence(self, quiet_s: float, limit_s: float = 0.1) -> None:
-        """Throws away what comes until nothing came for `quiet_s`, or the time is up."""
+    def await_silence(self, quiet_s: float, limit_s: float = 0.1) -> bool:
+        """Throws away what comes until nothing came for `quiet_s`; False if the time is up."""
         deadline = time.monotonic() + limit_s
-        while self.wait(quiet_s) and time.monotonic() < deadline:
+        while self.wait(quiet_s):
             self.clearPort()
+            if time.monotonic() > deadline:
+                return False
+        return True
 
     def take(self) -> bytes:
         """All bytes that have arrived, without waiting."""

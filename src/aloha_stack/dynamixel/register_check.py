@@ -13,6 +13,8 @@ OUR_OWN = frozenset({"id", "baud_rate", "protocol_type"})
 NOT_SETTINGS = frozenset({"torque_enable", "bus_watchdog", "led"})
 """Registers that do something at once; goals are more of them."""
 ANSWERS_EVERYTHING = 2
+PROTECTIONS = 0b110100
+"""Bits of `shutdown` that stay: overheating, electrical shock, overload (the factory setting)."""
 
 
 def check_registers(arm: Arm) -> None:
@@ -48,6 +50,8 @@ def _check_value(place: str, servo: Servo, name: str, value: object) -> None:
         _refuse(place, name, value, "expected a whole number")
     elif not _low(register.low) <= value <= _high(register.high):
         _refuse(place, name, value, f"outside {register.low} … {register.high}")
+    elif name == "shutdown" and value & PROTECTIONS != PROTECTIONS:
+        _refuse(place, name, value, "a servo must shut down when overloaded or overheated (52)")
     elif name == "status_return_level" and value != ANSWERS_EVERYTHING:
         _refuse(place, name, value, f"expected {ANSWERS_EVERYTHING}: the bus needs every answer")
 

@@ -9,7 +9,7 @@ from aloha_stack.dynamixel import words
 from aloha_stack.dynamixel.control_table import ALERT, STATUS_ERRORS, register_of
 from aloha_stack.dynamixel.errors import AnswerDamaged, ServoRefused, ServoSilent
 from aloha_stack.dynamixel.packets import PING, READ, REBOOT, WRITE
-from aloha_stack.dynamixel.patience import QUIET_S, Patience
+from aloha_stack.dynamixel.patience import QUIET_S, START_S, Patience
 from aloha_stack.dynamixel.port import PollingPort
 from aloha_stack.robot.description import Arm, Servo
 
@@ -38,6 +38,8 @@ class Requests:
         self._arm, self._port, self._patience = arm, port, patience
         self._servos = {servo.id: servo for servo in arm.servos}
         self._sdk = PacketHandler()
+        self._uneasy = False
+        """After an answer that did not come, or not whole: it may come late, before the next."""
 
     def servo(self, servo_id: int) -> Servo:
         """The servo with this ID."""
@@ -102,6 +104,9 @@ class Requests:
         """(data, the SDK's result, error number); leaves the line quiet behind it."""
         length = len(parameters) + 3
         request = [0, 0, 0, 0, servo_id, length & 0xFF, length >> 8, code, *parameters, 0, 0]
+        if self._patience.debts:  # single answers bear nothing that tells old from new
+            self._port.await_silence(START_S + self._patience.slack_s)
+            self._patience.debts.forget()
         self._port.is_using = False  # an error may have thrown the SDK out in mid-packet
         try:
             answer, result, error = self._sdk.txRxPacket(self._port, request)
@@ -114,15 +119,15 @@ class Requests:
         if result == COMM_SUCCESS:
             data = bytes(answer[9 : 5 + (answer[5] | answer[6] << 8)])
             if answer[4] == servo_id and (error & ~ALERT or len(data) == size):
-                self._patience.uneasy = False
+                self._uneasy = False
                 return data, result, error & ~ALERT
             result = None  # an answer to something else
-        self._patience.uneasy = True
+        self._uneasy = True
         if result != COMM_RX_TIMEOUT:
             self._port.await_silence(QUIET_S + self._patience.slack_s)
         return b"", result, 0
 
     def _goes_on(self) -> bool:
         """Whether more comes behind an answer; waited for only if that answer may be a late one."""
-        wait_s = QUIET_S + self._patience.slack_s if self._patience.uneasy else 0.0
+        wait_s = QUIET_S + self._patience.slack_s if self._uneasy else 0.0
         return self._port.getBytesAvailable() > 0 or self._port.wait(wait_s)
