@@ -124,7 +124,7 @@ def test_arguments_reach_the_nodes_with_their_types() -> None:
     [
         ([], "name a launch file: replay, robot, teleop_record, twin"),
         (["nowhere"], "'nowhere' does not exist; .*: replay, robot, teleop_record, twin"),
-        (["teleop_record", "robots:=twin"], "no argument 'robots'; it takes: backend, cameras, descr"),
+        (["teleop_record", "robots:=twin"], "no argument 'robots'; it takes: backend, cameras"),
         (["teleop_record", "robot:=atlas"], "'atlas'; valid choices: twin, aloha"),
         (["teleop_record", "task:=juggle"], "'juggle'; valid choices: transfer_cube, insertion"),
         (["teleop_record", "robot"], "'robot' is malformed; expected name:=value"),

@@ -19,6 +19,9 @@ LONGEST_STEP_S = 0.05
 """A pause of the caller counts as this much: no share ever jumps."""
 
 
+NOT_ASKED = "gravity compensation has not been asked for; the service float begins it"
+
+
 class DeadMan:
     """The share (0…1) of the compensation that is allowed now, and why it is not more.
 
@@ -32,7 +35,7 @@ class DeadMan:
     def __init__(self, limits: Limits, presence_s: float = PRESENCE_S) -> None:
         if not 0.0 < presence_s <= 60.0:
             raise ValueError(f"presence_s is {presence_s}; expected more than 0, up to 60 s")
-        self.share, self.reason = 0.0, "gravity compensation has not been asked for"
+        self.share, self.reason = 0.0, NOT_ASKED
         self._fastest, self._presence_s = limits.velocity, presence_s
         self._why_ended = self.reason
         self._quickly = False

@@ -216,7 +216,8 @@ class ArmDriver:
         """Takes the arm over as it is found, also after its port was lost. Refused, BusError."""
         name = self.arm.name
         if self.controller.active:
-            raise Refused(f"{name} is in the hands of this bridge already")
+            why = f"; {self.controller.reason}" if self.controller.reason else ""
+            raise Refused(f"{name} is in the hands of this bridge already{why}")
         if self.controller.fault:
             self.connect()
         self.activate(adopt=True)

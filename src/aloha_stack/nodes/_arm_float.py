@@ -7,7 +7,7 @@ import contextlib
 
 import numpy as np
 
-from aloha_stack.control.dead_man import DeadMan
+from aloha_stack.control.dead_man import NOT_ASKED, DeadMan
 from aloha_stack.control.gravity import GravityCompensation
 from aloha_stack.dynamixel.arm_bus import ArmBus, BusState
 from aloha_stack.dynamixel.errors import ServoError
@@ -44,7 +44,7 @@ class ArmFloat:
 
         A servo that knows no current (the gripper's XC430) stays limp.
         """
-        self.dead_man.stop("gravity compensation has not been asked for")
+        self.dead_man.stop(NOT_ASKED)
         self.dead_man.share = 0.0
         try:
             self.bus.set_mode("current")

@@ -17,6 +17,8 @@ from aloha_stack.robot.joints import JOINTS
 STATUS_PERIOD_NS = 100_000_000
 STATUS_STEADY_S = 0.5
 """A status goes out at least so often, however slowly ROS time runs: the bridge is alive."""
+LOG_QUIET_S = 1.0
+"""Reasons that change more often, as they do on a noisy line, are not logged each time."""
 FAILED_READ_NS = 15_000_000
 """A reading that failed is told at once, but no more often than every other cycle."""
 
@@ -35,6 +37,8 @@ class ArmReports:
         self._state_message, self._executed_message = joint_state(), joint_state(JOINTS)
         self.overruns = 0
         self._shown: tuple[Any, ...] = ()
+        self._logged: tuple[Any, ...] = ()
+        self._logged_s = 0.0
         self._shown_failed = 0
         self._shown_ns, self._shown_s = 0, 0.0
 
@@ -60,8 +64,7 @@ class ArmReports:
         recent = 0 <= now_ns - self._shown_ns < period_ns
         if shown == self._shown and recent and not self.overdue(steady_s):
             return
-        if shown[:2] != self._shown[:2] and self._shown:
-            self._log.info(f"{self.arm.name}: {control.mode.name} {control.reason}".rstrip())
+        self._log_change(steady_s)
         self._shown, self._shown_ns, self._shown_s = shown, now_ns, steady_s
         self._shown_failed = failed
         counters = control.counters
@@ -79,6 +82,22 @@ class ArmReports:
         )
         set_stamp(message.header.stamp, now_ns)
         self._status.publish(message)
+
+    def _log_change(self, steady_s: float) -> None:
+        """A new mode at once; a new reason unless the last one is but a moment old."""
+        control = self.control
+        now, before = (control.mode, control.reason), self._logged
+        if not before:
+            self._logged = now
+        same_mode = before[:1] == now[:1]
+        if now == self._logged or (same_mode and steady_s - self._logged_s < LOG_QUIET_S):
+            return
+        self._logged, self._logged_s = now, steady_s
+        words = f"{self.arm.name}: {control.mode.name} {control.reason}".rstrip()
+        if control.troubled:  # two calls: rclpy keeps one severity for each place in the code
+            self._log.warning(words)
+        else:
+            self._log.info(words)
 
     def overdue(self, steady_s: float) -> bool:
         """Whether no status has gone out for a while of steady time."""

@@ -41,6 +41,8 @@ class ArmServices:
         An arm that was held is held again: what still holds goes on to hold what it was told.
         """
         driver, health, held = self.driver, self.driver.health, self.driver.held
+        if driver.controller.fault:
+            raise Refused(f"{self.name}: {driver.controller.fault}")
         floating = driver.floating if driver.floating and driver.floating.carried else None
         sick = set(driver.bus.hardware_errors())
         health.learn_torque(driver.bus.torque())
