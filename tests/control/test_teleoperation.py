@@ -14,7 +14,7 @@ OPEN, SQUEEZED = 0.2, -0.5
 
 
 class Bench:
-    """Leaders as told; followers that are where their targets are."""
+    """Leaders as told; followers that are where their targets are, unless they are stuck."""
 
     def __init__(self) -> None:
         self.teleop = Teleoperation(PAIRS)
@@ -23,6 +23,7 @@ class Bench:
         self.mode = {name: Mode.BACK_DRIVEN if name in LEADERS else Mode.HOLDING for name in ARMS}
         self.age = dict.fromkeys(ARMS, 0.01)
         self.status_age = dict.fromkeys(ARMS, 0.5)
+        self.stuck: set[str] = set()
         self.e_stop = ""
         self.path: list[np.ndarray] = []
         self.targets: dict[str, np.ndarray] = {}
@@ -35,7 +36,8 @@ class Bench:
                 for a in ARMS
             }
             self.targets = self.teleop.tick(self.now_s, views, self.e_stop)
-            self.position.update(self.targets)
+            moved = {name: p for name, p in self.targets.items() if name not in self.stuck}
+            self.position.update(moved)
             if self.targets:
                 self.path.append(self.targets["follower_left"])
         return self.teleop.stage
@@ -168,6 +170,84 @@ def test_a_leader_that_fails_ends_the_engagement_before_its_joint_states_are_sta
     assert bench.teleop.reason == f"leader_left is {mode.name.lower()}"
     bench.mode["leader_left"] = Mode.BACK_DRIVEN
     assert bench.run(1.0) == TeleopStage.MATCHING  # to be matched and squeezed anew
+
+
+def test_a_follower_that_held_while_its_leader_moved_away_has_to_be_matched_anew(
+    bench: Bench,
+) -> None:
+    bench.engage()
+    bench.run(1.2)
+    stays = bench.position["follower_left"].copy()
+    bench.stuck = {"follower_left"}
+    bench.hands(SQUEEZED, 0.6)
+    assert bench.run(0.4) == TeleopStage.ENGAGED
+    while bench.teleop.stage == TeleopStage.ENGAGED:
+        assert bench.run(TICK_S) == TeleopStage.ENGAGED or bench.targets == {}
+        assert bench.now_s < 100
+    why = "disengaged: follower_left held while its leader moved away"
+    assert (bench.teleop.stage, bench.teleop.reason) == (TeleopStage.WAITING, why)
+    assert bench.run(0.1) == TeleopStage.MATCHING
+    assert "leader_left is off by" in bench.teleop.reason
+    assert why in bench.teleop.reason
+    bench.stuck = set()
+    assert bench.run(5.0) == TeleopStage.MATCHING
+    np.testing.assert_array_equal(bench.position["follower_left"], stays)
+    bench.hands(SQUEEZED, 0.05)
+    assert bench.run(1.0) == TeleopStage.MATCHING  # the other one went on until it was disengaged
+    bench.position["leader_right"][:6] = bench.position["follower_right"][:6]
+    assert bench.run(1.0) == TeleopStage.MATCHING
+    assert "open the gripper" in bench.teleop.reason
+    for gripper in (OPEN, SQUEEZED):
+        for name in LEADERS:
+            bench.position[name][-1] = gripper
+        bench.run(0.3)
+    assert bench.teleop.stage == TeleopStage.ENGAGED
+
+
+@pytest.mark.parametrize(
+    ("mode", "offset", "seconds"),
+    [
+        (Mode.HOLDING, 0.6, 0.45),  # a lost reply or two
+        (Mode.HOLDING, 0.2, 5.0),  # the leader stays where it is, to speak of
+        (Mode.RAMPING, 0.6, 5.0),  # on its way to where the leader is
+    ],
+)
+def test_a_follower_that_is_held_up_for_a_moment_or_near_its_target_goes_on(
+    bench: Bench, mode: Mode, offset: float, seconds: float
+) -> None:
+    bench.engage()
+    bench.run(1.2)
+    for _ in range(3):
+        bench.stuck, bench.mode["follower_left"] = {"follower_left"}, mode
+        bench.hands(SQUEEZED, offset)
+        assert bench.run(seconds) == TeleopStage.ENGAGED
+        bench.stuck, bench.mode["follower_left"] = set(), Mode.FOLLOWING
+        assert bench.run(0.1) == TeleopStage.ENGAGED
+        bench.hands(SQUEEZED, 0.05)
+        assert bench.run(0.1) == TeleopStage.ENGAGED
+
+
+def test_a_gripper_that_holds_something_is_not_away_from_its_target(bench: Bench) -> None:
+    bench.engage()
+    bench.run(1.2)
+    bench.stuck = {"follower_left"}
+    bench.hands(SQUEEZED - 0.5, 0.05)
+    assert bench.run(3.0) == TeleopStage.ENGAGED
+
+
+def test_a_follower_away_from_its_target_does_not_set_off_when_a_silent_leader_is_back(
+    bench: Bench,
+) -> None:
+    bench.engage()
+    bench.run(1.2)
+    bench.stuck = {"follower_left"}
+    bench.hands(SQUEEZED, 0.6)
+    bench.run(0.3)
+    bench.age["leader_left"] = 0.2
+    assert bench.run(0.15) == TeleopStage.STOPPED
+    bench.run(1.0)
+    bench.age["leader_left"] = 0.01
+    assert bench.run(0.5) in (TeleopStage.WAITING, TeleopStage.MATCHING)
 
 
 def test_disengage_keeps_the_followers_where_they_are(bench: Bench) -> None:

@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 from aloha_interfaces.msg import ArmStatus, TeleopState
 from rclpy.node import Node
+from sensor_msgs.msg import JointState
 
+from aloha_stack.control.arm_modes import Mode
 from aloha_stack.control.teleop import TeleopStage
+from aloha_stack.nodes._conversions import set_stamp
 from aloha_stack.nodes.arm_bridge import ArmBridge
 from aloha_stack.nodes.safety import Safety
 from aloha_stack.nodes.teleop import Teleop
 from aloha_stack.robot.description import load_robot
-from aloha_stack.robot.joints import ARMS, FOLLOWERS, LEADERS, leader_of
+from aloha_stack.robot.joints import ARMS, FOLLOWERS, JOINTS, LEADERS, leader_of
 from aloha_stack.twin.virtual_bench import BenchArm
 from aloha_stack.twin.virtual_port import VirtualPort, serving
 from nodes.arm_rig import LATCHED, call, ros, spinning, wait_for, with_parameters
@@ -116,6 +119,41 @@ def test_the_whole_course_of_a_teleoperation(operator: Operator) -> None:
     assert call(operator, "/teleop/disengage").success
     operator.hands(OPEN, 0.3)
     operator.wait(TeleopStage.MATCHING, "squeeze")
+
+
+def test_joint_states_from_the_future_are_as_good_as_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ALOHA_PORTS", "ports")
+    with ros():
+        teleop = Teleop(parameter_overrides=with_parameters(robot="twin"))
+        node = Operator({})
+        statuses = {a: node.create_publisher(ArmStatus, f"/{a}/status", LATCHED) for a in ARMS}
+        joints = {a: node.create_publisher(JointState, f"/{a}/joint_states", 5) for a in ARMS}
+
+        def say(ahead_s: float, words: str) -> bool:
+            message = JointState(name=list(JOINTS), position=[0.0] * len(JOINTS))
+            set_stamp(message.header.stamp, time.time_ns() + round(ahead_s * 1e9))
+            for arm in ARMS:
+                joints[arm].publish(message)
+            return bool(node.heard) and words in node.heard[-1].reason
+
+        with spinning(teleop), spinning(node):
+            try:
+                for arm in ARMS:
+                    mode = Mode.BACK_DRIVEN if arm in LEADERS else Mode.HOLDING
+                    statuses[arm].publish(ArmStatus(mode=int(mode)))
+                wait_for(lambda: say(0.5, "waiting for the joint states of follower_left"))
+                until_s = time.monotonic() + 0.3
+                while time.monotonic() < until_s:
+                    assert say(0.5, "waiting for the joint states of follower_left")
+                    time.sleep(0.01)
+                wait_for(lambda: say(0.0, "followers go to the start pose"))
+            finally:
+                teleop.close()
+                teleop.time.close()
+        teleop.destroy_node()
+        node.destroy_node()
 
 
 def test_an_unknown_mode_is_a_fault_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

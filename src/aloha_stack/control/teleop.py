@@ -19,6 +19,10 @@ OPEN_MARGIN_RAD = 0.05
 """How far above the engage threshold a handle counts as open."""
 
 
+STRAYED_S = 0.5
+"""For how long (ROS time) a follower may hold where it is while its target is somewhere else."""
+
+
 class TeleopStage(IntEnum):
     """As in aloha_interfaces/TeleopState (a test compares)."""
 
@@ -65,6 +69,15 @@ class Pair:
         target[-1] = self.follower.gripper.unnormalise_joint(opening)
         return target
 
+    def strayed(self, target: np.ndarray, follower: ArmView, tolerance_rad: float) -> bool:
+        """Whether the follower holds while its target is farther away than the tolerance: it does
+        not follow, and would set off by itself when it does again. Without the gripper, which
+        closes on things."""
+        if follower.mode != Mode.HOLDING or follower.position is None:
+            return False
+        off = np.abs(target - follower.position)[: len(ARM_JOINTS)]
+        return float(off.max()) > tolerance_rad
+
     def mismatch(self, target: np.ndarray, held: np.ndarray, tolerance_rad: float) -> str:
         """Which of the six arm joints are farther apart than the tolerance, in words; or empty."""
         off = (target - held)[: len(ARM_JOINTS)]
@@ -93,8 +106,9 @@ class Teleoperation:
     until every leader is where its follower is and all handles have been open and are squeezed;
     ENGAGED. What differs at engagement fades within `blend_s`, so that nothing jumps. STOPPED while
     a leader's joint states are missing: if they come back and still match, it goes on, else it has
-    to be matched again. An e-stop, a bridge that fails, leaves or falls silent, or disengage() end
-    the engagement; a handle that is closed then engages nothing before it was opened.
+    to be matched again. An e-stop, a bridge that fails, leaves or falls silent, a follower that
+    holds for trouble of its own while its leader moves away, or disengage() end the engagement; a
+    handle that is closed then engages nothing before it was opened.
     """
 
     def __init__(self, pairs: tuple[Pair, ...], settings: TeleopSettings | None = None) -> None:
@@ -103,6 +117,9 @@ class Teleoperation:
         self._held: dict[str, np.ndarray] = {}
         self._ramps: dict[str, Ramp] = {}
         self._offsets: dict[str, np.ndarray] = {}
+        self._strayed_since_s: float | None = None
+        self._disengaged = ""
+        """That followers strayed, in words, until it is engaged anew."""
         self._since_s = 0.0
         self._gesture_since_s: float | None = None
         self._opened: set[str] = set()
@@ -122,6 +139,8 @@ class Teleoperation:
         `views` has an entry per arm; `e_stop` is the cause of an e-stop that is latched.
         """
         obstacle = f"e-stop: {e_stop}" if e_stop else self._bridge_trouble(views)
+        if not obstacle and (strayed := self._straying(now_s, views)):
+            obstacle = self._disengaged = strayed
         if obstacle:
             self._held.clear()
             self._enter(TeleopStage.WAITING, obstacle, now_s)
@@ -185,6 +204,8 @@ class Teleoperation:
             }
         if obstacle := silent or self._mismatch(views) or self._missing_gesture(views):
             self.reason, self._gesture_since_s = obstacle, None
+            if self._disengaged:
+                self.reason += f" ({self._disengaged})"
             return
         if self._gesture_since_s is None:
             self._gesture_since_s = now_s
@@ -195,6 +216,7 @@ class Teleoperation:
         for pair in self.pairs:
             name = pair.follower.name
             self._offsets[name] = self._held[name] - pair.target(_position(views, pair.leader))
+        self._disengaged = ""
         self._enter(TeleopStage.ENGAGED, "", now_s)
 
     def _follow(self, now_s: float, views: Mapping[str, ArmView]) -> None:
@@ -248,6 +270,28 @@ class Teleoperation:
                 return f"waiting for the joint states of {pair.follower.name}"
         return ""
 
+    def _straying(self, now_s: float, views: Mapping[str, ArmView]) -> str:
+        """The followers that have held for too long where they should have followed; or empty."""
+        if self.stage not in (TeleopStage.ENGAGED, TeleopStage.STOPPED):
+            return ""
+        strayed = [
+            pair.follower.name
+            for pair in self.pairs
+            if pair.strayed(
+                self._held[pair.follower.name],
+                views[pair.follower.name],
+                self.settings.tolerance_rad,
+            )
+        ]
+        if not strayed:
+            self._strayed_since_s = None
+            return ""
+        since_s = now_s if self._strayed_since_s is None else min(self._strayed_since_s, now_s)
+        self._strayed_since_s = since_s
+        if now_s - since_s <= STRAYED_S:
+            return ""
+        return f"disengaged: {' and '.join(strayed)} held while its leader moved away"
+
     def _silent(self, views: Mapping[str, ArmView]) -> str:
         limit = self.settings.max_state_age_s
         missing = [p.leader.name for p in self.pairs if views[p.leader.name].age_s > limit]
@@ -266,7 +310,8 @@ class Teleoperation:
 
     def _enter(self, stage: TeleopStage, reason: str, now_s: float) -> None:
         if stage != self.stage:
-            self.stage, self._since_s, self._gesture_since_s = stage, now_s, None
+            self.stage, self._since_s = stage, now_s
+            self._gesture_since_s = self._strayed_since_s = None
             self._opened.clear()
         self.reason = reason
 

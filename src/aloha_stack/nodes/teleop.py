@@ -25,6 +25,8 @@ from aloha_stack.robot.description import load_robot
 from aloha_stack.robot.joints import JOINTS, leader_of
 
 STATE_PERIOD_NS = 100_000_000
+AHEAD_NS = 100_000_000
+"""A stamp that lies farther ahead is of another clock, or one that was set: its age is unknown."""
 
 
 class Teleop(SimpleNode):
@@ -119,7 +121,8 @@ class Teleop(SimpleNode):
         if arm not in self._positions:
             return ArmView(mode=mode, status_age_s=silent_s)
         stamp, position = self._positions[arm]
-        return ArmView(position, max(0, now_ns - stamp) * 1e-9, mode, silent_s)
+        age_s = max(0, now_ns - stamp) * 1e-9 if stamp - now_ns <= AHEAD_NS else float("inf")
+        return ArmView(position, age_s, mode, silent_s)
 
     def _publish_state(self, now_ns: int) -> None:
         """At 10 Hz, and at once when the stage has changed."""
