@@ -54,6 +54,18 @@ def test_names_may_come_in_any_order() -> None:
             {"positions": [[0.0] * 7] * 2, "velocities": [[], []], "times_s": [1.0, 1.0]},
             "must increase",
         ),
+        (
+            {"positions": [[0.0] * 7] * 2, "velocities": [[], []], "times_s": [0.5, 0.5009]},
+            r"by 0\.001 s at least; the smallest step is 0\.0009 s",
+        ),
+        (
+            {
+                "positions": [[0.0] * 7] * 2001,
+                "velocities": [[]] * 2001,
+                "times_s": [0.01 * k for k in range(2001)],
+            },
+            "more than 2000 points; send it in pieces",
+        ),
     ],
 )
 def test_a_malformed_command_is_refused_in_words(change: dict, words: str) -> None:
@@ -67,6 +79,12 @@ def test_a_malformed_command_is_refused_in_words(change: dict, words: str) -> No
     check_command(**good)
     with pytest.raises(CommandError, match=words):
         check_command(**(good | change))
+
+
+def test_points_a_millisecond_apart_and_2000_of_them_are_taken() -> None:
+    times = [1_000_000 * k * 1e-9 for k in range(2000)]
+    command = check_command(JOINTS, [[0.0] * 7] * 2000, [[]] * 2000, times, None)
+    assert len(command.times_s) == 2000
 
 
 # -- single targets -------------------------------------------------------------------------
@@ -227,6 +245,26 @@ def test_it_tells_whether_a_command_begins_something_new() -> None:
     assert stream.offer(target(0.1, 10.0), 10.0, HERE)
     assert not stream.offer(target(0.2, 10.02), 10.02, HERE)
     assert stream.offer(target(0.3, 10.5), 10.5, HERE)
+
+
+@pytest.mark.parametrize("start_s", [10.0, 1.7e9 + 0.123456789])
+@pytest.mark.parametrize("times_s", [(0.0, 0.1, 0.101), (0.1, 0.5, 0.501), (0.0005, 0.05, 0.051)])
+@pytest.mark.parametrize("late_s", [0.0, 0.0004, 0.0499999, 0.05])
+def test_short_steps_are_gone_through_at_any_time_of_the_clock(
+    start_s: float, times_s: tuple[float, ...], late_s: float
+) -> None:
+    rows = [[0.1] * 7, [0.2] * 7, [0.21] * 7]
+    stream = CommandStream()
+    command = check_command(JOINTS, rows, [[]] * 3, times_s, start_s)
+    stream.offer(command, start_s + late_s, HERE)
+    for after_s in np.linspace(late_s, times_s[-1] + 1e-3, 1500):
+        wanted = stream.wanted(start_s + float(after_s))
+        assert wanted is not None
+        for motion in (wanted.position, wanted.velocity, wanted.acceleration):
+            assert np.isfinite(motion).all()
+        # No more than 0.2 rad in a millisecond are asked for.
+        assert np.abs(wanted.velocity).max() < 400
+    assert wanted.position[0] == 0.21
 
 
 def test_clear_forgets_everything() -> None:

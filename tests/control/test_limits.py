@@ -119,6 +119,10 @@ def test_a_target_beyond_the_limits_ends_at_the_limit_with_its_margin() -> None:
     np.testing.assert_allclose(position, LIMITS.upper - LIMITS.margin_rad, atol=1e-4)
     assert limiter.clamps(np.full(7, 99.0))
     assert not limiter.clamps(position - 1e-3)
+    inside = np.tile(position - 1e-3, (5, 1))
+    assert not limiter.clamps(inside)
+    inside[3, 2] = -99.0
+    assert limiter.clamps(inside)
 
 
 def test_stop_comes_to_rest_and_stays() -> None:

@@ -35,10 +35,23 @@ def test_joints_are_put_in_order_by_name(tmp_path: Path) -> None:
 def test_of_commands_with_the_same_stamp_the_last_counts(tmp_path: Path) -> None:
     writer = EpisodeWriter(tmp_path, [topic(COMMANDS)], EpisodeInfo())
     for stamp, value in ((5, 0.0), (15, 1.0), (15, 2.0), (25, 3.0)):
+        stamp *= 1_000_000
         writer.write(COMMANDS, joint_bytes(stamp, [value] * 7, JOINTS), stamp, stamp)
     path = executed_paths(Episode(writer.finish("")), ["follower_left"])["follower_left"]
-    assert path.times_ns.tolist() == [0, 10, 20]
+    assert path.times_ns.tolist() == [0, 10_000_000, 20_000_000]
     assert path.position[:, 0].tolist() == [0.0, 2.0, 3.0]
+
+
+def test_commands_that_follow_each_other_too_closely_for_a_bridge_are_thinned(
+    tmp_path: Path,
+) -> None:
+    writer = EpisodeWriter(tmp_path, [topic(COMMANDS)], EpisodeInfo())
+    stamps = [0, 10_000_000, 19_700_000, 20_000_000, 30_000_000, 31_000_000]
+    for number, stamp in enumerate(stamps):
+        writer.write(COMMANDS, joint_bytes(stamp, [float(number)] * 7, JOINTS), stamp, stamp)
+    path = executed_paths(Episode(writer.finish("")), ["follower_left"])["follower_left"]
+    assert path.position[:, 0].tolist() == [0.0, 1.0, 3.0, 4.0, 5.0]
+    assert np.diff(path.times_ns).min() >= 1_000_000
 
 
 @pytest.mark.parametrize(

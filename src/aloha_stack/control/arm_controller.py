@@ -60,6 +60,7 @@ class ArmController:
 
         Commands count only while the arm follows or waits for them; otherwise they are not heard.
         """
+        clamped = isinstance(command, Command) and self.limiter.clamps(command.positions)
         with self._lock:
             if self.mode not in (Mode.HOLDING, Mode.RAMPING, Mode.FOLLOWING):
                 return
@@ -73,7 +74,7 @@ class ArmController:
                 self.rejected = str(error)
                 return
             self.rejected = ""
-            self.counters.clamped_commands += any(map(self.limiter.clamps, command.positions))
+            self.counters.clamped_commands += clamped
 
     def e_stop(self, cause: str) -> None:
         """Stops within limits, and obeys nothing until the safety node's e-stop is reset."""
@@ -149,6 +150,11 @@ class ArmController:
             if self.active and self.torque and not self._stop and not self.arm.is_leader:
                 self._parking = Parking(self.arm, self.limiter, self.settings)
                 self._set(Mode.PARKING, "on its way to the rest pose")
+
+    @property
+    def troubled(self) -> bool:
+        """Whether an operator has to look: a fault, an e-stop, or something wrong with the bus."""
+        return bool(self.fault or self._stop or self._health.sick or self._health.slow)
 
     @property
     def parked(self) -> bool:

@@ -19,6 +19,17 @@ MAX_AHEAD_S = 10.0
 """A trajectory that is to start later than this has a wrong stamp."""
 
 
+MAX_POINTS = 2000
+"""Twenty seconds at 100 Hz. What is longer can be sent in pieces; no single message may keep the
+bridge from its cycles."""
+
+MIN_STEP_S = 1e-3
+"""A tenth of a cycle. Shorter steps say nothing about the way, and may fall together once they are
+added to the time of a clock."""
+
+_ROUNDING_S = 1e-9
+
+
 class CommandError(ValueError):
     """A command that moves nothing; the message says why, and what was expected."""
 
@@ -53,7 +64,8 @@ def check_command(
     velocities (rad/s; all empty if not given) and time from the start (s).
 
     Raises CommandError: names other than the seven joints, a point of the wrong length, a number
-    that is not finite or absurd, times that do not increase, no point at all.
+    that is not finite or absurd, times that do not increase by MIN_STEP_S at least, no point at all
+    or more than MAX_POINTS.
     """
     if sorted(names) != sorted(JOINTS):
         missing = [joint for joint in JOINTS if joint not in names]
@@ -62,16 +74,25 @@ def check_command(
             f"joint names are {list(names)}; missing {missing or 'none'}, unknown "
             f"{strange or 'none'}; each of {', '.join(JOINTS)} must stand there once"
         )
+    if len(positions) > MAX_POINTS:
+        raise CommandError(
+            f"the command has more than {MAX_POINTS} points; send it in pieces: each takes over "
+            "from the one before at its stamp"
+        )
     order = [list(names).index(joint) for joint in JOINTS]
     where = _table("positions", positions, MAX_RAD)[:, order]
     speeds = None
     if any(map(len, velocities)):
         speeds = _table("velocities", velocities, MAX_RAD_S)[:, order]
     times = tuple(map(float, times_s))
-    if any(later <= earlier for earlier, later in itertools.pairwise(times)):
-        raise CommandError("time_from_start must increase from point to point")
     if not all(math.isfinite(t) and t >= 0 for t in times):
         raise CommandError("time_from_start must not be negative")
+    step_s = min((later - earlier for earlier, later in itertools.pairwise(times)), default=1.0)
+    if step_s < MIN_STEP_S - _ROUNDING_S:
+        raise CommandError(
+            f"time_from_start must increase from point to point, by {MIN_STEP_S:g} s at least; the "
+            f"smallest step is {step_s:g} s"
+        )
     if not len(times) == len(where) == (len(times) if speeds is None else len(speeds)):
         raise CommandError("positions, velocities and times must be equally many")
     return Command(stamp_s, times, where, speeds)
@@ -214,18 +235,18 @@ def _course(
     """What a command asks for, which takes over at `since_s` from `before`."""
     if command.is_target:
         return Targets(start_s, command.positions[0])
-    times = [start_s + t for t in command.times_s]
-    knots, slopes = command.positions, command.velocities
+    since_s -= start_s
+    times, knots, slopes = command.times_s, command.positions, command.velocities
     first: np.ndarray | None = None if moving else np.zeros(len(JOINTS))
-    if command.times_s[0] > 0 and times[-1] > since_s:
+    if times[0] > 0 and times[-1] > since_s + MIN_STEP_S:
         # It says when to be at its first point, not where to come from: from here.
-        ahead = bisect_right(times, since_s)
-        times, knots, first = [since_s, *times[ahead:]], knots[ahead:], before.velocity
+        ahead = bisect_right(times, since_s + MIN_STEP_S)
+        times, knots, first = (since_s, *times[ahead:]), knots[ahead:], before.velocity
         knots = np.vstack([before.position, knots])
         slopes = None if slopes is None else np.vstack([first, slopes[ahead:]])
     if slopes is None:
         slopes = _estimate(times, knots, first)
-    return Trajectory(tuple(times), knots, slopes)
+    return Trajectory(start_s, times, knots, slopes)
 
 
 def _estimate(times: Sequence[float], knots: np.ndarray, first: np.ndarray | None) -> np.ndarray:

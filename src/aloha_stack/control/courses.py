@@ -35,29 +35,31 @@ def still(position: np.ndarray, ended: bool = False) -> Wanted:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Cubic pieces through `knots` (n, 7) rad at `times_s` (n,) with `slopes` (n, 7) rad/s.
+    """Cubic pieces through `knots` (n, 7) rad with `slopes` (n, 7) rad/s, at `times_s` (n,) from
+    `start_s` on: so the spans between them are not rounded to the clock's resolution.
 
     Its acceleration is the mean over 2 * AROUND_S: that of the pieces themselves would be mostly
     noise where points are dense and rough, as in the chunks of a policy.
     """
 
+    start_s: float
     times_s: tuple[float, ...]
     knots: np.ndarray
     slopes: np.ndarray
 
     def at(self, now_s: float) -> Wanted:
-        times = self.times_s
-        if now_s >= times[-1]:
+        times, time_s = self.times_s, now_s - self.start_s
+        if time_s >= times[-1]:
             return still(self.knots[-1], ended=True)
-        if now_s < times[0]:
+        if time_s < times[0]:
             return still(self.knots[0])
-        position, velocity = self._motion(now_s)
-        earlier, later = max(now_s - AROUND_S, times[0]), min(now_s + AROUND_S, times[-1])
+        position, velocity = self._motion(time_s)
+        earlier, later = max(time_s - AROUND_S, times[0]), min(time_s + AROUND_S, times[-1])
         change = self._motion(later)[1] - self._motion(earlier)[1]
         return Wanted(position, velocity, change / (later - earlier))
 
     def _motion(self, time_s: float) -> tuple[np.ndarray, np.ndarray]:
-        """Position and velocity, (7,) each, at a time from the first knot to the last."""
+        """Position and velocity, (7,) each, at a time from the first knot's to the last's."""
         times = self.times_s
         i = min(bisect_right(times, time_s), len(times) - 1) - 1
         span = times[i + 1] - times[i]

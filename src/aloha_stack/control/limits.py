@@ -112,9 +112,12 @@ class JointLimiter:
         stop() and reset()."""
         return np.array([joint.behind for joint in self._joints])
 
-    def clamps(self, target: np.ndarray) -> bool:
-        """Whether a part of `target` (7,) rad lies outside the position limits."""
-        return bool(((target < self.lower) | (target > self.upper)).any())
+    def clamps(self, targets: np.ndarray) -> bool:
+        """Whether a part of `targets`, (7,) or (n, 7) rad, lies outside the position limits.
+
+        May be called from any thread.
+        """
+        return bool(((targets < self.lower) | (targets > self.upper)).any())
 
 
 def _seven(values: np.ndarray, name: str) -> list[float]:

@@ -9,6 +9,9 @@ from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.reader import Episode, JointStream
 from aloha_stack.robot.joints import JOINTS
 
+SHORTEST_STEP_NS = 1_000_000
+"""Bridges refuse points that follow each other more closely."""
+
 
 @dataclass(frozen=True)
 class JointPath:
@@ -65,7 +68,8 @@ def executed_paths(episode: Episode, arms: Sequence[str]) -> dict[str, JointPath
 
 
 def _path_of(stream: JointStream, start_ns: int) -> JointPath:
-    """Of commands with one and the same stamp (simulated time moves in steps) the last counts."""
-    last = np.append(np.diff(stream.stamps_ns) > 0, True)
+    """Of commands at the same time (simulated time moves in steps), or nearly so (a cycle was late,
+    the next one was not), the last counts."""
+    last = np.append(np.diff(stream.stamps_ns) >= SHORTEST_STEP_NS, True)
     order = [stream.names.index(joint) for joint in JOINTS]
     return joint_path(stream.stamps_ns[last] - start_ns, stream.position[last][:, order])

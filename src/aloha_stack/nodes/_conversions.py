@@ -9,7 +9,7 @@ from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from aloha_stack.control.arm_modes import Mode
-from aloha_stack.control.commands import Command, CommandError, check_command
+from aloha_stack.control.commands import MAX_POINTS, Command, CommandError, check_command
 from aloha_stack.robot.gripper import Gripper, finger_from_joint, finger_velocity
 from aloha_stack.robot.joints import JOINTS, STATE_JOINTS
 
@@ -35,7 +35,7 @@ def read_mode(number: int) -> Mode:
 def read_command(message: JointTrajectory) -> Command | CommandError:
     """The command in a message, or what is wrong with it. Stamp 0 leaves the start open."""
     stamp = stamp_ns(message.header.stamp)
-    points = message.points
+    points = message.points[: MAX_POINTS + 1]  # one too many is refused: the rest need not be read
     try:
         return check_command(
             message.joint_names,
