@@ -71,6 +71,19 @@ def test_a_clock_that_runs_backwards_starts_anew(clock: Clock) -> None:
     assert clock.now == 12 * MS
 
 
+def test_a_clock_that_is_set_back_during_the_work_is_noticed_before_the_next_sleep(
+    clock: Clock,
+) -> None:
+    pacer = Pacer(0.01, clock.now_ns, clock.sleep_until)
+    clock.now = 1000 * MS
+    assert pacer.wait()
+    clock.now = 700 * MS
+    assert not pacer.wait()
+    assert (pacer.jumps, clock.now) == (1, 700 * MS)
+    assert pacer.wait()
+    assert clock.now == 710 * MS
+
+
 def test_a_period_must_be_positive(clock: Clock) -> None:
     with pytest.raises(ValueError, match="period_s is 0"):
         Pacer(0, clock.now_ns, clock.sleep_until)

@@ -119,6 +119,22 @@ def test_without_simulation_it_is_the_machines_clock(graph: None) -> None:
     node.destroy_node()
 
 
+@pytest.mark.parametrize("ahead_ms", [10, 60_000])
+def test_a_machines_clock_that_is_set_back_rouses_a_sleeper(
+    graph: None, monkeypatch: pytest.MonkeyPatch, ahead_ms: int
+) -> None:
+    node = Node("sleeper")
+    time_, shown_ms = RosTime(node), [5000]
+    monkeypatch.setattr(time_, "now_ns", lambda: shown_ms[0] * MS)
+    thread, results = sleeping(time_, 5000 + ahead_ms, threading.Event())
+    time.sleep(0.005)
+    shown_ms[0] = 3000
+    thread.join(0.5)
+    assert results == [False]
+    time_.close()
+    node.destroy_node()
+
+
 def test_messages_do_not_wait_behind_a_service(simulated: tuple[Node, World]) -> None:
     node, world = simulated
     asked, answer = threading.Event(), threading.Event()

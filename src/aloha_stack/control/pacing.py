@@ -35,11 +35,11 @@ class Pacer:
 
         After a backward jump the next deadline is one period from the new now.
         """
+        if self._jumped(self._now_ns()):  # before the deadline is slept for, which is far away now
+            return False
         reached = self._sleep_until(self.deadline_ns)
         now = self._now_ns()
-        if now < self.deadline_ns - self.period_ns:
-            self.jumps += 1
-            self.start()
+        if self._jumped(now):
             return False
         if not reached:
             return False
@@ -47,4 +47,12 @@ class Pacer:
         self.overruns += missed > 0
         self.ticks += 1
         self.deadline_ns += (missed + 1) * self.period_ns
+        return True
+
+    def _jumped(self, now_ns: int) -> bool:
+        """Whether the clock ran backwards since the last deadline; starts anew then."""
+        if now_ns >= self.deadline_ns - self.period_ns:
+            return False
+        self.jumps += 1
+        self.start()
         return True

@@ -13,6 +13,10 @@ LOOK_AROUND_S = 1.0
 """Steady time after which a sleeper looks anew, in case the time source was switched."""
 
 
+GLANCE_S = 0.05
+"""Steady time between two looks at the machine's clock, which nobody tells of being set."""
+
+
 class RosTime:
     """A node's clock (the machine's, or /clock under use_sim_time), in nanoseconds and seconds.
 
@@ -45,19 +49,23 @@ class RosTime:
     ) -> bool:
         """True once the clock shows `deadline_ns`; False at once when `wake` is set (see `poke`).
 
-        Comes back with False too when simulated time runs backwards, and after `patience_s` of
-        steady time, so that the caller can look.
+        Comes back with False too when time runs backwards (a simulation begins anew, the machine's
+        clock is set), and after `patience_s` of steady time, so that the caller can look.
         """
         until_s = time.monotonic() + patience_s
+        seen_ns = self.now_ns()
         while not wake.is_set():
             now = self.now_ns()
             if now >= deadline_ns:
                 return True
+            if now < seen_ns:
+                return False
+            seen_ns = now
             left_s = min(LOOK_AROUND_S, until_s - time.monotonic())
             if left_s <= 0:
                 return False
             if not self.simulated:
-                wake.wait(min((deadline_ns - now) * 1e-9, left_s))
+                wake.wait(min((deadline_ns - now) * 1e-9, left_s, GLANCE_S))
             elif not self._wait_for_clock(deadline_ns, wake, now, left_s):
                 return False
         return False
