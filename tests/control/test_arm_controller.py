@@ -340,6 +340,16 @@ def test_an_e_stop_ends_the_parking_where_it_is(bench: Bench) -> None:
     assert bench.moved == 0
 
 
+def test_a_carried_leader_lets_go_of_its_weight_by_its_own_e_stop_alone() -> None:
+    bench = Bench("leader_left")
+    bench.control.torque = True  # carried by its servos
+    bench.run(0.1)
+    assert not bench.control.e_stopped
+    bench.control.e_stop("leader_left: e_stop was called")
+    bench.run(0.1)  # while the safety node says that nothing is stopped
+    assert bench.control.e_stopped
+
+
 def test_a_leader_is_never_driven() -> None:
     bench = Bench("leader_left")
     bench.target = np.zeros(7)
@@ -357,12 +367,15 @@ def test_a_leader_that_was_stopped_itself_says_so_until_the_reset() -> None:
     bench.run(0.2)
     bench.control.e_stop("leader_left: e_stop was called")
     assert bench.control.mode == Mode.E_STOPPED
+    assert bench.control.e_stopped  # which is what takes the currents from a leader that is carried
     bench.run(0.2)  # the safety node has not heard of it yet
     assert bench.control.mode == Mode.E_STOPPED
+    assert bench.control.e_stopped
     bench.control.heartbeat(True, "leader_left: e_stop was called", bench.now_s)
     assert bench.control.mode == Mode.E_STOPPED
     bench.run(0.1)
     assert bench.control.mode == Mode.BACK_DRIVEN
+    assert not bench.control.e_stopped
     assert bench.path == []
 
 
