@@ -93,6 +93,12 @@ def test_a_published_position_that_never_was_is_found(published: float, wrong: f
     assert measure(tape, STRUCK_S).invented == pytest.approx(wrong, abs=0.01)
 
 
+def test_a_sample_newer_than_the_states_is_not_judged() -> None:
+    tape = moving_tape()
+    tape.samples.append(Point(2.005, joints(0.215)))
+    assert measure(tape, STRUCK_S).invented == 0.0
+
+
 def test_a_leader_is_never_driven() -> None:
     tape = moving_tape()
     tape.commands.clear()

@@ -174,8 +174,8 @@ def _invented(samples: Iterable[Point], times: np.ndarray, position: np.ndarray)
     for sample in samples:
         first, last = np.searchsorted(times, np.add(sample.time_s, STAMP_WINDOW_S))
         around = position[first:last]
-        if first == 0 or not len(around):
-            continue  # taken before the tape began
+        if first == 0 or last == len(times):
+            continue  # taken before the tape began, or as it ended
         if not np.isfinite(sample.position).all():
             return float("inf")
         away = np.maximum(
