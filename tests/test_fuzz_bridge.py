@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Duration, Time
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
@@ -228,13 +228,26 @@ stamps = st.one_of(
 poses = st.lists(st.floats(-4, 4), min_size=7, max_size=7)
 
 
+def move(*times_ns: int) -> JointTrajectory:
+    """All joints to 0, with points at these times."""
+    message = JointTrajectory(joint_names=list(JOINTS))
+    for time_ns in times_ns:
+        point = JointTrajectoryPoint(positions=array("d", [0.0] * len(JOINTS)))
+        set_stamp(point.time_from_start, time_ns)
+        message.points.append(point)
+    return message
+
+
 @st.composite
 def trajectories(draw: st.DrawFn) -> JointTrajectory:
-    """Going anywhere, in order, and in time or with points as close as they can be written."""
+    """Going anywhere, in order; some with two points as close as they can be written."""
     times = draw(st.lists(st.integers(0, 1000), min_size=1, max_size=6, unique=True).map(sorted))
     message = JointTrajectory(joint_names=draw(st.permutations(JOINTS)))
-    fast, unit = draw(st.booleans()), draw(st.sampled_from([1, 1_000_000]))
-    for time_ns in (time * unit for time in times):
+    fast, close_ns = draw(st.booleans()), draw(st.sampled_from([0, 0, 1, 100]))
+    times_ns = [1_000_000 * time_ms for time_ms in times]
+    if close_ns:
+        times_ns.append(times_ns[-1] + close_ns)
+    for time_ns in times_ns:
         speeds = draw(poses) if fast else []
         point = JointTrajectoryPoint(
             positions=array("d", draw(poses)), velocities=array("d", [9 * v for v in speeds])
@@ -308,6 +321,10 @@ def happen(bridge: Bridge, what: str, detail: Any) -> None:
 @given(
     script=st.lists(events, min_size=1, max_size=14),
     now_s=st.sampled_from([100.0, 1.7e9 + 0.123456789]),
+)
+@example(
+    script=[("message", (None, move(100_000_000, 500_000_000, 500_000_001))), ("cycles", 80)],
+    now_s=1.7e9 + 0.123456789,
 )
 def test_no_command_gets_a_forbidden_goal_to_the_wire(
     bridge: Bridge, script: list, now_s: float
