@@ -79,3 +79,28 @@ def test_a_failure_in_the_midst_of_a_grip_leaves_a_limp_arm_limp() -> None:
         driver.activate()
     assert not any(bus.on.values())
     assert not driver.controller.active
+
+
+def test_a_pause_is_known_as_one_though_the_clock_was_set_back(bench: Bench) -> None:
+    grips = len(bench.bus.grips)
+    steady_s, watchdog_s = bench.now_s, bench.driver.hold.watchdog_s
+    bench.driver.clock_jumped()
+    bench.control.heartbeat(False, "", steady_s + 2 * watchdog_s)
+    cycle = bench.driver.cycle(bench.now_s - 3.0, steady_s + 2 * watchdog_s)
+    assert "the bus had a pause of 1.0" in cycle.note
+    assert len(bench.bus.grips) > grips
+
+
+def test_a_clock_that_is_set_back_without_a_pause_is_none(bench: Bench) -> None:
+    bench.driver.clock_jumped()
+    bench.control.heartbeat(False, "", bench.now_s)
+    assert bench.driver.cycle(bench.now_s - 3.0, bench.now_s + 0.01).note == ""
+
+
+def test_who_came_back_limp_is_set_up_again_before_it_gets_torque(bench: Bench) -> None:
+    bench.bus.silent.add(4)
+    bench.run(20)
+    bench.bus.restart(4)
+    bench.bus.silent.clear()
+    bench.run(20)
+    assert bench.driver.health.unsure == {4}

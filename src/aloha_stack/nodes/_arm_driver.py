@@ -1,6 +1,7 @@
 """An arm's controller on its bus: the order in which servos are read, held, moved and let go."""
 
 import contextlib
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,10 +80,13 @@ class ArmDriver:
         return Cycle(state if state.complete else None, written, note)
 
     def _gap(self, now_s: float, steady_s: float) -> float:
-        """ROS time since the last cycle began; 0 for the first."""
+        """ROS time since the last cycle began, steady time if the clock was set back; 0 for the
+        first."""
         last, self._cycle_s = self._cycle_s, (now_s, steady_s)
         if last is None:
             return 0.0
+        if now_s < last[0]:  # ROS time was set back: it does not tell how long the bus had a pause
+            return steady_s - last[1]
         gap_s = now_s - last[0]
         self.health.pace.add(gap_s, steady_s - last[1], self.bus.round_trip_s)
         return gap_s
@@ -108,7 +112,8 @@ class ArmDriver:
         except (Refused, ServoError) as error:
             health.unheld = f"{why} and the arm cannot be held anew: {error}"
             return ""
-        health.unsure.clear()
+        # Who restarted has forgotten its registers: that is known until they are written again.
+        health.unsure.intersection_update(health.limp)
         if health.limp:
             return ""
         note = f"{self.arm.name}: {why}; held anew where the arm is"
@@ -153,7 +158,8 @@ class ArmDriver:
 
     def clock_jumped(self) -> None:
         """ROS time ran backwards: what was read and commanded before has no age any more."""
-        self._cycle_s = None
+        if self._cycle_s:
+            self._cycle_s = (math.inf, self._cycle_s[1])
         self.health.clock_jumped()
         self.controller.clock_jumped()
 
