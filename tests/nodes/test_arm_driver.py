@@ -97,9 +97,10 @@ def test_a_clock_that_is_set_back_without_a_pause_is_none(bench: Bench) -> None:
     assert bench.driver.cycle(bench.now_s - 3.0, bench.now_s + 0.01).note == ""
 
 
-def test_who_came_back_limp_is_set_up_again_before_it_gets_torque(bench: Bench) -> None:
+@pytest.mark.parametrize("phase", range(20))  # of the looks, when it comes back
+def test_who_came_back_limp_is_set_up_again_before_it_gets_torque(bench: Bench, phase: int) -> None:
     bench.bus.silent.add(4)
-    bench.run(20)
+    bench.run(20 + phase)
     bench.bus.restart(4)
     bench.bus.silent.clear()
     bench.run(20)
