@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import rclpy
@@ -20,6 +21,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
+from aloha_stack.control import parking
 from aloha_stack.control.arm_modes import Mode
 from aloha_stack.dynamixel.units import RAD_PER_TICK, ZERO_TICKS
 from aloha_stack.nodes._conversions import target_message
@@ -225,7 +227,9 @@ def rig(folder: Path, name: str = "follower_left", **parameters: Any) -> Iterato
     port = VirtualPort(folder, f"ttyDXL_{name}", servos)
     given = {"robot": "twin", "arm": name, "autostart": False, "park_speed": 3.0}
     given |= parameters
-    with contextlib.ExitStack() as plug, ros():
+    # A sick arm that is still there at the end of a test is not waited for as long as on a robot.
+    patient = patch.object(parking, "WAIT_S", 1.0)
+    with patient, contextlib.ExitStack() as plug, ros():
         plug.enter_context(serving([port], time.monotonic))
         bridge = ArmBridge(
             namespace=name,
