@@ -134,6 +134,15 @@ def test_stale_leaders_that_come_back_elsewhere_have_to_match_again(bench: Bench
     np.testing.assert_array_equal(bench.targets["follower_left"], before)
 
 
+def test_leaders_that_were_missing_for_long_do_not_go_on_by_themselves(bench: Bench) -> None:
+    bench.engage()
+    bench.run(1.0)
+    bench.age["leader_left"] = 0.2
+    bench.run(1.5)
+    bench.age["leader_left"] = 0.01
+    assert bench.run(0.5) == TeleopStage.MATCHING
+
+
 def test_an_e_stop_ends_the_engagement_and_needs_a_new_match(bench: Bench) -> None:
     bench.engage()
     bench.run(1.0)

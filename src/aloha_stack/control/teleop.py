@@ -21,6 +21,8 @@ OPEN_MARGIN_RAD = 0.05
 
 STRAYED_S = 0.5
 """For how long (ROS time) a follower may hold where it is while its target is somewhere else."""
+DROPOUT_S = 1.0
+"""Leaders that are missing for longer (ROS time) do not go on by themselves when they are back."""
 
 
 class TeleopStage(IntEnum):
@@ -105,8 +107,8 @@ class Teleoperation:
     WAITING for joint states and bridges; RAMPING the followers to their start pose (once); MATCHING
     until every leader is where its follower is and all handles have been open and are squeezed;
     ENGAGED. What differs at engagement fades within `blend_s`, so that nothing jumps. STOPPED while
-    a leader's joint states are missing: if they come back and still match, it goes on, else it has
-    to be matched again. An e-stop, a bridge that fails, leaves or falls silent, a follower that
+    a leader's joint states are missing: if they come back within DROPOUT_S and still match, it goes
+    on, else it has to be matched again. An e-stop, a bridge that fails, leaves or falls silent, a follower that
     holds for trouble of its own while its leader moves away, or disengage() end the engagement; a
     handle that is closed then engages nothing before it was opened.
     """
@@ -227,7 +229,8 @@ class Teleoperation:
             self._held[name] = target + left * self._offsets[name]
 
     def _resume(self, now_s: float, views: Mapping[str, ArmView]) -> None:
-        if mismatch := self._mismatch(views):
+        mismatch = self._mismatch(views)
+        if mismatch or now_s - self._since_s > DROPOUT_S:
             self._enter(TeleopStage.MATCHING, mismatch, now_s)
         else:
             self._engage(now_s, views)
