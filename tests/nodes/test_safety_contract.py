@@ -1,5 +1,6 @@
 """The safety contract (docs/architecture.md), and for each of its points the tests that break when
-the point does. Each of them was seen to fail once, with the code broken on purpose."""
+the point does. Those of the arm bridge and its controller were seen to fail with the code broken on
+purpose."""
 
 import ast
 import re

@@ -108,9 +108,9 @@ class Teleoperation:
     until every leader is where its follower is and all handles have been open and are squeezed;
     ENGAGED. What differs at engagement fades within `blend_s`, so that nothing jumps. STOPPED while
     a leader's joint states are missing: if they come back within DROPOUT_S and still match, it goes
-    on, else it has to be matched again. An e-stop, a bridge that fails, leaves or falls silent, a follower that
-    holds for trouble of its own while its leader moves away, or disengage() end the engagement; a
-    handle that is closed then engages nothing before it was opened.
+    on, else it has to be matched again. An e-stop, a bridge that fails, leaves or falls silent, a
+    follower that holds for trouble of its own while its leader moves away, or disengage() end the
+    engagement; a handle that is closed then engages nothing before it was opened.
     """
 
     def __init__(self, pairs: tuple[Pair, ...], settings: TeleopSettings | None = None) -> None:
