@@ -53,9 +53,9 @@ def test_an_attempt_that_fails_leaves_no_goals_that_the_next_would_jump_to(
     servos: BenchArm, hold: ArmHold, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stands = hold.take()[WAIST]
-    hold.write(servos.position + np.eye(len(JOINTS))[WAIST] * 0.3)
+    servos.speed_rad_s = 0.0
+    hold.write(servos.position + np.eye(len(JOINTS))[WAIST] * KEEP_RAD / 2)
     # The waist's watchdog has tripped, and it stands where it was; then another servo is silent.
-    servos.place(np.array(servos.arm.rest_pose))
     servos.servos[1].put("bus_watchdog", -1)
     servos.servos[1]._cache_hot()
     right = hold.bus.set_watchdog
