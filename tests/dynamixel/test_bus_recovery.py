@@ -65,7 +65,7 @@ def test_only_a_servo_in_error_is_rebooted(live, bus):
 
 
 def test_a_servo_that_stays_silent_cannot_be_recovered(live, bus, monkeypatch):
-    monkeypatch.setattr("aloha_stack.dynamixel.bus.REBOOT_LIMIT_S", 0.1)
+    monkeypatch.setattr("aloha_stack.dynamixel.restart.LIMIT_S", 0.1)
     live.virtual.servos[8].silent = True
     with pytest.raises(ServoSilent, match=r"servo 8 \(wrist_rotate\) does not answer"):
         bus.recover([8])

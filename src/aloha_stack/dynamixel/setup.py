@@ -1,12 +1,11 @@
 """What an arm's servos must hold in their registers: brought there, and verified."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
 
 from aloha_stack.dynamixel import words
 from aloha_stack.dynamixel.control_table import OPERATING_MODES, register_of, table_for
 from aloha_stack.dynamixel.errors import NotTaken, TorqueIsOn
-from aloha_stack.dynamixel.requests import Requests
-from aloha_stack.dynamixel.together import Together
 from aloha_stack.robot.description import Arm, Servo
 
 CURRENT, CURRENT_BASED_POSITION = 0, 5
@@ -15,10 +14,46 @@ CURRENT, CURRENT_BASED_POSITION = 0, 5
 Change = tuple[Servo, str, int]
 
 
+class Registers(Protocol):
+    """The registers of single servos; ServoError if a servo does not answer, or refuses."""
+
+    def servo(self, servo_id: int) -> Servo:
+        """The servo with this ID; a ValueError lists those that exist."""
+        ...
+
+    def read(self, servo_id: int, name: str) -> int:
+        """A register's value."""
+        ...
+
+    def write(self, servo_id: int, name: str, value: int) -> None:
+        """Writes a register; returns once the servo has taken it."""
+        ...
+
+    def is_there(self, servo_id: int) -> bool:
+        """Whether the servo answers, asked once."""
+        ...
+
+    def reboot(self, servo_id: int) -> None:
+        """Restarts the servo, and does not wait for it."""
+        ...
+
+
+class CommonRegisters(Protocol):
+    """A register of all nine servos; ServoError names who does not answer, or obey."""
+
+    def read(self, name: str) -> Mapping[int, int]:
+        """The register's value by ID."""
+        ...
+
+    def write(self, name: str, value: int) -> None:
+        """The same value to all, verified."""
+        ...
+
+
 class Setup:
     """Writes the registers of the robot file, EEPROM only where it differs."""
 
-    def __init__(self, arm: Arm, requests: Requests, together: Together) -> None:
+    def __init__(self, arm: Arm, requests: Registers, together: CommonRegisters) -> None:
         self._arm, self._requests, self._together = arm, requests, together
         # What is written to a master reaches its shadow too, which therefore comes later.
         self._servos = sorted(arm.servos, key=lambda servo: servo.shadow_of is not None)

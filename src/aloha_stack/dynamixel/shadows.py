@@ -7,11 +7,11 @@ start; here it is written only where it is off, for EEPROM wears.
 
 import time
 from collections.abc import Mapping
+from typing import Protocol
 
 from aloha_stack.dynamixel import words
-from aloha_stack.dynamixel.cyclic import SyncReader
 from aloha_stack.dynamixel.errors import NotTaken
-from aloha_stack.dynamixel.requests import Requests
+from aloha_stack.dynamixel.setup import Registers
 from aloha_stack.robot.description import Arm, Servo
 
 TOLERANCE_TICKS = 3
@@ -24,6 +24,14 @@ POSITION = 3
 """Where the position stands in the answer to a request for STATE."""
 
 
+class States(Protocol):
+    """Reads masters and shadows."""
+
+    def read(self) -> Mapping[int, tuple[int, ...]]:
+        """By ID, of those that answer: four numbers, the position (ticks) as the last."""
+        ...
+
+
 class Shadows:
     """The shadows of one arm.
 
@@ -31,7 +39,7 @@ class Shadows:
     crooked.
     """
 
-    def __init__(self, arm: Arm, requests: Requests, reader: SyncReader) -> None:
+    def __init__(self, arm: Arm, requests: Registers, reader: States) -> None:
         self._arm, self._requests, self._reader = arm, requests, reader
         self._shadows = [servo for servo in arm.servos if servo.shadow_of is not None]
 
@@ -71,6 +79,6 @@ class Shadows:
     def _difference(self, servo: Servo) -> int | None:
         """Master minus shadow, ticks; None if one of them is silent."""
         states = self._reader.read()
-        if servo.id not in states or servo.shadow_of not in states:
+        if servo.shadow_of is None or not {servo.id, servo.shadow_of} <= states.keys():
             return None
         return states[servo.shadow_of][POSITION] - states[servo.id][POSITION]

@@ -1,6 +1,6 @@
 """How servos and arms are called in messages: so that who holds the screwdriver finds them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from aloha_stack.robot.description import Arm
 
@@ -35,4 +35,13 @@ def damaged(arm: Arm, ids: Iterable[int]) -> str:
     return (
         f"{where(arm)}: answers of {call(arm, *names)} are damaged; check for two servos with one "
         f"ID, a bad connector at servo {names[0]}, and noise on the line"
+    )
+
+
+def other_models(arm: Arm, found: Mapping[int, int]) -> str:
+    """These servos, by ID, have a model number that is not that of the robot file."""
+    servos = {servo.id: servo for servo in arm.servos}
+    return "; ".join(
+        f"{call(arm, i)} is model {number}, not {servos[i].model_number}: {servos[i].model}"
+        for i, number in found.items()
     )

@@ -25,9 +25,7 @@ What the driver cannot do, and what is done instead:
 """
 
 import contextlib
-import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 import numpy as np
 from rclpy.node import Node
@@ -38,6 +36,7 @@ from aloha_stack.dynamixel.control_table import describe_hardware_error
 from aloha_stack.dynamixel.errors import PortMissing, ServoError, ServoSilent, WrongModel
 from aloha_stack.dynamixel.latency import latency_timer_ms
 from aloha_stack.dynamixel.register_check import check_registers
+from aloha_stack.dynamixel.restart import Restart
 from aloha_stack.dynamixel.setup import Setup
 from aloha_stack.dynamixel.shadows import Shadows
 from aloha_stack.nodes._parameters import declare
@@ -46,12 +45,11 @@ from aloha_stack.nodes.interbotix_driver import ARM_GROUP, EVERYTHING, XsDriver
 from aloha_stack.nodes.interbotix_readings import Readings
 from aloha_stack.nodes.interbotix_registers import XsPairs, XsRequests, XsTogether
 from aloha_stack.nodes.interbotix_watch import Looks
-from aloha_stack.robot.description import Arm, Servo
+from aloha_stack.robot.description import Arm
 from aloha_stack.robot.joints import ARM_JOINTS, GRIPPER
 
 PATIENCE_S = 0.05
 """How long a reading waits for the driver's next message, which is due after 0.01 s."""
-REBOOT_LIMIT_S = 5.0
 ANGLE_MODES = ("position", "ext_position", "current_based_position")
 """The driver's modes in which a command is an angle."""
 
@@ -72,11 +70,11 @@ class InterbotixBus:
         self._requests = XsRequests(arm, self._driver, self._looks)
         self._together = XsTogether(arm, self._driver, self._looks, self._requests)
         self._commands = Commands(arm, self._driver, self._requests.read)
-        requests: Any = self._requests  # they do what Requests, Together and a reader do
-        together: Any = self._together
-        pairs: Any = XsPairs(arm, self._together)
-        self._setup = Setup(arm, requests, together)
-        self._shadows = Shadows(arm, requests, pairs)
+        self._setup = Setup(arm, self._requests, self._together)
+        self._shadows = Shadows(arm, self._requests, XsPairs(arm, self._together))
+        self._restart = Restart(
+            arm, self._requests, self._setup, self._looks.forget, during=self._no_watchdog
+        )
         self._watchdog_steps = 0
 
     @property
@@ -131,17 +129,13 @@ class InterbotixBus:
                 silent.append(servo.id)
         if silent:
             raise ServoSilent(words.silent(self._arm, silent), tuple(silent))
-        wrong = [servo for servo in self._arm.servos if found[servo.id] != servo.model_number]
+        wrong = {s.id: found[s.id] for s in self._arm.servos if found[s.id] != s.model_number}
         if wrong:
-            what = "; ".join(
-                f"{words.call(self._arm, servo.id)} is model {found[servo.id]}, not "
-                f"{servo.model_number}: {servo.model}"
-                for servo in wrong
-            )
             raise WrongModel(
-                f"{self._driver.where}: {what}; check that the driver has this arm's port, and the "
-                f"servos in config/arms/{self._arm.model}.yaml",
-                tuple(servo.id for servo in wrong),
+                f"{self._driver.where}: {words.other_models(self._arm, wrong)}; check that the "
+                "driver has this arm's port, and the servos in "
+                f"config/arms/{self._arm.model}.yaml",
+                tuple(wrong),
             )
 
     def _check_groups(self) -> None:
@@ -188,9 +182,7 @@ class InterbotixBus:
         self._together.write("torque_enable", int(on))
 
     def set_watchdog(self, timeout_s: float) -> None:
-        steps = round(timeout_s / units.WATCHDOG_UNIT_S)
-        if not 0 <= steps <= 127 or (timeout_s > 0 and steps == 0):
-            raise ValueError(f"{timeout_s} s is no watchdog time: 0, or 0.02 … 2.54 s")
+        steps = units.watchdog_steps(timeout_s)
         self._together.write("bus_watchdog", 0)
         if steps:
             self._together.write("bus_watchdog", steps)
@@ -212,25 +204,10 @@ class InterbotixBus:
         self._requests.write(servo_id, name, value)
 
     def reboot(self, servo_id: int) -> None:
-        servo = self._requests.servo(servo_id)
-        group = [servo, *(s for s in self._arm.servos if s.shadow_of == servo_id)]
-        self._restart(group)
-        self._remind(group)
+        self._restart.reboot(servo_id)
 
     def recover(self, ids: Iterable[int]) -> None:
-        masters = {self._requests.servo(i).shadow_of or i for i in ids}
-        pairs = [s for s in self._arm.servos if s.id in masters or s.shadow_of in masters]
-        self._await(pairs)
-        for servo in pairs:
-            self._requests.write(servo.id, "torque_enable", 0)
-        self._restart([s for s in pairs if self._requests.read(s.id, "hardware_error_status")])
-        self._remind(pairs)
-
-    def _restart(self, servos: list[Servo]) -> None:
-        with self._no_watchdog() if servos else contextlib.nullcontext():
-            for servo in servos:
-                self._requests.reboot(servo.id)
-            self._await(servos)
+        self._restart.recover(ids)
 
     @contextlib.contextmanager
     def _no_watchdog(self) -> Iterator[None]:
@@ -245,21 +222,6 @@ class InterbotixBus:
             if steps:
                 with contextlib.suppress(ServoError):
                     self._together.write("bus_watchdog", steps)
-
-    def _remind(self, servos: list[Servo]) -> None:
-        """What these servos forgot when they restarted."""
-        self._looks.forget()
-        for servo in servos:
-            self._setup.write_ram(servo)
-
-    def _await(self, servos: list[Servo]) -> None:
-        """Until all of these answer."""
-        deadline = time.monotonic() + REBOOT_LIMIT_S
-        waiting = {servo.id for servo in servos}
-        while waiting := {i for i in waiting if not self._requests.is_there(i)}:
-            if time.monotonic() > deadline:
-                silent = tuple(sorted(waiting))
-                raise ServoSilent(words.silent(self._arm, silent), silent)
 
 
 def _namespace(arm: Arm, node: Node) -> str:

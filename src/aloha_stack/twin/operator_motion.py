@@ -1,11 +1,10 @@
-"""How a hand moves a leader arm: from key pose to key pose, each stretch of minimum jerk.
-
-A stretch goes from rest to rest with s(u) = 10 u^3 - 15 u^4 + 6 u^5 (Flash and Hogan 1985).
-"""
+"""How a hand moves a leader arm: from key pose to key pose, each stretch of minimum jerk."""
 
 from dataclasses import dataclass
 
 import numpy as np
+
+from aloha_stack.control.ramps import PEAK_VELOCITY, Ramp
 
 
 @dataclass(frozen=True)
@@ -33,14 +32,12 @@ class Motion:
         index = int(np.searchsorted(times, time_s, side="right")) - 1
         if index < 0 or index >= len(times) - 1:
             return self.poses[0 if index < 0 else -1].copy(), np.zeros(7)
-        length = times[index + 1] - times[index]
-        u = (time_s - times[index]) / length
-        way = self.poses[index + 1] - self.poses[index]
-        progress = u**3 * (10 - 15 * u + 6 * u**2)
-        speed = 30 * u**2 * (1 - u) ** 2 / length
-        return self.poses[index] + progress * way, speed * way
+        start, end = self.poses[index], self.poses[index + 1]
+        stretch = Ramp(start, end, float(times[index + 1] - times[index]))
+        position, velocity, _ = stretch.at(time_s - float(times[index]))
+        return position, velocity
 
 
 def shortest_s(start: np.ndarray, end: np.ndarray, speed_rad_s: float, at_least_s: float) -> float:
-    """Length of a stretch whose quickest joint peaks at `speed_rad_s` (peak = 1.875 x mean)."""
-    return max(at_least_s, 1.875 * float(np.abs(end - start).max()) / speed_rad_s)
+    """Length of a stretch whose quickest joint peaks at `speed_rad_s`."""
+    return max(at_least_s, PEAK_VELOCITY * float(np.abs(end - start).max()) / speed_rad_s)
