@@ -67,5 +67,12 @@ def test_it_is_quick_again_when_its_cycles_are() -> None:
 def test_what_was_before_a_pause_is_forgotten() -> None:
     pace = run(BusPace(PERIOD_S), 3, 0.03, 0.028)
     pace.clear()
-    assert pace.mean_s == 0.0
     assert not run(pace, 3, 0.03, 0.028).slow
+
+
+def test_what_was_judged_stays_told_over_a_pause() -> None:
+    pace = run(BusPace(PERIOD_S), 20, 0.022, 0.018)
+    pace.clear()
+    run(pace, 1, 0.5, 0.4)
+    assert pace.slow
+    assert pace.mean_s == pytest.approx(0.022)

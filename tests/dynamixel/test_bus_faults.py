@@ -144,6 +144,19 @@ def test_a_write_that_noise_has_eaten_is_sent_again(live, bus):
     assert all(bus.torque().values())
 
 
+def test_answers_that_come_late_are_told_of_until_all_is_in_time_again(tmp_path):
+    with rig(tmp_path, wire_time=True) as live:
+        bus = DynamixelBus(live.arm)
+        bus.open()
+        assert not bus.read().late
+        live.port.inject(Fault("slow_bus", strength=150.0))  # longer than anybody waits
+        assert eventually(lambda: bus.read().late)
+        live.port.clear()
+        assert eventually(lambda: not bus.read().late)
+        assert bus.read().complete
+        bus.close()
+
+
 # -- health -----------------------------------------------------------------------------------
 
 

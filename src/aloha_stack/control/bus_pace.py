@@ -20,18 +20,17 @@ class _Cycle(NamedTuple):
 
 
 class BusPace:
-    """Judges the last cycles. `slow` stays until their average is below 1.3 periods again."""
+    """Judges the last cycles. `slow` stays until their average is below 1.3 periods again.
+
+    `mean_s` is how long a cycle took, ROS time, when that was judged last; 0 before.
+    """
 
     def __init__(self, period_s: float) -> None:
         self.period_s = period_s
         self.slow = False
+        self.mean_s = 0.0
         self._cycles: deque[_Cycle] = deque()
         self._sum_s = 0.0
-
-    @property
-    def mean_s(self) -> float:
-        """How long a cycle takes, ROS time; 0 before there were any."""
-        return self._sum_s / len(self._cycles) if self._cycles else 0.0
 
     def clear(self) -> None:
         """What comes has nothing to do with what was: a pause, a clock that was set."""
@@ -47,6 +46,7 @@ class BusPace:
             self._sum_s -= self._cycles.popleft().gap_s
         if len(self._cycles) < FEWEST or self._sum_s < WINDOW_S - 1e-9:
             return
+        self.mean_s = self._sum_s / len(self._cycles)
         mean = self.mean_s / self.period_s
         if self.slow:
             self.slow = mean >= EACH

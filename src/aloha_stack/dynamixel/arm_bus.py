@@ -18,7 +18,9 @@ class BusState:
     as much again), each (7,); a servo that gave no good answer has NaN there and its ID in
     `missing`. `damaged` are those of them from which something came that could not be read: noise,
     a bad connector, two servos of one ID. `alert` holds the IDs that report a hardware error.
-    `stamp_ns` is the ROS time of the measurement where somebody else made it; 0 means now.
+    `late` tells that answers came later than they were waited for: whoever is in `missing` may not
+    be silent, but at the end of a slow line. `stamp_ns` is the ROS time of the measurement where
+    somebody else made it; 0 means now.
     """
 
     position: np.ndarray
@@ -27,6 +29,7 @@ class BusState:
     missing: tuple[int, ...] = ()
     alert: tuple[int, ...] = ()
     damaged: tuple[int, ...] = ()
+    late: bool = False
     stamp_ns: int = 0
 
     @property

@@ -97,6 +97,7 @@ class DynamixelBus:
             missing=missing,
             alert=tuple(i for i, answer in answers.items() if answer[0] & ALERT),
             damaged=self._reader.damaged,
+            late=self._patience.late,
         )
 
     def watch(self) -> Mapping[int, ServoHealth]:

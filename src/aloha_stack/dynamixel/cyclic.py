@@ -87,6 +87,7 @@ class SyncReader:
         byte_s = port.tx_time_per_byte / 1000
         silence_s = slack_s + (START_S if patience.late else SILENCE_S)
         doubtful = answer_size in debts
+        older = bool(debts)
         debts.ask(answer_size)
         port.writePort(question.request)
         heard = bytearray()
@@ -103,7 +104,7 @@ class SyncReader:
                 patience.heard(self.ids)
                 return answers
             now = time.monotonic()
-            if old := parser.end_of_old(bytes(heard), debts):
+            if older and (old := parser.end_of_old(bytes(heard), debts)):
                 patience.late = True
                 silence_s = START_S + slack_s
                 del heard[:old]

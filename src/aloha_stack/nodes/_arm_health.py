@@ -38,6 +38,7 @@ class ArmHealth:
         self._heard_s: dict[int, float] = {}
         self._silent: tuple[int, ...] = ()
         self._damaged: set[int] = set()
+        self._answers_late = False
         self.start_anew()
 
     def start_anew(self) -> None:
@@ -55,14 +56,15 @@ class ArmHealth:
     def saw(self, state: BusState, now_s: float) -> None:
         """A reading at ROS time `now_s`."""
         self._alert = set(state.alert)
-        self._silent = state.missing
+        self._silent, self._answers_late = state.missing, state.late
         if state.complete:
             self._read_s = now_s
             self._damaged.clear()
             return
         self._heard_s.update((i, now_s) for i in self._addressed if i not in state.missing)
         self._damaged.update(state.damaged)
-        self.pace.clear()
+        if not state.late:  # a silent servo is waited for; the line is none the slower
+            self.pace.clear()
 
     def looked(self, servos: Mapping[int, ServoHealth], now_s: float) -> None:
         """A look at all nine at ROS time `now_s`."""
@@ -152,6 +154,8 @@ class ArmHealth:
             return f"hardware error: {words}; mend its cause and call /{self.arm.name}/reboot"
         if held and self._limp:
             return self.limp_words(self._limp)
+        if self.pace.slow and self._answers_late:
+            return ""  # slowness is what is wrong, not the silence that it looks like
         silent = self.silent(now_s)
         if damaged := self._damaged & silent:
             return (
