@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "twin": {"robot", "dynamixel", "control"},
     "launch": set(),
     "bench": {
-        *("robot", "dynamixel", "control", "twin", "episodes"),
+        *("robot", "dynamixel", "control", "twin", "episodes", "cameras"),
         *("arguments", "graph", "progress"),
     },
     "arms": {"robot", "dynamixel", "episodes"},
