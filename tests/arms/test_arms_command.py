@@ -8,6 +8,8 @@ import time
 import pytest
 
 from aloha_stack.arms.__main__ import main
+from aloha_stack.doctor.finding import OK
+from aloha_stack.doctor.servos import check_servos
 from aloha_stack.dynamixel.bus import DynamixelBus
 from twin.virtual_rig import rig
 
@@ -72,6 +74,18 @@ def test_a_dry_run_shows_the_differences_and_writes_nothing(follower, capsys):
     assert servo.get("velocity_limit") == 99
 
 
+def test_what_servos_forgot_without_power_is_no_fault_to_a_dry_run_nor_to_the_doctor(
+    follower, capsys
+):
+    follower.virtual.servos[7].put("position_p_gain", 100)
+    words = "1 in RAM, which servos forget without power: a bridge writes them"
+    assert arms("configure", "--dry-run") == 0
+    assert words in capsys.readouterr().out
+    registers = [one for one in check_servos(follower.arm) if "registers" in one.subject]
+    assert [one.level for one in registers] == [OK]
+    assert words in registers[0].text
+
+
 def test_configure_brings_the_registers_there_and_says_which(follower, capsys):
     follower.virtual.servos[7].put("velocity_limit", 99)
     assert arms("configure") == 0
@@ -105,7 +119,7 @@ def test_reboot_mends_the_pair_of_a_servo_in_error(follower, capsys):
     assert arms("reboot") == 0
     out = capsys.readouterr().out
     assert "servo 5 (elbow shadow) reports: overload" in out
-    assert "limp: servo 4 (elbow), servo 5 (elbow shadow)" in out
+    assert "without torque: servo 4 (elbow), servo 5 (elbow shadow)" in out
     assert follower.virtual.servos[5].get("hardware_error_status") == 0
     assert arms("reboot") == 0
     assert "no servo is in error" in capsys.readouterr().out
@@ -115,7 +129,7 @@ def test_reboot_under_torque_asks_first(follower, capsys):
     hold(follower, follower.arm.start_pose)
     assert arms("reboot", "--servo", "2") == 1
     err = capsys.readouterr().err
-    assert "servo 2 (shoulder), servo 3 (shoulder shadow) would lose their torque" in err
+    assert "torque would be lost at servo 2 (shoulder), servo 3 (shoulder shadow)," in err
     assert follower.virtual.servos[2].torque
     assert arms("reboot", "--servo", "2", "--yes") == 0
     assert not follower.virtual.servos[2].torque
@@ -139,25 +153,40 @@ def test_torque_on_is_refused_where_it_would_move_the_arm(follower, capsys):
     pose[1] = math.pi / 2
     follower.virtual.place(pose)
     assert arms("torque", "on") == 1
-    assert "shoulder beyond the servo's position limits" in capsys.readouterr().err
+    assert "beyond the servo's position limits: shoulder;" in capsys.readouterr().err
     assert not any(servo.torque for servo in follower.virtual.servos.values())
 
 
 def test_torque_on_is_refused_before_the_servos_are_configured(follower, capsys):
     follower.virtual.servos[6].put("operating_mode", 1)
     assert arms("torque", "on") == 1
-    assert "./aloha arms configure first" in capsys.readouterr().err
+    assert "first ./aloha arms configure --arm follower_left" in capsys.readouterr().err
 
 
 def test_torque_off_away_from_the_rest_pose_asks_first(follower, capsys):
     hold(follower, follower.arm.start_pose)
     assert arms("torque", "off") == 1
     err = capsys.readouterr().err
-    assert "wrist_angle is 1.10 rad away from it) and drops" in err
+    assert "follower_left: the arm would drop: wrist_angle is 1.10 rad away from the rest" in err
     assert follower.virtual.servos[2].torque
     assert arms("torque", "off", "--yes") == 0
     assert not any(servo.torque for servo in follower.virtual.servos.values())
-    assert "dropped" in capsys.readouterr().out
+    out = capsys.readouterr().out.strip()
+    assert out == (
+        "follower_left: torque off, although wrist_angle is 1.10 rad away from the rest pose"
+    )
+
+
+@pytest.mark.parametrize("command", [("torque", "on"), ("torque", "off"), ("reboot",)])
+def test_all_nine_servos_are_asked_for_their_torque_in_one_round(
+    follower, capsys, monkeypatch, command
+):
+    rounds = []
+    ask = DynamixelBus.torque
+    monkeypatch.setattr(DynamixelBus, "torque", lambda bus: rounds.append(1) or ask(bus))
+    follower.virtual.servos[5].fail(1 << 5)
+    arms(*command)
+    assert len(rounds) == 1
 
 
 def test_torque_off_at_the_rest_pose_just_does_it(follower, capsys):
@@ -199,10 +228,9 @@ def test_read_register_shows_it_beside_the_robot_file(follower, capsys):
     assert arms("read", "--register", "current_limit") == 0
     out = capsys.readouterr().out
     assert "9  gripper          xm430-w350    300         300" in out
-    assert arms("read", "--register", "curent_limit") == 1
-    assert (
-        "no servo has a register 'curent_limit'; there is model_number" in capsys.readouterr().err
-    )
+    words = ["read", "--register", "present_load", "--arm", "leader_left", "--robot", "twin"]
+    assert arms(*words) == 1  # a leader's XC430 has it, but the leader's port is missing
+    assert "9  gripper          xm430-w350      -           -" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -237,6 +265,15 @@ def test_a_port_that_a_bridge_holds_is_told_with_what_to_use_instead(
         (["read", "--robot", "twn"], "no robot 'twn'"),
         (["read", "--robot", "twin", "--watch"], "of one arm"),
         (["reboot", "--robot", "twin", "--servo", "3"], "say of which one arm"),
+        (
+            ["reboot", "--robot", "twin", "--servo", "12", "--arm", "follower_left"],
+            "follower_left has no servo 12; it has 1, 2, 3",
+        ),
+        (
+            ["read", "--robot", "twin", "--register", "curent_limit"],
+            "no servo has a register 'curent_limit'; did you mean current_limit or",
+        ),
+        (["read", "--robot", "twin", "--register", "?"], "there is baud_rate, "),
     ],
 )
 def test_requests_that_make_no_sense_are_refused(follower, capsys, words, complaint):
@@ -248,8 +285,3 @@ def test_usage_errors_end_with_status_two():
     with pytest.raises(SystemExit) as ended:
         main(["torque", "half"])
     assert ended.value.code == 2
-
-
-def test_a_servo_that_the_arm_has_not_is_named(follower, capsys):
-    assert arms("reboot", "--servo", "12") == 1
-    assert "has no servo 12; it has 1, 2, 3" in capsys.readouterr().err

@@ -61,7 +61,7 @@ def change(servos, ids, **registers):
         ({"hardware_error_status": 32}, "errors", RED, "servo 4 (elbow): overload"),
         ({"bus_watchdog": -1}, "watchdog", WARN, "tripped at servo 4 (elbow)"),
         ({"velocity_limit": 99}, "registers", WARN, "velocity_limit of servo 4 (elbow) is 99"),
-        ({"position_p_gain": 99}, "registers", OK, "1 in RAM are set when a bridge starts"),
+        ({"position_p_gain": 99}, "registers", OK, "1 in RAM, which servos forget"),
         ({"model_number": 1020}, "servos", RED, "wrong model: expected xm540-w270"),
         ({"firmware_version": 38}, "servos", WARN, "different firmware"),
         ({"torque_enable": 1}, "torque", WARN, "on at servo 4 (elbow) only"),

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 
 from aloha_stack.arms.connection import OperatorError
 from aloha_stack.arms.power import TorqueOptions, switch_torque
-from aloha_stack.arms.reading import follow, show_register, show_servos
+from aloha_stack.arms.reading import check_register, follow, show_register, show_servos
 from aloha_stack.arms.scanning import scan_arm, unclaimed_ports
-from aloha_stack.arms.setting_up import RebootOptions, configure, reboot
+from aloha_stack.arms.setting_up import RebootOptions, check_servo_ids, configure, reboot
 from aloha_stack.dynamixel.errors import BusError
 from aloha_stack.robot.description import Arm, Robot, RobotConfigError, load_robot
 
@@ -36,8 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         robot = load_robot(options.robot)
-        arms = [robot.arm(name) for name in options.arm] if options.arm else robot.arms.values()
-        action = _action(options)
+        arms = [robot.arm(name) for name in options.arm or robot.arms]
+        action = _action(options, arms)
     except (RobotConfigError, OperatorError) as error:
         print(f"aloha arms: {error}", file=sys.stderr)
         return USAGE
@@ -68,8 +68,8 @@ def _tell_unclaimed(robot: Robot) -> None:
             print(f"  {port}")
 
 
-def _action(options: argparse.Namespace) -> Action:
-    """The command that was asked for, with its options, still without its arm."""
+def _action(options: argparse.Namespace, arms: Sequence[Arm]) -> Action:
+    """What was asked for, to be done with each of `arms`. OperatorError if it makes no sense."""
     command = options.command
     if command == "scan":
         return lambda arm: scan_arm(arm, options.all)
@@ -78,7 +78,9 @@ def _action(options: argparse.Namespace) -> Action:
     if command == "reboot":
         if options.servo and len(options.arm or ()) != 1:
             raise OperatorError("reboot --servo: say of which one arm, as --arm follower_left")
-        return lambda arm: reboot(arm, RebootOptions(tuple(options.servo or ()), options.yes))
+        chosen = RebootOptions(tuple(options.servo or ()), options.yes)
+        check_servo_ids(arms[0], chosen.servos)
+        return lambda arm: reboot(arm, chosen)
     if command == "torque":
         return lambda arm: switch_torque(arm, TorqueOptions(options.state == "on", options.yes))
     if options.watch:
@@ -86,6 +88,7 @@ def _action(options: argparse.Namespace) -> Action:
             raise OperatorError("read --watch follows all values of one arm: --arm follower_left")
         return lambda arm: follow(arm, options.period)
     if options.register:
+        check_register(arms, options.register)
         return lambda arm: show_register(arm, options.register)
     return show_servos
 

@@ -1,6 +1,6 @@
 """An arm's bus for one command of an operator: opened, named when busy, and closed again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from aloha_stack.arms.holders import holders
@@ -59,5 +59,13 @@ def differences(bus: DynamixelBus) -> tuple[Difference, ...]:
 
 
 def in_eeprom(difference: Difference) -> bool:
-    """Whether the register can be written only while the torque is off."""
+    """Whether the register lasts without power; it can be written only while the torque is off."""
     return register_of(difference[0].model, difference[1]).eeprom
+
+
+def in_ram(found: Iterable[Difference]) -> str:
+    """What is to be said of differences in RAM: a servo loses it at power-up, which is no fault."""
+    count = sum(not in_eeprom(one) for one in found)
+    return (
+        f"{count} in RAM, which servos forget without power: a bridge writes them" if count else ""
+    )

@@ -2,6 +2,8 @@
 
 import math
 import sys
+from collections.abc import Iterable
+from difflib import get_close_matches
 from time import sleep
 
 from aloha_stack.arms.connection import OperatorError, connected
@@ -42,18 +44,22 @@ def show_servos(arm: Arm) -> bool:
     return all(row[-1] == "" for row in rows)
 
 
+def check_register(arms: Iterable[Arm], name: str) -> None:
+    """An OperatorError if none of the arms' servos has the register, with those meant perhaps."""
+    models = {servo.model for arm in arms for servo in arm.servos}
+    known = sorted({register for model in models for register in table_for(model)})
+    if name not in known:
+        near = get_close_matches(name, known)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(known)}"
+        raise OperatorError(f"no servo has a register '{name}'; {hint}")
+
+
 def show_register(arm: Arm, name: str) -> bool:
     """Prints one register of every servo, beside what the robot file says of it."""
-    tables = {servo.model: table_for(servo.model) for servo in arm.servos}
-    if not any(name in registers for registers in tables.values()):
-        known = dict.fromkeys(key for registers in tables.values() for key in registers)
-        raise OperatorError(
-            f"{arm.name}: no servo has a register '{name}'; there is {', '.join(known)}"
-        )
     rows = []
     with connected(arm, _instead(arm)) as bus:
         for servo in arm.servos:
-            value = _value(bus, servo, name) if name in tables[servo.model] else "-"
+            value = _value(bus, servo, name) if name in table_for(servo.model) else "-"
             wanted = servo.registers.get(name, "-")
             rows.append([str(servo.id), _joint(servo), servo.model, value, str(wanted)])
     print(f"{arm.name} ({arm.port}): {name}\n{table(REGISTER_COLUMNS, rows)}\n", flush=True)

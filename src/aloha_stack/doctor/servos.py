@@ -3,7 +3,14 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 
-from aloha_stack.arms.connection import call, connected, differences, held_by, in_eeprom
+from aloha_stack.arms.connection import (
+    call,
+    connected,
+    differences,
+    held_by,
+    in_eeprom,
+    in_ram,
+)
 from aloha_stack.arms.scanning import compare
 from aloha_stack.doctor.finding import OK, RED, WARN, Finding
 from aloha_stack.dynamixel.bus import DynamixelBus
@@ -157,8 +164,8 @@ def _registers(arm: Arm, bus: DynamixelBus, powered: bool) -> Finding:
     kept = [one for one in found if in_eeprom(one)]
     look = f"./aloha arms configure --dry-run --arm {arm.name} lists them"
     if not kept:
-        forgotten = f"; {len(found)} in RAM are set when a bridge starts" if found else ""
-        return Finding(OK, subject, f"as the robot file says{forgotten}")
+        forgotten = in_ram(found)
+        return Finding(OK, subject, f"as the robot file says{forgotten and f', but {forgotten}'}")
     servo, name, value, wanted = kept[0]
     more = f" and {len(kept) - 1} more" if len(kept) > 1 else ""
     text = f"{name} of {call(servo)} is {value}, not {wanted} as the robot file says{more}"
