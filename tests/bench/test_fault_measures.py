@@ -20,7 +20,7 @@ def moving_tape() -> Tape:
     for time_s in np.arange(0.0, 2.0, 0.01):
         at = joints(0.1 * time_s)
         tape.commands.append(Point(time_s, at))
-        tape.goals.append(Goal(time_s, 0, at[0], True))
+        tape.goals.append(Goal(time_s, 0, at[0], True, at[0]))
         tape.states.append(State(time_s, at, HELD))
         tape.samples.append(Point(time_s, at))
     return tape
@@ -34,29 +34,41 @@ def test_an_arm_that_goes_where_it_is_commanded_moves_by_nothing_else() -> None:
 
 def test_a_goal_beyond_the_commands_is_found() -> None:
     tape = moving_tape()
-    tape.goals.append(Goal(1.5, 0, 0.25, True))
+    tape.goals.append(Goal(1.5, 0, 0.25, True, 0.15))
     assert measure(tape, STRUCK_S).goals == pytest.approx(0.25 - 0.199, abs=1e-6)
 
 
 def test_a_goal_that_jumps_within_the_commands_is_found() -> None:
     tape = moving_tape()
     tape.velocity_limit = np.full(7, 3.0)
-    tape.goals.append(Goal(2.0, 0, 0.02, True))
+    tape.goals.append(Goal(2.0, 0, 0.02, True, 0.199))
     assert measure(tape, STRUCK_S).goals == pytest.approx(0.179 - 0.03 - 0.0016, abs=1e-6)
 
 
 def test_a_joint_may_be_told_to_stay_where_it_is() -> None:
     tape = moving_tape()
     tape.states.append(State(2.0, joints(0.23), HELD))
-    tape.goals.append(Goal(2.0, 0, 0.23, True))
+    tape.goals.append(Goal(2.0, 0, 0.23, True, 0.23))
     motion = measure(tape, STRUCK_S)
     assert motion.goals == 0.0
     assert motion.joints == pytest.approx(0.031, abs=1e-6)
 
 
+def test_a_joint_that_is_blocked_may_be_led_from_where_it_stands_back_to_the_commands() -> None:
+    """Pinned: a gripper that presses against its stop is held where it is, and joins from there."""
+    tape = moving_tape()
+    tape.states += [State(2.0 + 0.01 * step, joints(0.3), HELD) for step in range(10)]
+    tape.goals += [Goal(2.0 + 0.01 * k, 0, 0.3 - 0.01 * k, True, 0.3) for k in range(10)]
+    assert measure(tape, STRUCK_S).goals == 0.0
+    tape.goals.append(Goal(2.1, 0, 0.31, True, 0.3))
+    assert measure(tape, STRUCK_S).goals == pytest.approx(0.01)
+    tape.goals.append(Goal(2.2, 0, -0.02, True, 0.3))
+    assert measure(tape, STRUCK_S).goals == pytest.approx(0.02)
+
+
 def test_a_goal_of_a_limp_servo_moves_nothing() -> None:
     tape = moving_tape()
-    tape.goals.append(Goal(1.5, 0, 0.9, False))
+    tape.goals.append(Goal(1.5, 0, 0.9, False, 0.15))
     assert measure(tape, STRUCK_S).goals == 0.0
 
 
@@ -64,10 +76,19 @@ def test_a_joint_may_be_held_where_it_hung_while_it_was_limp_and_no_further() ->
     tape = moving_tape()
     tape.states += [State(2.0, joints(-0.3), LIMP), State(2.1, joints(-0.4), LIMP)]
     tape.states.append(State(2.2, joints(-0.4), HELD))
-    tape.goals.append(Goal(2.2, 0, -0.4, True))
+    tape.goals.append(Goal(2.2, 0, -0.4, True, -0.4))
     assert measure(tape, STRUCK_S).goals == 0.0
-    tape.goals.append(Goal(2.3, 0, -0.45, True))
+    tape.goals.append(Goal(2.3, 0, -0.45, True, -0.4))
     assert measure(tape, STRUCK_S).goals == pytest.approx(0.05)
+
+
+def test_where_a_limp_joint_was_between_two_states_counts_too() -> None:
+    tape = moving_tape()
+    tape.states.append(State(2.0, joints(-0.3), LIMP))
+    tape.goals.append(Goal(2.003, 0, -0.31, False, -0.31))
+    tape.states.append(State(2.004, joints(-0.3), HELD))
+    tape.goals.append(Goal(2.01, 0, -0.31, True, -0.3))
+    assert measure(tape, STRUCK_S).goals == 0.0
 
 
 def test_a_joint_under_torque_that_leaves_the_commanded_range_is_found() -> None:

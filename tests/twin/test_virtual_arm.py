@@ -131,6 +131,18 @@ def test_goals_on_the_wire_are_logged_even_to_shadows_and_even_if_refused(arm):
     assert list(virtual.written_goals) == [(1.5, 3, 2000), (1.5, 2, 9999)]
 
 
+def test_who_listens_hears_of_every_goal_before_it_is_obeyed(arm):
+    virtual = VirtualArm(arm)
+    heard = []
+    virtual.on_goal = lambda servo_id, ticks: heard.append(
+        (servo_id, ticks, virtual.servos[servo_id].goal_ticks)
+    )
+    before = virtual.servos[1].goal_ticks
+    virtual.handle(write(1, 116, 2100, 4))
+    virtual.handle(write(1, 116, 2200, 4))
+    assert heard == [(1, 2100, before), (1, 2200, 2100)]
+
+
 @pytest.mark.parametrize(
     ("sent", "servo_id", "words"),
     [

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from aloha_stack.robot.joints import JOINTS
+
 STAMP_WINDOW_S = (-0.02, 0.06)
 """A sample must have been the truth at some time within this of its stamp: the servos answer one
 after the other, and a slow line carries one reading for tens of ms."""
@@ -32,12 +34,14 @@ class State(NamedTuple):
 
 
 class Goal(NamedTuple):
-    """A goal on the wire: joint index, rad, and whether its servo had torque."""
+    """A goal on the wire: joint index and rad; and, as it came, whether a servo of this joint had
+    torque, and where it showed the joint to be (rad)."""
 
     time_s: float
     joint: int
     position: float
     torque: bool
+    stands: float
 
 
 class Point(NamedTuple):
@@ -77,8 +81,9 @@ class Motion:
     """What an arm did between the fault and its end, rad, the worst joint each.
 
     goals: how far goals under torque left the range of what was commanded, or jumped beyond the
-    velocity limit in it. A joint may also be told to stay where it is (if that makes it creep away,
-    `joints` shows it), and, if it was limp, anywhere where it has been meanwhile.
+    velocity limit. A joint may also be told to stay where it is (if that makes it creep away,
+    `joints` shows it), or to go from there into that range: a gripper that presses against
+    something stands outside. If it was limp, it may be held anywhere where it has been meanwhile.
     joints: how far joints under torque left that range, beyond how far they were from their goals
     before the fault. One that has just got its torque back may first come to rest (SETTLE_S).
     sag: how far limp joints moved from where they lost their torque.
@@ -116,19 +121,23 @@ def _beyond_command(
     limp = np.where(torque, np.nan, position)
     with np.errstate(invalid="ignore"):
         low, high = np.fmin(low, np.fmin.reduce(limp)), np.fmax(high, np.fmax.reduce(limp))
+    for goal in tape.goals:
+        if not goal.torque:  # between two states it may have been further still
+            low[goal.joint] = min(low[goal.joint], goal.stands)
+            high[goal.joint] = max(high[goal.joint], goal.stands)
     goals = 0.0
     last: dict[int, Goal] = {}
     for goal in tape.goals:
         joint = goal.joint
         if goal.torque and goal.time_s >= struck_s:
-            beyond = max(low[joint] - goal.position, goal.position - high[joint], 0.0)
+            lowest, highest = min(low[joint], goal.stands), max(high[joint], goal.stands)
+            goals = max(goals, lowest - goal.position, goal.position - highest)
             if joint in last and last[joint].torque:
-                beyond = max(beyond, _jump(last[joint], goal, tape.velocity_limit[joint]))
-            index = min(int(np.searchsorted(times, goal.time_s)), len(times) - 1)
-            goals = max(goals, min(beyond, abs(goal.position - position[index, joint])))
+                jump = _jump(last[joint], goal, tape.velocity_limit[joint])
+                goals = max(goals, min(jump, abs(goal.position - goal.stands)))
         last[joint] = goal
     before = times < struck_s
-    lag = _lag(tape.goals, times[before], position[before])
+    lag = _lag(goal for goal in tape.goals if goal.time_s < struck_s)
     excess = np.maximum(low - lag - position, position - high - lag)
     joints = float(np.max(excess[_held(times, torque) & ~before[:, None]], initial=0.0))
     return goals, joints
@@ -146,13 +155,11 @@ def _held(times: np.ndarray, torque: np.ndarray) -> np.ndarray:
     return torque & (times[:, None] - np.maximum.accumulate(limp_s) > SETTLE_S)
 
 
-def _lag(goals: Iterable[Goal], times: np.ndarray, position: np.ndarray) -> np.ndarray:
+def _lag(goals: Iterable[Goal]) -> np.ndarray:
     """How far each joint (7,) was from its goals at most, while all was well."""
-    lag = np.zeros(position.shape[1])
+    lag = np.zeros(len(JOINTS))
     for goal in goals:
-        index = int(np.searchsorted(times, goal.time_s))
-        if index < len(times):
-            lag[goal.joint] = max(lag[goal.joint], abs(goal.position - position[index, goal.joint]))
+        lag[goal.joint] = max(lag[goal.joint], abs(goal.position - goal.stands))
     return lag
 
 

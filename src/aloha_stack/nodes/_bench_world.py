@@ -1,8 +1,8 @@
 """The twin's world with a tape running: what crosses the wire and what the joints do."""
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from aloha_stack.nodes._jobs import Jobs
 from aloha_stack.robot.description import Robot
 from aloha_stack.robot.joints import JOINTS
 from aloha_stack.twin.faults import Fault
+from aloha_stack.twin.servo import VirtualServo
 from aloha_stack.twin.simulation import Simulation
+from aloha_stack.twin.virtual_arm import VirtualArm
 
 CLOCK_NS = 5_000_000
 COMMAND_NS = 20_000_000
@@ -66,10 +68,7 @@ class BenchWorld:
         self._robot, self._publish_clock, self._command = robot, publish_clock, command
         self._simulation = Simulation(robot, "transfer_cube", 0, hands=False)
         self._simulation.operator = Hands(robot)  # type: ignore[assignment]
-        self._joint_of = {
-            arm.name: {s.id: JOINTS.index(s.joint) for s in arm.addressed}
-            for arm in robot.arms.values()
-        }
+        self._joints = {name: _joints(arm) for name, arm in self._simulation.arms.items()}
         self._jobs = Jobs("the world has not begun")
         self._leave = threading.Event()
         self._next_clock_ns = self._next_command_ns = self._next_state_ns = 0
@@ -77,6 +76,8 @@ class BenchWorld:
         """Model time."""
         self.tapes: dict[str, Tape] = {}
         self._start_tapes()
+        for name, virtual_arm in self._simulation.arms.items():
+            virtual_arm.on_goal = partial(self._note_goal, name)
 
     # -- from other threads -----------------------------------------------------------------
 
@@ -152,13 +153,20 @@ class BenchWorld:
     def _record(self, name: str) -> None:
         tape, virtual = self.tapes[name], self._simulation.arms[name]
         _, torque = virtual.goals()
-        for time_s, servo_id, ticks in _drain(virtual.written_goals):
-            joint = self._joint_of[name].get(servo_id)
-            if joint is not None:
-                servo = virtual.servos[servo_id]
-                position = servo.direction * (ticks - servo.zero_ticks) * RAD_PER_TICK
-                tape.goals.append(Goal(time_s, joint, position, bool(torque[joint])))
         tape.states.append(State(self.now_s, self._truth(name), torque))
+
+    def _note_goal(self, name: str, servo_id: int, ticks: int) -> None:
+        """A goal on its way to a servo, before it obeys. Who is no joint's is a violation."""
+        if servo_id not in self._joints[name]:
+            return
+        joint, servos = self._joints[name][servo_id]
+        servo, torque = servos[0], any(each.torque for each in servos)
+        position, stands = (
+            servo.direction * (each - servo.zero_ticks) * RAD_PER_TICK
+            for each in (ticks, servo.present_ticks)
+        )
+        goal = Goal(self._simulation.world.time_s, joint, position, torque, stands)
+        self.tapes[name].goals.append(goal)
 
     def _truth(self, name: str) -> np.ndarray:
         """Where the joints are: in the physics, or in the hand that holds them."""
@@ -170,11 +178,17 @@ class BenchWorld:
 
     def _start_tapes(self) -> None:
         for name, virtual in self._simulation.arms.items():
-            virtual.written_goals.clear()
             virtual.violations.clear()
             self.tapes[name] = Tape(self._robot.arm(name).limits.velocity)
 
 
-def _drain(log: deque[tuple[float, int, int]]) -> Iterator[tuple[float, int, int]]:
-    while log:
-        yield log.popleft()
+def _joints(virtual: VirtualArm) -> dict[int, tuple[int, list[VirtualServo]]]:
+    """By addressed ID: the index of its joint, and that joint's servos, itself first."""
+    arm = virtual.arm
+    return {
+        master.id: (
+            JOINTS.index(master.joint),
+            [virtual.servos[s.id] for s in arm.servos if master.id in (s.id, s.shadow_of)],
+        )
+        for master in arm.addressed
+    }

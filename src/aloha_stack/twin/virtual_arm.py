@@ -1,7 +1,7 @@
 """The nine virtual servos of one arm, between the bytes of its bus and the joints of its body."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import numpy as np
@@ -41,8 +41,9 @@ class VirtualArm:
     It comes with torque off and RAM as after power-on. Wire side: handle(bytes). World side:
     update() with the state of the seven joints, goals() with what the servos pull at.
     For measurements: `written_goals` logs every goal position on the wire as (model time s,
-    addressed ID, ticks), whether taken or not; `violations` logs the goals that no host of this
-    project may send, as (model time s, addressed ID, what it was in words).
+    addressed ID, ticks), whether taken or not, the latest 20,000; `on_goal`, if set, is called with
+    (addressed ID, ticks) of each before it is obeyed; `violations` logs the goals that no host of
+    this project may send, as (model time s, addressed ID, what it was in words).
     """
 
     def __init__(self, arm: Arm) -> None:
@@ -61,6 +62,7 @@ class VirtualArm:
             self.servos[servo.id] = virtual
         self.written_goals: deque[tuple[float, int, int]] = deque(maxlen=_LOG_LENGTH)
         self.violations: deque[tuple[float, int, str]] = deque(maxlen=_LOG_LENGTH)
+        self.on_goal: Callable[[int, int], None] | None = None
         self._shadows = {servo.id for servo in arm.servos if servo.shadow_of is not None}
         self.line = ServoLine(tuple(self.servos.values()), self._log_goal)
         self._addressed = [self.servos[servo.id] for servo in arm.addressed]
@@ -79,6 +81,8 @@ class VirtualArm:
     def _log_goal(self, servo_id: int, name: str, value: int) -> None:
         if name == "goal_position":
             self.written_goals.append((self.line.now_s, servo_id, value))
+            if self.on_goal is not None:
+                self.on_goal(servo_id, value)
         why = self._violation(servo_id, name, value)
         if why:
             self.violations.append((self.line.now_s, servo_id, f"{name} = {value}: {why}"))
