@@ -21,6 +21,10 @@ RECORDING = "recording"
 SILENT = "silent_streams"
 """The note that holds for how long (s) streams were silent that should not have been, as JSON."""
 
+PAUSES = "pauses"
+"""The note that holds [begin, end] of each pause in ns of ROS time, as JSON; a pause that is not
+over has the end null."""
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -86,6 +90,30 @@ def noted_silences(info: EpisodeInfo) -> dict[str, float]:
 def silences(silent: Mapping[str, float]) -> tuple[str, ...]:
     """In words, one for each stream."""
     return tuple(f"{topic} was silent for {seconds:.1f} s" for topic, seconds in silent.items())
+
+
+def pause_notes(pauses: Sequence[tuple[int, int | None]]) -> dict[str, str]:
+    """The note about the pauses of a recording; none where there was no pause."""
+    return {PAUSES: json.dumps([list(pause) for pause in pauses])} if pauses else {}
+
+
+def pauses(info: EpisodeInfo) -> tuple[tuple[int, int | None], ...]:
+    """The reverse: (begin, end) of each pause, ns of ROS time; the end of one that a crash kept
+    from ending is None. Raises ValueError for a note of another form."""
+    noted = json.loads(info.notes.get(PAUSES, "[]"))
+    if not isinstance(noted, list) or not all(_is_pause(pair) for pair in noted):
+        raise ValueError(
+            f"the note {PAUSES!r} is {info.notes[PAUSES]!r}; expected a JSON list of [begin, end] "
+            "in ns, the last end null if the pause was not over"
+        )
+    return tuple((begin, end) for begin, end in noted)
+
+
+def _is_pause(pair: object) -> bool:
+    if not isinstance(pair, list) or len(pair) != 2:
+        return False
+    begin, end = pair
+    return type(begin) is int and (end is None or type(end) is int)
 
 
 @dataclass(frozen=True)
