@@ -149,6 +149,80 @@ def test_a_safety_node_that_is_started_anew_does_not_end_the_stop(bench: Bench) 
     assert bench.control.mode == Mode.HOLDING
 
 
+def test_an_own_e_stop_during_a_reset_stays_with_its_own_cause(bench: Bench) -> None:
+    bench.control.heartbeat(True, "button", bench.now_s)
+    bench.control.e_stop("mine")  # the reset is on its way already
+    bench.run(0.5)
+    assert (bench.control.mode, bench.control.reason) == (Mode.E_STOPPED, "mine")
+    bench.control.heartbeat(True, "mine", bench.now_s)  # the safety node has heard of it
+    bench.run(0.1)
+    assert bench.control.mode == Mode.HOLDING
+
+
+def test_an_own_e_stop_that_is_called_again_during_its_reset_stays(bench: Bench) -> None:
+    bench.control.e_stop("mine")
+    bench.control.heartbeat(True, "mine", bench.now_s)
+    bench.control.e_stop("mine")
+    bench.run(0.5)
+    assert bench.control.mode == Mode.E_STOPPED
+
+
+def test_a_reset_ends_an_own_e_stop_beside_one_that_was_latched(bench: Bench) -> None:
+    bench.control.heartbeat(True, "button", bench.now_s)
+    bench.control.e_stop("mine")
+    bench.control.heartbeat(True, "button", bench.now_s)
+    assert bench.control.reason == "button"
+    bench.run(0.1)
+    assert bench.control.mode == Mode.HOLDING
+
+
+def test_of_two_safety_nodes_none_lets_the_arm_move_or_resets_a_stop(bench: Bench) -> None:
+    bench.follow(0.1)
+    bench.beating = False
+    bench.control.heartbeat(False, "", bench.now_s, "two safety nodes")
+    bench.run(0.3)
+    assert (bench.control.mode, bench.control.reason) == (Mode.HOLDING, "two safety nodes")
+    assert bench.moved == 0
+    bench.control.heartbeat(True, "button", bench.now_s, "two safety nodes")
+    bench.control.heartbeat(False, "", bench.now_s, "two safety nodes")
+    assert (bench.control.mode, bench.control.reason) == (Mode.E_STOPPED, "button")
+    bench.control.heartbeat(True, "button", bench.now_s)  # one has ended
+    bench.beating = True
+    bench.run(1.5)
+    assert bench.control.mode == Mode.FOLLOWING
+
+
+def test_a_remark_is_told_while_it_holds_and_keeps_nothing_from_moving(bench: Bench) -> None:
+    bench.health = Health(remark="held anew")
+    bench.run(0.1)
+    assert bench.control.reason == "waiting for commands (held anew)"
+    bench.follow(0.1)
+    assert (bench.control.mode, bench.control.reason) == (Mode.FOLLOWING, "")
+
+
+def test_what_is_asked_for_before_activation_moves_nothing_after_it() -> None:
+    bench = Bench()
+    bench.control.active = False
+    bench.run(0.1)
+    there = bench.arm.start_pose + 0.3
+    bench.control.offer(Command(bench.now_s + 0.2, (0.0, 1.0), np.array([there, there])), 100.2)
+    bench.control.take_hold(bench.arm.start_pose)
+    bench.control.active = True
+    bench.run(2.0)
+    np.testing.assert_array_equal(bench.path, np.broadcast_to(bench.arm.start_pose, (200, 7)))
+
+
+def test_cycles_in_which_limits_hold_the_arm_back_are_counted(bench: Bench) -> None:
+    bench.follow(0.05)
+    assert bench.control.counters.strained_cycles == 0
+    end = bench.arm.start_pose + 0.5
+    command = Command(bench.now_s, (0.0, 0.05), np.array([bench.path[-1], end]))
+    bench.target = None
+    bench.control.offer(command, bench.now_s)
+    bench.run(0.2)
+    assert bench.control.counters.strained_cycles > 3
+
+
 def test_no_heartbeat_means_hold_and_its_return_is_joined(bench: Bench) -> None:
     bench.follow(0.1)
     bench.beating = False

@@ -49,7 +49,7 @@ def test_an_arm_that_stopped_by_itself_stops_all(stop: EmergencyStop) -> None:
 def test_a_reset_is_not_undone_by_arms_that_have_not_heard_of_it(stop: EmergencyStop) -> None:
     stop.trip("operator")
     stop.hear("follower_left", report(Mode.E_STOPPED))
-    stop.reset()
+    stop.reset(10.0)
     stop.hear("follower_left", report(Mode.E_STOPPED))
     assert not stop.stopped
     assert stop.leaving(10.0) == {"follower_left"}
@@ -76,3 +76,19 @@ def test_a_follower_moves_until_it_says_that_it_rests(
 def test_arms_that_never_spoke_are_known(stop: EmergencyStop) -> None:
     stop.hear("leader_left", report(Mode.BACK_DRIVEN))
     assert stop.unheard() == {"follower_left"}
+
+
+@pytest.mark.parametrize(
+    ("said", "steady_s"),
+    [("its own button", 10.1), ("operator", 13.0)],  # another cause, or the same for too long
+)
+def test_an_arm_that_stops_while_the_reset_is_under_way_stops_all_again(
+    stop: EmergencyStop, said: str, steady_s: float
+) -> None:
+    stop.trip("operator")
+    stop.hear("follower_left", report(Mode.E_STOPPED, "operator"))
+    stop.reset(10.0)
+    stop.hear("follower_left", report(Mode.E_STOPPED, "operator"))
+    assert not stop.stopped
+    stop.hear("follower_left", report(Mode.E_STOPPED, said, steady_s))
+    assert stop.cause == said

@@ -41,6 +41,15 @@ class MemoryBus:
         self.damaged: set[int] = set()
         self.broken: set[int] = set()
         self.tripped: set[int] = set()
+        self.registers = {
+            "present_temperature": 30,
+            "temperature_limit": 80,
+            "present_input_voltage": 120,
+            "min_voltage_limit": 95,
+            "max_voltage_limit": 160,
+            "operating_mode": 3,
+        }
+        """Of every servo."""
         self.unplugged = self.stubborn = False
         self.is_open = False
         self._looks = 0
@@ -161,8 +170,14 @@ class MemoryBus:
 
     def read_register(self, servo_id: int, name: str) -> int:
         self._use(servo_id)
-        assert name == "bus_watchdog"
-        return -1 if servo_id in self.tripped else 25
+        if name == "bus_watchdog":
+            return -1 if servo_id in self.tripped else 25
+        return self.registers[name]
+
+    def write_register(self, servo_id: int, name: str, value: int) -> None:
+        self._use(servo_id)
+        assert name == "torque_enable"
+        self.on[servo_id] = bool(value)
 
     def hardware_errors(self) -> Mapping[int, tuple[str, ...]]:
         self._use()

@@ -229,7 +229,7 @@ def test_an_arm_that_did_not_obey_on_its_way_to_rest_keeps_its_torque(follower: 
     follower.servos.speed_rad_s = 0.0
     assert follower.bridge.transition("deactivate")
     assert follower.servos.goals()[1].all()
-    follower.wait_mode(Mode.INACTIVE, "rad away though it was told to go there")
+    follower.wait_mode(Mode.INACTIVE, "rad away from it, though it was told to go")
     assert follower.operator.status[-1].torque
 
 

@@ -126,7 +126,7 @@ class ArmEvents(RuleBasedStateMachine):
 
     @rule(on=st.booleans())
     def torque(self, on: bool) -> None:
-        self.ask(lambda: self.services.set_torque(on))
+        self.ask(lambda: self.services.set_torque(on, self.steady_s))
 
     @rule()
     def reboot(self) -> None:

@@ -12,6 +12,9 @@ from aloha_stack.control.limits import JointLimiter
 from aloha_stack.control.parking import Parking
 from aloha_stack.robot.description import Arm
 
+STRAINED_RAD = 0.02
+"""Less than this behind its target no one notices: a tuned servo lags by more."""
+
 
 @dataclass
 class Counters:
@@ -21,6 +24,8 @@ class Counters:
     failed_reads: int = 0
     rejected_commands: int = 0
     clamped_commands: int = 0
+    strained_cycles: int = 0
+    """In which the limits held the arm back by more than STRAINED_RAD."""
 
 
 class ArmController:
@@ -47,6 +52,8 @@ class ArmController:
         """How the servos of a leader carry its weight, or why they do not."""
         self.rejected = ""
         """Why the last command was refused; empty once one is taken."""
+        self.rival = ""
+        """That more than one safety node speaks, in words: then none is believed."""
         self._lock = threading.RLock()
         self._stop = EStop()
         self._health = Health()
@@ -80,13 +87,16 @@ class ArmController:
         """Stops within limits, and obeys nothing until the safety node's e-stop is reset."""
         with self._lock:
             self._stop.trip(cause)
-            self._stop.own = True
             self._show_e_stop()
 
-    def heartbeat(self, e_stopped: bool, cause: str, steady_s: float) -> None:
-        """The safety node's state, heard at steady time `steady_s`; its reset ends the stop."""
+    def heartbeat(self, e_stopped: bool, cause: str, steady_s: float, rival: str = "") -> None:
+        """The safety node's state, heard at steady time `steady_s`; its reset ends the stop.
+
+        While there is a `rival`, every stop counts and no reset does.
+        """
         with self._lock:
-            if not self.hears_safety(steady_s):
+            self.rival = rival
+            if rival or not self.hears_safety(steady_s):
                 self._stop.lose_remote()
             self._heartbeat_s = steady_s
             self._stop.hear(e_stopped, cause)
@@ -154,7 +164,9 @@ class ArmController:
     @property
     def troubled(self) -> bool:
         """Whether an operator has to look: a fault, an e-stop, or something wrong with the bus."""
-        return bool(self.fault or self._stop or self._health.sick or self._health.slow)
+        health = self._health
+        wrong = health.sick or health.slow or health.remark or self.rival
+        return bool(self.fault or self._stop or wrong)
 
     @property
     def parked(self) -> bool:
@@ -189,9 +201,8 @@ class ArmController:
         elif self.arm.is_leader and self._stop.own:
             self._set(Mode.E_STOPPED, self._stop.cause)
         elif self.active and self.arm.is_leader:
-            self._set(
-                Mode.BACK_DRIVEN, self._stop.cause or sick or self._health.slow or self.carried
-            )
+            why = self._stop.cause or sick or self.rival or self._health.slow
+            self._set(Mode.BACK_DRIVEN, why or self.carried)
         elif self.active and self.torque:
             return False
         elif self._stop and not self.arm.is_leader:
@@ -229,6 +240,8 @@ class ArmController:
             self._set(Mode.HOLDING, health.sick)
         elif not self.hears_safety(steady_s):
             self._set(Mode.HOLDING, "no heartbeat from safety")
+        elif self.rival:
+            self._set(Mode.HOLDING, self.rival)
         elif health.slow:
             self._set(Mode.HOLDING, health.slow)
         else:
@@ -239,8 +252,9 @@ class ArmController:
         """The next goal on the way that is commanded; None if there is nothing to follow."""
         wanted = self.stream.wanted(now_s)
         if wanted is None:
+            more = "; ".join(filter(None, (self.rejected, self._health.remark)))
             silence = self.stream.silence(now_s)
-            self._set(Mode.HOLDING, f"{silence} ({self.rejected})" if self.rejected else silence)
+            self._set(Mode.HOLDING, f"{silence} ({more})" if more else silence)
             return None
         point = self.joining.towards(wanted)
         if self.joining.active:
@@ -249,7 +263,9 @@ class ArmController:
             self._set(Mode.HOLDING, "at the end of its trajectory")
         else:
             self._set(Mode.FOLLOWING, "")
-        return self.limiter.step(point.position, point.velocity, point.acceleration)
+        goal = self.limiter.step(point.position, point.velocity, point.acceleration)
+        self.counters.strained_cycles += self.limiter.furthest_behind > STRAINED_RAD
+        return goal
 
     def _set(self, mode: Mode, reason: str) -> None:
         self.mode, self.reason = mode, reason

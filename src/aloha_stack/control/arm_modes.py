@@ -34,44 +34,59 @@ class Health:
     """What keeps an arm from moving, in words; empty where nothing does.
 
     `sick`: servos or port are not as they should be, nothing may move. `slow`: the bus cannot keep
-    up, so that no command counts; parking may take its time.
+    up, so that no command counts; parking may take its time. `remark`: keeps nothing from moving,
+    but who waits for the arm should know.
     """
 
     sick: str = ""
     slow: str = ""
+    remark: str = ""
 
 
 class EStop:
-    """The latch of one arm: its cause is kept until the safety node's e-stop is reset."""
+    """The latch of one arm: its own stop, and the safety node's. The first cause is shown.
+
+    Both are kept until the safety node's e-stop is seen to be reset. A reset ends the arm's own
+    stop only if the safety node was seen stopped after that began: else it was asked for before,
+    or without knowing of it.
+    """
 
     def __init__(self) -> None:
-        self.cause = ""
-        self.own = False
-        """Whether it was, or was too, the arm's own: not only the safety node's."""
-        self._seen_remote = False
+        self._causes: dict[str, str] = {}
+        self._seen_remote = self._own_seen = False
+
+    @property
+    def cause(self) -> str:
+        """Empty if nothing is latched."""
+        return next(iter(self._causes.values()), "")
+
+    @property
+    def own(self) -> bool:
+        """Whether it is, or is too, the arm's own: not only the safety node's."""
+        return "own" in self._causes
 
     def trip(self, cause: str) -> None:
-        """The first cause is kept."""
-        self.cause = self.cause or cause or "e-stop"
+        """The arm's own stop. The first cause is kept."""
+        self._causes.setdefault("own", cause or "e-stop")
+        self._own_seen = False
 
     def hear(self, e_stopped: bool, cause: str) -> None:
-        """The safety node's state.
-
-        Only a reset that was seen to happen ends the stop: a safety node that has not yet heard of
-        this arm's own stop does not end it.
-        """
+        """The safety node's state."""
         if e_stopped:
-            self._seen_remote = True
-            self.trip(cause)
+            self._causes.setdefault("safety", cause or "e-stop")
+            self._seen_remote = self._own_seen = True
         elif self._seen_remote:
-            self._seen_remote, self.own, self.cause = False, False, ""
+            self._seen_remote = False
+            del self._causes["safety"]
+            if self._own_seen:
+                self._causes.pop("own", None)
 
     def lose_remote(self) -> None:
         """The safety node was gone: what it says next may be another node's, which knows nothing.
 
         Its word ends no stop until it has itself been seen stopped and then reset.
         """
-        self._seen_remote = False
+        self._seen_remote = self._own_seen = False
 
     def __bool__(self) -> bool:
-        return bool(self.cause)
+        return bool(self._causes)

@@ -26,15 +26,17 @@ class EmergencyStop:
     """Latches on request, or when any arm has stopped by its own e-stop; keeps the first cause.
 
     `arms` maps the names of all arms to whether they are leaders: those have no torque, so that
-    being moved by hand acknowledges. An arm that was stopped at a reset may go on saying so until
-    it has heard of the reset: that does not latch again.
+    being moved by hand acknowledges. An arm that was stopped at a reset may go on saying so for
+    GONE_S, until it has heard of the reset: that does not latch again, unless its cause is another.
     """
 
     def __init__(self, arms: Mapping[str, bool]) -> None:
         self.arms = dict(arms)
         self.cause = ""
         self._reports: dict[str, ArmReport] = {}
-        self._leaving: set[str] = set()
+        self._leaving: dict[str, str] = {}
+        """The arms that have not yet left the e-stop that was reset, and the cause they tell."""
+        self._reset_s = 0.0
 
     @property
     def stopped(self) -> bool:
@@ -48,13 +50,19 @@ class EmergencyStop:
         """A status of one arm."""
         self._reports[arm] = report
         if report.mode != Mode.E_STOPPED:
-            self._leaving.discard(arm)
-        elif arm not in self._leaving:
+            self._leaving.pop(arm, None)
+            return
+        late = report.steady_s - self._reset_s > GONE_S
+        if late or self._leaving.get(arm) != report.reason:
             self.trip(report.reason or f"{arm} has stopped by itself")
 
-    def reset(self) -> None:
-        self.cause = ""
-        self._leaving = {a for a, report in self._reports.items() if report.mode == Mode.E_STOPPED}
+    def reset(self, steady_s: float) -> None:
+        self.cause, self._reset_s = "", steady_s
+        self._leaving = {
+            arm: report.reason
+            for arm, report in self._reports.items()
+            if report.mode == Mode.E_STOPPED
+        }
 
     def pending(self, steady_s: float) -> dict[str, str]:
         """The arms that have not acknowledged, and what they do instead."""

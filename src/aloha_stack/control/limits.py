@@ -112,6 +112,11 @@ class JointLimiter:
         stop() and reset()."""
         return np.array([joint.behind for joint in self._joints])
 
+    @property
+    def furthest_behind(self) -> float:
+        """The greatest of `behind`, rad, whichever way; for every cycle."""
+        return max(abs(joint.behind) for joint in self._joints)
+
     def clamps(self, targets: np.ndarray) -> bool:
         """Whether a part of `targets`, (7,) or (n, 7) rad, lies outside the position limits.
 

@@ -12,13 +12,10 @@ from aloha_stack.nodes._arm_driver import ArmDriver
 from aloha_stack.nodes._arm_reports import ArmReports
 from aloha_stack.nodes._conversions import set_stamp
 from aloha_stack.robot.description import Servo
+from aloha_stack.robot.servos import SUPPLY_V, WARM_C
 
 PERIOD_S = 1.0
 """Steady time: the news comes while /clock stands still, too."""
-WARM_C = 60.0
-LEAST_V, MOST_V = 11.0, 13.0
-"""ROBOTIS e-manual, XM540-W270, XM430-W350 and XC430-W150: 12 V are recommended, and the servos
-shut down at 80 degrees C (Temperature Limit, 31). These bounds leave time to act."""
 RIGHT_LATENCY_MS = 1
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -75,8 +72,9 @@ class ArmDiagnostics:
             yield ERROR, "has no torque though the arm is held"
         if known.temperature_c >= WARM_C:
             yield WARN, f"{known.temperature_c:.0f} degrees C, {WARM_C:.0f} is warm"
-        if not math.isnan(known.voltage_v) and not LEAST_V <= known.voltage_v <= MOST_V:
-            yield WARN, f"{known.voltage_v:.1f} V, not {LEAST_V:g} to {MOST_V:g}"
+        least, most = SUPPLY_V
+        if not math.isnan(known.voltage_v) and not least <= known.voltage_v <= most:
+            yield WARN, f"{known.voltage_v:.1f} V, not {least:g} to {most:g}"
 
     # -- the bridge -------------------------------------------------------------------------
 
@@ -97,6 +95,8 @@ class ArmDiagnostics:
                 "failed reads": str(counters.failed_reads),
                 "rejected commands": str(counters.rejected_commands),
                 "clamped commands": str(counters.clamped_commands),
+                "strained cycles": str(counters.strained_cycles),
+                "held back by limits (rad)": _number(control.limiter.furthest_behind, 3),
                 "round trip (ms)": _number(1000 * self._driver.bus.round_trip_s, 2),
                 "latency timer (ms)": latency,
                 "read age (s)": _number(health.read_age_s(now_ns * 1e-9), 3),
@@ -109,6 +109,10 @@ class ArmDiagnostics:
             yield ERROR, control.fault
         if control.left:
             yield ERROR, control.left
+        if control.rival:
+            yield ERROR, control.rival
+        if health.remark and self._driver.held:
+            yield WARN, health.remark
         if health.pace.slow:
             yield WARN, "the bus is slow"
         if health.latency_ms is not None and health.latency_ms > RIGHT_LATENCY_MS:

@@ -10,13 +10,12 @@ from aloha_stack.control.arm_controller import ArmController, Counters
 from aloha_stack.dynamixel.arm_bus import ArmBus, BusState
 from aloha_stack.dynamixel.errors import BusError, ServoError
 from aloha_stack.nodes._arm_float import CURRENT_MODE, ArmFloat
+from aloha_stack.nodes._arm_grip import ArmGrip
 from aloha_stack.nodes._arm_health import ArmHealth
 from aloha_stack.nodes._arm_hold import ArmHold
 from aloha_stack.nodes._arm_port import LostPort
 from aloha_stack.nodes._jobs import Refused
 
-WATCHDOG_MARGIN = 0.8
-"""The part of the watchdog's time after which, without a packet, it may have tripped."""
 LOOK_EVERY = 5
 """Cycles between two slow looks at all nine servos."""
 
@@ -45,10 +44,9 @@ class ArmDriver:
         self.arm = bus.arm
         self.hold, self.floating = ArmHold(bus, watchdog_s), floating
         self.health = ArmHealth(self.arm, controller.settings)
+        self.grip = ArmGrip(self.hold, controller, self.health)
         self._cycle_s: tuple[float, float] | None = None
         """When the last cycle began: ROS time, steady time."""
-        self._ungripped = False
-        """Whether goals are kept back until the arm is held anew."""
         self._lost: LostPort | None = None
 
     @property
@@ -66,11 +64,11 @@ class ArmDriver:
         state = self.bus.read()
         control.counters.failed_reads += not state.complete
         health.saw(state, now_s)
-        note = self._keep_hold(state, gap_s) if self.held else ""
+        note = self.grip.keep(state, gap_s, now_s) if self.held else ""
+        if note:
+            self._cycle_s = None  # the arm was held anew, which takes its time
         goal = control.next_goal(now_s, steady_s, health.found(now_s, self.held))
-        written = None
-        if goal is not None and not self._ungripped:
-            written = self.hold.write(goal)
+        written = None if goal is None else self.grip.write(goal)
         if self.floating and self.floating.carried:
             self._carry(self.floating, state, now_s, steady_s, gap_s)
         if control.counters.cycles % LOOK_EVERY == 0:
@@ -91,55 +89,12 @@ class ArmDriver:
         self.health.pace.add(gap_s, steady_s - last[1], self.bus.round_trip_s)
         return gap_s
 
-    def _keep_hold(self, state: BusState, gap_s: float) -> str:
-        """Holds the arm anew if its servos may have let go of their goals: what to log, or "".
-
-        A servo whose watchdog has tripped takes no goal any more, and one that restarted is limp;
-        neither says so by itself.
-        """
-        health = self.health
-        why = self._doubt(gap_s)
-        if not why or health.limp:
-            return ""
-        health.unheld = health.unheld or f"{why}; the arm is to be held anew"
-        settled = self._ungripped or self.controller.limiter.at_rest
-        if not state.complete or health.missed or not settled:
-            return ""
-        try:
-            health.learn_torque(self.bus.torque())
-            if not health.limp:
-                self.take_hold(keep=True, goes_on=True)
-        except (Refused, ServoError) as error:
-            health.unheld = f"{why} and the arm cannot be held anew: {error}"
-            return ""
-        # Who restarted has forgotten its registers: that is known until they are written again.
-        health.unsure.intersection_update(health.limp)
-        if health.limp:
-            return ""
-        note = f"{self.arm.name}: {why}; held anew where the arm is"
-        self.controller.rejected = note
-        return note
-
-    def _doubt(self, gap_s: float) -> str:
-        """Why the servos may not hold what they were told to hold, in words; or empty."""
-        health = self.health
-        if self._may_have_tripped(gap_s):
-            self._ungripped = True
-            return f"the bus had a pause of {gap_s:.2f} s"
-        if health.tripped:
-            return f"the Bus Watchdog of {health.names(health.tripped)} has tripped"
-        if health.unsure:
-            return f"{health.names(health.unsure)} did not answer for a while"
-        if self._ungripped:
-            return "the arm was not taken hold of"
-        return ""
-
     def _carry(
         self, floating: ArmFloat, state: BusState, now_s: float, steady_s: float, gap_s: float
     ) -> None:
         """A leader's weight, as far as the dead man's condition allows."""
         health, control = self.health, self.controller
-        if self._may_have_tripped(gap_s) or floating.carried & set(health.tripped):
+        if self.grip.may_have_tripped(gap_s) or floating.carried & set(health.tripped):
             with contextlib.suppress(ServoError):  # tried again as long as it shows
                 floating.rearm()
         if floating.carried & set(health.limp):
@@ -153,9 +108,6 @@ class ArmDriver:
         )
         control.carried = floating.words
 
-    def _may_have_tripped(self, gap_s: float) -> bool:
-        return gap_s > WATCHDOG_MARGIN * self.hold.watchdog_s
-
     def clock_jumped(self) -> None:
         """ROS time ran backwards: what was read and commanded before has no age any more."""
         if self._cycle_s:
@@ -167,7 +119,8 @@ class ArmDriver:
 
     def connect(self) -> tuple[str, ...]:
         """Opens the port, checks and configures the servos; returns what was changed. BusError."""
-        self._cycle_s, self.hold.goals, self._ungripped = None, None, False
+        self._cycle_s = None
+        self.grip.forget()
         self.bus.open()
         try:
             self.bus.check()
@@ -186,25 +139,24 @@ class ArmDriver:
 
     def _sink(self) -> None:
         """A leader that was left floating by a bridge which died: its servos push with nothing once
-        their watchdogs have tripped, but nobody could configure them."""
-        modes = {self.bus.read_register(s.id, "operating_mode") for s in self.arm.servos}
-        if CURRENT_MODE in modes:
-            self.bus.set_torque(False)
+        their watchdogs have tripped, but nobody could configure them. Those that hold a position
+        are left as they are: without them the leader would fall."""
+        for servo_id, on in self.bus.torque().items():
+            if on and self.bus.read_register(servo_id, "operating_mode") == CURRENT_MODE:
+                self.bus.write_register(servo_id, "torque_enable", 0)
 
     def activate(self, adopt: bool = False) -> None:
         """Takes the arm as it is. Refused if torque was found on, unless `adopt`.
 
         A follower gets its goal from its present position, torque, and the Bus Watchdog, and holds
-        until commands come. A leader gets no torque: it is moved by hand.
+        until commands come. A leader gets no torque: it is moved by hand. One that is held by its
+        servos is refused, but at its rest pose, where it cannot fall.
         """
         if self.controller.fault:
             raise Refused(self.controller.fault)
-        hot = [servo for servo, on in self.bus.torque().items() if on]
-        if hot and not adopt:
-            raise Refused(
-                f"{self.arm.name}: {self.health.names(hot)} have torque already: somebody may rely "
-                f"on it. See that nobody else drives the arm, then call /{self.arm.name}/adopt"
-            )
+        if why := self._held_by_others(adopt):
+            self.controller.left = why
+            raise Refused(why)
         self.set_up_anew()
         self.controller.counters = Counters()
         if self.arm.is_leader:
@@ -217,6 +169,25 @@ class ArmDriver:
             self.take_hold()
         self.controller.left = ""
         self.controller.active = True
+
+    def _held_by_others(self, adopt: bool) -> str:
+        """Why servos that were found with torque keep the arm from being taken, or empty."""
+        hot = [servo for servo, on in self.bus.torque().items() if on]
+        name = self.arm.name
+        if not hot or (adopt and not self.arm.is_leader):
+            return ""
+        if not self.arm.is_leader:
+            return (
+                f"{name}: {self.health.names(hot)} have torque already: somebody may rely "
+                f"on it. See that nobody else drives the arm, then call /{name}/adopt"
+            )
+        if not (away := self.hold.away_from_rest()):
+            return "" if adopt else f"{name} has torque, at its rest pose; call /{name}/adopt"
+        return (
+            f"{name} is a leader, and held in the air by {self.health.names(hot)}: it falls when "
+            f"they let go ({away}). Take it in your hands, call /{name}/torque data:=false, and "
+            f"once more to confirm; then /{name}/adopt"
+        )
 
     def adopt(self) -> str:
         """Takes the arm over as it is found, also after its port was lost. Refused, BusError."""
@@ -241,8 +212,8 @@ class ArmDriver:
                 self.floating.end()
             elif self.held:
                 why = controller.reason or "it was not parked"
-                if controller.at_rest_pose:
-                    why = self.hold.away_from_rest()
+                if controller.at_rest_pose and (why := self.hold.away_from_rest()):
+                    why += ", though it was told to go there"
                 if why:
                     controller.left = (
                         f"{self.arm.name} is not at its rest pose ({why}): its torque stays on, so "
@@ -293,10 +264,6 @@ class ArmDriver:
             self.health.unsure.clear()
 
     def take_hold(self, keep: bool = False, goes_on: bool = False) -> None:
-        """By the servos (see ArmHold). If it `goes_on`, parking does too."""
-        self._ungripped = True
-        goals = self.hold.take(keep)
-        self._cycle_s, self._ungripped = None, False
-        self.health.start_anew()
-        self.controller.take_hold(goals, goes_on)
-        self.controller.torque = True
+        """By the servos. If it `goes_on`, parking does too."""
+        self.grip.take(keep, goes_on)
+        self._cycle_s = None

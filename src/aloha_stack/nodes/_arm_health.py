@@ -8,6 +8,7 @@ from aloha_stack.control.bus_pace import BusPace
 from aloha_stack.dynamixel.arm_bus import BusState, ServoHealth
 from aloha_stack.dynamixel.words import call
 from aloha_stack.robot.description import Arm
+from aloha_stack.robot.servos import WARM_C
 
 MISSED_LOOKS = 2
 """A servo that misses so many looks in a row is silent; one may be lost to noise."""
@@ -19,7 +20,8 @@ class ArmHealth:
     """Told of every reading and every look; tells what is wrong, in words, with what to do.
 
     `servos` is the last look at all nine, by ID. `unsure` holds the servos that were silent for a
-    while, and may have restarted; `unheld` says why an arm has to be held anew before it may move.
+    while, and may have restarted; `unheld` says why an arm has to be held anew before it may move;
+    `remark` is what else its operator should know.
     """
 
     def __init__(self, arm: Arm, settings: Settings) -> None:
@@ -33,6 +35,7 @@ class ArmHealth:
         """Nothing is known: a new connection."""
         self.servos: Mapping[int, ServoHealth] = {}
         self.unsure: set[int] = set()
+        self.remark = ""
         self.pace.slow = False
         self._read_s: float | None = None
         self._heard_s: dict[int, float] = {}
@@ -115,7 +118,7 @@ class ArmHealth:
     @property
     def errors(self) -> dict[int, tuple[str, ...]]:
         """The servos in hardware error, by ID, and what it is in words."""
-        told = dict.fromkeys(self._alert, ("reports one",))
+        told = dict.fromkeys(self._alert, ("not read yet which",))
         known = {i: s.hardware_error for i, s in self.servos.items() if s.hardware_error}
         return told | {i: words for i, words in known.items() if self._fresh or i in told}
 
@@ -133,7 +136,7 @@ class ArmHealth:
 
     def found(self, now_s: float, held: bool) -> Health:
         """What is wrong now with an arm that is `held` by its servos, or is not."""
-        return Health(self._sick(now_s, held), self._slow())
+        return Health(self._sick(now_s, held), self._slow(), self.remark if held else "")
 
     def names(self, ids: Iterable[int]) -> str:
         """The servos in words."""
@@ -150,7 +153,7 @@ class ArmHealth:
 
     def _sick(self, now_s: float, held: bool) -> str:
         if errors := self.errors:
-            words = "; ".join(f"{self.names([i])} {', '.join(errors[i])}" for i in sorted(errors))
+            words = "; ".join(f"{self.names([i])} {self._error(i)}" for i in sorted(errors))
             return f"hardware error: {words}; mend its cause and call /{self.arm.name}/reboot"
         if held and self._limp:
             return self.limp_words(self._limp)
@@ -168,6 +171,16 @@ class ArmHealth:
             verb = "does" if len(silent) == 1 else "do"
             return f"{self.names(silent)} {verb} not answer; check the cables and the power"
         return self.unheld if held else ""
+
+    def _error(self, servo_id: int) -> str:
+        """What hardware error a servo has, and what it measures of its cause."""
+        known = self.servos.get(servo_id, ServoHealth())
+        measured = {}
+        if known.temperature_c >= WARM_C:
+            measured["overheating"] = f" ({known.temperature_c:.0f} degrees C; let it cool down)"
+        if not math.isnan(known.voltage_v):
+            measured["input voltage out of range"] = f" ({known.voltage_v:.1f} V)"
+        return ", ".join(word + measured.get(word, "") for word in self.errors[servo_id])
 
     def limp_words(self, among: Collection[int]) -> str:
         """Which of these have no torque where there should be some, and what to do."""

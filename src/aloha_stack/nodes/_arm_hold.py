@@ -9,7 +9,7 @@ from aloha_stack.dynamixel.arm_bus import ArmBus, BusState
 from aloha_stack.dynamixel.errors import ServoError
 from aloha_stack.dynamixel.words import call
 from aloha_stack.nodes._jobs import Refused
-from aloha_stack.robot.joints import ARM_JOINTS, JOINTS
+from aloha_stack.robot.joints import ARM_JOINTS, GRIPPER, JOINTS
 
 REST_RAD = 0.15
 """An arm whose joints are all this near to its rest pose is resting there, and cannot drop."""
@@ -68,8 +68,10 @@ class ArmHold:
         return goals
 
     def away_from_rest(self) -> str:
-        """Why the arm may not be let go, in words; or empty. Measured, not believed: servos may be
-        told where to go and not obey."""
+        """What keeps the arm from being at its rest pose, where it may be let go; or empty.
+
+        Measured, not believed: servos may be told where to go and not obey.
+        """
         state = self.bus.read()
         if not state.complete:
             return f"{call(self.bus.arm, *state.missing)} did not answer"
@@ -77,7 +79,7 @@ class ArmHold:
         worst = int(away.argmax())
         if away[worst] <= REST_RAD:
             return ""
-        return f"{ARM_JOINTS[worst]} is {away[worst]:.2f} rad away though it was told to go there"
+        return f"{ARM_JOINTS[worst]} is {away[worst]:.2f} rad away from it"
 
     def let_go(self) -> None:
         """Torque off. That first: until it is, the watchdog has to watch."""
@@ -101,7 +103,7 @@ class ArmHold:
     def _to_keep(self, state: BusState, torque: Mapping[int, bool]) -> np.ndarray:
         """The goals (7,) rad as they were, but where the arm is for joints that let go of theirs:
         one of their servos is limp, its watchdog has tripped, or they are not where they were told
-        to be."""
+        to be. (A gripper that is not is gripping something.)"""
         if self.goals is None:
             return state.position
         loose = {
@@ -110,4 +112,5 @@ class ArmHold:
             if not torque[servo.id] or self.bus.read_register(servo.id, "bus_watchdog") < 0
         }
         away = np.abs(state.position - self.goals) > KEEP_RAD
+        away[JOINTS.index(GRIPPER)] = False
         return np.where(away | [joint in loose for joint in JOINTS], state.position, self.goals)

@@ -153,8 +153,17 @@ class LeanExecutor(Executor):
         self._waited = entities
 
     def _start(self, entity: Any, take: Any) -> None:
-        # The node is only used to filter tasks by node, which this executor never does.
-        self._pool.submit(self._run, self._make_handler(entity, None, take))  # type: ignore[arg-type]
+        if not self._is_shutdown:
+            # The node is only used to filter tasks by node, which this executor never does.
+            self._submit(self._make_handler(entity, None, take))  # type: ignore[arg-type]
+
+    def _submit(self, task: Task) -> None:
+        try:
+            self._pool.submit(self._run, task)
+        except RuntimeError:  # the pool takes nothing any more
+            if not self._is_shutdown:
+                raise
+            # shutdown() was called since this was found ready: it is not done, and nobody waits
 
     def _resume_tasks(self) -> None:
         """Starts what create_task() asked for, and goes on with coroutines that wait."""
@@ -164,7 +173,7 @@ class LeanExecutor(Executor):
             self._tasks = [entry for entry in self._tasks if not entry[0].done()]
             tasks = [task for task, entity, _ in self._tasks if not task.executing()]
         for task in tasks:
-            self._pool.submit(self._run, task)
+            self._submit(task)
 
     def _run(self, task: Task) -> None:
         task()

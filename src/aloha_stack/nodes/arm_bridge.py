@@ -20,6 +20,7 @@ from aloha_stack.control.arm_controller import ArmController
 from aloha_stack.control.arm_modes import Settings
 from aloha_stack.control.dead_man import DeadMan
 from aloha_stack.control.gravity import DEFAULT_CAP_A, GREATEST_CAP_A, GravityCompensation
+from aloha_stack.control.voices import Voices
 from aloha_stack.dynamixel.arm_bus import ArmBus
 from aloha_stack.dynamixel.errors import BusError
 from aloha_stack.nodes._arm_backends import BACKENDS
@@ -28,6 +29,7 @@ from aloha_stack.nodes._arm_driver import ArmDriver
 from aloha_stack.nodes._arm_float import ArmFloat
 from aloha_stack.nodes._arm_reports import ArmReports
 from aloha_stack.nodes._arm_services import ArmServices
+from aloha_stack.nodes._arm_waiting import Waiting
 from aloha_stack.nodes._conversions import read_command
 from aloha_stack.nodes._jobs import Refused
 from aloha_stack.nodes._node import ManagedNode, logged, run
@@ -39,6 +41,8 @@ CLOCK_GONE_S = 5.0
 """Steady time after which parking gives up on a clock that stands still."""
 STOP_S = 2.0
 """Steady time that a stop may take."""
+
+TWO_SAFETY_NODES = "more than one safety node speaks, and none is believed; end all but one"
 
 FAILED = TransitionCallbackReturn.FAILURE
 
@@ -106,13 +110,15 @@ class ArmBridge(ManagedNode):
         self._reports = ArmReports(self, self.driver)
         self._cycles = ArmCycles(self, self.driver, self._reports)
         self._adopting = False
+        self._voices, self._waiting = Voices(TWO_SAFETY_NODES), Waiting()
         self._make_topics()
         self._reports.status(self.time.now_ns())
 
     def _make_topics(self) -> None:
         if not self.arm.is_leader:
             self.create_subscription(JointTrajectory, "command", self._on_command, COMMAND)
-        self.create_subscription(SafetyState, "/safety/state", self._on_safety, STATE)
+        heed: Any = self._on_safety  # rclpy's annotation knows callbacks of one argument only
+        self.create_subscription(SafetyState, "/safety/state", heed, STATE)
         # The e-stop never waits behind another service, nor any service behind a transition.
         stop_group, group = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
         self.create_service(Trigger, "e_stop", self._on_e_stop, callback_group=stop_group)
@@ -128,19 +134,21 @@ class ArmBridge(ManagedNode):
     @logged
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         if self.time.simulated and self.time.now_ns() == 0:
-            self.get_logger().warning(
-                "waiting for /clock: use_sim_time is set; is the twin running?"
-            )
-            return FAILED
+            return self._wait("waiting for /clock: use_sim_time is set; is the twin running?")
         try:
             changes = self.driver.connect()
         except BusError as error:
-            self.get_logger().warning(f"waiting for the arm: {error}")
-            return FAILED
+            return self._wait(f"waiting for the arm: {error}")
+        self._waiting.over()
         for change in changes:
             self.get_logger().debug(f"configured {change}")
         self._cycles.start()
         return super().on_configure(state)
+
+    def _wait(self, why: str) -> TransitionCallbackReturn:
+        if words := self._waiting.tell(why, time.monotonic()):
+            self.get_logger().warning(words)
+        return FAILED
 
     @logged
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -220,9 +228,10 @@ class ArmBridge(ManagedNode):
     def _on_command(self, message: JointTrajectory) -> None:
         self.controller.offer(read_command(message), self.time.now_s())
 
-    def _on_safety(self, message: SafetyState) -> None:
+    def _on_safety(self, message: SafetyState, about: dict[str, Any]) -> None:
         before, steady_s = self.controller.mode, time.monotonic()
-        self.controller.heartbeat(message.e_stopped, message.cause, steady_s)
+        rival = self._voices.hear(about, steady_s)
+        self.controller.heartbeat(message.e_stopped, message.cause, steady_s, rival)
         # Wakes the cycle's thread too where /clock does not: it stands still, or crawls.
         if self.controller.mode != before or self._reports.overdue(steady_s):
             self._cycles.poke()
@@ -237,7 +246,8 @@ class ArmBridge(ManagedNode):
         return response
 
     def _on_torque(self, request: Any, response: Any) -> Any:
-        return self._answer(response, lambda: self._arm_services.set_torque(bool(request.data)))
+        on, asked_s = bool(request.data), time.monotonic()
+        return self._answer(response, lambda: self._arm_services.set_torque(on, asked_s))
 
     def _on_reboot(self, _: Any, response: Any) -> Any:
         """Of an arm that has come to rest: what is wrong with it has stopped it."""

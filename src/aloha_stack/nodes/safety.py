@@ -16,6 +16,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from std_srvs.srv import Trigger
 
 from aloha_stack.control.e_stop import GONE_S, ArmReport, EmergencyStop
+from aloha_stack.control.voices import Voices
 from aloha_stack.nodes._conversions import read_mode, set_stamp
 from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._parameters import declare
@@ -38,6 +39,8 @@ class Safety(SimpleNode):
         )
         arms = load_robot(robot).arms.values()
         self._stop = EmergencyStop({arm.name: arm.is_leader for arm in arms})
+        two = "more than one bridge speaks for {}; end all but one"
+        self._voices = {arm.name: Voices(two.format(arm.name)) for arm in arms}
         self._changed = threading.Condition()
         self._publisher = self.create_publisher(SafetyState, "/safety/state", STATE)
         for arm in arms:
@@ -86,11 +89,12 @@ class Safety(SimpleNode):
         set_stamp(message.header.stamp, self.time.now_ns())
         self._publisher.publish(message)
 
-    def _on_status(self, arm: str, message: ArmStatus) -> None:
+    def _on_status(self, arm: str, message: ArmStatus, about: dict[str, Any]) -> None:
         with self._changed:
-            before = self._stop.stopped
-            report = ArmReport(read_mode(message.mode), message.reason, time.monotonic())
-            self._stop.hear(arm, report)
+            before, now = self._stop.stopped, time.monotonic()
+            self._stop.hear(arm, ArmReport(read_mode(message.mode), message.reason, now))
+            if rival := self._voices[arm].hear(about, now):
+                self._stop.trip(rival)
             if self._stop.stopped and not before:
                 self.get_logger().error(f"e-stop: {self._stop.cause}")
                 self._publish()
@@ -114,7 +118,9 @@ class Safety(SimpleNode):
     def _on_reset(self, _: Any, response: Any) -> Any:
         with self._changed:
             was = self._stop.cause
-            self._stop.reset()
+            self._stop.reset(time.monotonic())
+            for voices in self._voices.values():
+                voices.forget()
             self._publish()
             self._wait(lambda: not self._stop.leaving(time.monotonic()))
             left = self._stop.leaving(time.monotonic())
