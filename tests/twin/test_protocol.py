@@ -121,6 +121,18 @@ def test_errors_are_told_by_number(line):
     assert servo_of(line, 9).get("led") == 0
 
 
+def test_the_turns_are_cleared_on_its_password_only(line):
+    servo = line.servos[0]
+    servo.put("operating_mode", 4)
+    servo._cache_hot()
+    servo.show(3000.0, 5048, 0, 0)
+    assert answers(line, instruction(servo.id, packets.CLEAR, b"\x01")) == [(servo.id, 4, b"")]
+    assert servo.present_ticks == 5048
+    password = bytes((0x01, 0x44, 0x58, 0x4C, 0x22))
+    assert answers(line, instruction(servo.id, packets.CLEAR, password)) == [(servo.id, 0, b"")]
+    assert servo.present_ticks == 952
+
+
 def test_a_registered_write_waits_for_its_action(line):
     goal = struct.pack("<Hi", 116, 1000)
     assert answers(line, instruction(9, packets.REG_WRITE, goal)) == [(9, 0, b"")]

@@ -133,6 +133,58 @@ def test_a_goal_written_before_the_torque_counts(servo):
     assert servo.goal_ticks == servo.present_ticks
 
 
+class TestTurns:
+    """Of a limp joint that a hand has turned further than its servo counts by itself."""
+
+    @pytest.fixture
+    def turned(self, servo):
+        servo.show(2100.0, 4148, 0, 0)
+        return servo
+
+    def test_torque_in_position_control_forgets_them(self, turned):
+        assert turned.present_ticks == 4148
+        write(turned, "torque_enable", 1)
+        assert turned.get("present_position") == turned.present_ticks == turned.goal_ticks == 52
+
+    def test_a_goal_from_before_the_torque_is_then_a_turn_away(self, turned):
+        write(turned, "goal_position", 4095)
+        write(turned, "torque_enable", 1)
+        assert (turned.present_ticks, turned.goal_ticks) == (52, 4095)
+
+    def test_torque_in_other_modes_keeps_them_and_the_change_to_position_control_does_not(
+        self, turned
+    ):
+        write(turned, "operating_mode", 4)
+        write(turned, "torque_enable", 1)
+        assert turned.present_ticks == turned.goal_ticks == 4148
+        write(turned, "torque_enable", 0)
+        write(turned, "operating_mode", 3)
+        assert turned.get("present_position") == 52
+
+    def test_a_reboot_forgets_them_in_every_mode(self, turned):
+        write(turned, "operating_mode", 5)
+        turned.reboot(now_s=1.0)
+        assert turned.get("present_position") == turned.get("goal_position") == 52
+
+    def test_the_homing_offset_comes_on_top(self, servo):
+        """Source: forum.robotis.com, topic 7814: with an offset of -512, 3700 becomes -396."""
+        write(servo, "homing_offset", -512)
+        servo.show(3700.0 + 512 - 2048, 3700, 0, 0)
+        assert servo.present_ticks == 3700
+        write(servo, "torque_enable", 1)
+        assert servo.present_ticks == -396
+
+    @given(st.integers(-20_000, 20_000), st.integers(-1024, 1024), st.sampled_from((1, -1)))
+    def test_whole_turns_are_lost_and_nothing_else(self, shaft, offset, mounting):
+        servo = VirtualServo("xm540-w270", 1, mounting)
+        write(servo, "homing_offset", offset)
+        servo.show(shaft, 0, 0, 0)
+        before = servo.present_ticks
+        write(servo, "torque_enable", 1)
+        assert (before - servo.present_ticks) % 4096 == 0
+        assert 0 <= servo.present_ticks - offset < 4096
+
+
 class TestBusWatchdog:
     @pytest.fixture
     def watched(self, servo):

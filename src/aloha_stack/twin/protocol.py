@@ -172,7 +172,10 @@ class ServoLine:
             servo.reboot(self.now_s)
             return OK
         if code == packets.CLEAR:
-            return OK if parameters == _CLEAR_MULTI_TURN else OUT_OF_RANGE
+            if parameters != _CLEAR_MULTI_TURN:
+                return OUT_OF_RANGE
+            servo.lose_turns()
+            return OK
         if code == packets.FACTORY_RESET:
             return FAILED  # it would take the servo's ID and baud rate with it: no twin of that
         return UNKNOWN_INSTRUCTION

@@ -1,7 +1,8 @@
 """One virtual Dynamixel: a control table that obeys the rules of the metal one.
 
 It knows nothing of packets (protocol.py) and of the eight others on its bus (virtual_arm.py).
-Source: ROBOTIS e-manual of the X series: access, Bus Watchdog, Shutdown, Drive Mode, Homing Offset.
+Source: ROBOTIS e-manual of the X series: access, Bus Watchdog, Shutdown, Drive Mode, Homing Offset,
+Present Position (when the count of turns is lost).
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from aloha_stack.dynamixel.control_table import (
     table_for,
 )
 from aloha_stack.dynamixel.units import WATCHDOG_UNIT_S, ZERO_TICKS
+from aloha_stack.robot.servos import TICKS_PER_TURN
 
 OK, FAILED, UNKNOWN_INSTRUCTION, BAD_CRC, OUT_OF_RANGE, TOO_SHORT, OVER_LIMIT, NO_ACCESS = range(8)
 """Error numbers of a status packet."""
@@ -54,6 +56,7 @@ class VirtualServo:
         self._shaft_ticks = 0.0
         self._goal_is_fresh = False
         self._crooked_ticks = 0
+        self._turns_ticks = 0
         for register in self.table.values():
             self._store(register, register.default)
         self.put("id", servo_id)
@@ -100,7 +103,8 @@ class VirtualServo:
         offset = self.get("homing_offset")
         in_turn = self.mode != POSITION or -1024 <= offset <= 1024  # else ignored (e-manual)
         crooked = self.direction * self._crooked_ticks
-        self.zero_ticks = ZERO_TICKS + crooked + (offset if in_turn else 0)
+        self._offset = offset if in_turn else 0
+        self.zero_ticks = ZERO_TICKS + crooked + self._offset - self._turns_ticks
         self.lowest_goal = self.get("min_position_limit")
         self.highest_goal = self.get("max_position_limit")
         self.goal_ticks = self.get("goal_position")
@@ -116,6 +120,18 @@ class VirtualServo:
     def present_ticks(self) -> int:
         """Present position: the shaft, turned round by the drive mode, plus the homing offset."""
         return round(self.zero_ticks + self.direction * self._shaft_ticks)
+
+    def lose_turns(self) -> None:
+        """Whole turns are not counted any more: the encoder is within one, as it is by itself.
+
+        The homing offset comes on top, so that Present Position may jump by a turn though nothing
+        moves, to below 0 too. So it is on power-up, on a reboot, on the change to position control,
+        and whenever torque goes on in it (e-manual, Present Position).
+        """
+        encoder = self.present_ticks - self._offset
+        self._turns_ticks += encoder // TICKS_PER_TURN * TICKS_PER_TURN
+        self._cache_hot()
+        self.put("present_position", self.present_ticks)
 
     def show(self, shaft_ticks: float, position: int, velocity: int, current: int) -> None:
         """Fills the present registers; `shaft_ticks` counts along the joint, 0 in its middle."""
@@ -217,6 +233,8 @@ class VirtualServo:
         elif name == "torque_enable" and not value:
             self._goal_is_fresh = False
         elif name == "torque_enable" and not self.torque:
+            if self.mode == POSITION:
+                self.lose_turns()
             # Torque holds the arm where it is. A goal that was written since the torque went off
             # counts, though: a host that leaves an old one there would see its arm jump.
             if not self._goal_is_fresh:
@@ -225,6 +243,8 @@ class VirtualServo:
         elif name == "operating_mode":
             for each in _RESET_BY_MODE:
                 self.put(each, self.table[each].default)
+            if value == POSITION:
+                self.lose_turns()
         elif name in ("pwm_limit", "current_limit", "velocity_limit"):
             self.put("goal_" + name.removesuffix("_limit"), value)
 
@@ -268,6 +288,8 @@ class VirtualServo:
                 self._store(register, register.default)
         self._goals_at_limits()
         self.memory[124:148] = present
+        self._cache_hot()
+        self.lose_turns()
         self.put("goal_position", self.present_ticks)
         self.registered = None
         self._goal_is_fresh = False
