@@ -295,11 +295,13 @@ class TestServos:
         host.pass_time(0.01)
         assert not servo.alert
 
-    def test_without_a_duration_the_cause_is_gone_with_the_reboot(self, host):
+    def test_without_a_duration_the_cause_is_gone_at_once_and_noted_until_the_reboot(self, host):
+        """Pinned: a bridge that restarts no servo that is still hot waited for ever."""
         servo = host.virtual.servos[6]
         host.port.inject(Fault("overheating", 6))
         host.pass_time(5.0)
-        assert servo.get("present_temperature") > 80
+        assert servo.alert
+        assert servo.get("present_temperature") == 32
         reboot(host, 6)
         host.pass_time(BOOT_S + 0.01)
         assert not servo.alert

@@ -81,8 +81,10 @@ class Disturbances:
             running.ghost = _second(servos[fault.servo])
             self._arm.line.attach(running.ghost)
         elif fault.kind in ERROR_BITS:
-            _show_cause(servos[fault.servo], fault.kind, True)
             servos[fault.servo].fail(ERROR_BITS[fault.kind])
+            if not fault.duration_s:
+                return
+            _show_cause(servos[fault.servo], fault.kind, True)
         self._running.append(running)
         self._settle()
 
@@ -115,16 +117,11 @@ class Disturbances:
         self._settle()
 
     def _keep_failing(self, running: _Running, now_s: float) -> None:
-        """Until its time is up; without one, until the servo was rebooted."""
+        """Until its time is up."""
         servo, bit = self._arm.servos[running.fault.servo], ERROR_BITS[running.fault.kind]
-        stands = servo.get("hardware_error_status") & bit
         if now_s >= running.until_s:
             self._end(running)
-        elif stands or servo.boots_until_s > now_s:
-            return
-        elif math.isinf(running.until_s):
-            self._end(running)
-        else:
+        elif not servo.get("hardware_error_status") & bit and servo.boots_until_s <= now_s:
             servo.fail(bit)
 
     def _settle(self) -> None:
