@@ -45,8 +45,10 @@ class BurstParser:
     def __init__(self, ids: Sequence[int], window: Window) -> None:
         self.ids, self.window = tuple(ids), window
         self.size = window.answer_size * len(self.ids)
+        self._packets = struct.Struct("<" + f"8s{window.size + 1}sH" * len(self.ids))
+        self._answers = struct.Struct(f"<8xB{window.layout}2x")
         length = window.size + 4
-        self._heads = [HEADER + bytes((i, length, 0, STATUS)) for i in self.ids]
+        self._heads = tuple(HEADER + bytes((i, length, 0, STATUS)) for i in self.ids)
         self._head_crcs = [crc16(head) for head in self._heads]
         self._order = {servo_id: k for k, servo_id in enumerate(self.ids)}
 
@@ -54,20 +56,14 @@ class BurstParser:
         """The answers of a burst in which all spoke in order and unstuffed; None of any other."""
         if len(burst) != self.size:
             return None
-        answers = {}
-        start, size = 0, self.window.answer_size
-        unpack_from = self.window.unpack_from
-        view = memoryview(burst)
-        for servo_id, head, head_crc in zip(self.ids, self._heads, self._head_crcs, strict=True):
-            body, end = start + 8, start + size
-            if view[start:body] != head:
+        packets = self._packets.unpack(burst)
+        heads, bodies, crcs = packets[::3], packets[1::3], packets[2::3]
+        if heads != self._heads:
+            return None
+        for body, crc, head_crc in zip(bodies, crcs, self._head_crcs, strict=True):
+            if crc16(body, head_crc) != crc or body[0] & ERROR_CODE:
                 return None
-            crc = crc16(view[body : end - 2], head_crc)
-            if burst[end - 2] | burst[end - 1] << 8 != crc or burst[body] & ERROR_CODE:
-                return None
-            answers[servo_id] = unpack_from(burst, body)
-            start = end
-        return answers
+        return dict(zip(self.ids, self._answers.iter_unpack(burst), strict=True))
 
     def search(self, heard: bytes) -> Found:
         """What can be saved from bytes in which some answers are missing, stuffed or damaged.

@@ -9,11 +9,12 @@ import numpy as np
 
 from aloha_stack.dynamixel import units, words
 from aloha_stack.dynamixel.arm_bus import ArmBus, BusState, ServoHealth
-from aloha_stack.dynamixel.control_table import ALERT, describe_hardware_error
+from aloha_stack.dynamixel.control_table import describe_hardware_error
 from aloha_stack.dynamixel.cyclic import STATE, SyncReader, current_writer, goal_writer
 from aloha_stack.dynamixel.errors import AnswerDamaged, ServoSilent, WrongModel
 from aloha_stack.dynamixel.goals import Goals
 from aloha_stack.dynamixel.latency import latency_timer_ms
+from aloha_stack.dynamixel.measure import Measure, angles
 from aloha_stack.dynamixel.patience import Patience
 from aloha_stack.dynamixel.port import PollingPort
 from aloha_stack.dynamixel.register_check import check_registers
@@ -52,7 +53,7 @@ class DynamixelBus:
         self._watch = Watch(self._port, arm.servos, self._patience)
         self._reader = self._state_reader(self._ids)
         self._round_trip_s = math.nan
-        self._nm_per_unit = np.array([units.NM_PER_UNIT[servo.model] for servo in addressed])
+        self._measure = Measure(arm)
         self._goal_writer = goal_writer(self._port, self._ids)
         self._goals = Goals(arm, self._requests.read)
         self._current_writer = current_writer(
@@ -83,22 +84,7 @@ class DynamixelBus:
         began_s = time.monotonic()
         answers = self._reader.read()
         self._round_trip_s = time.monotonic() - began_s
-        if len(answers) == len(self._ids):
-            raw = np.array([answers[i] for i in self._ids], dtype=np.float64)
-            missing: tuple[int, ...] = ()
-        else:
-            unknown = (0, np.nan, np.nan, np.nan)
-            raw = np.array([answers.get(i, unknown) for i in self._ids], dtype=np.float64)
-            missing = tuple(i for i in self._ids if i not in answers)
-        return BusState(
-            position=units.ticks_to_rad(raw[:, 3]),
-            velocity=raw[:, 2] * units.RAD_S_PER_VELOCITY_UNIT,
-            effort=raw[:, 1] * self._nm_per_unit,
-            missing=missing,
-            alert=tuple(i for i, answer in answers.items() if answer[0] & ALERT),
-            damaged=self._reader.damaged,
-            late=self._patience.late,
-        )
+        return self._measure(answers, self._reader.damaged, self._patience.late)
 
     def watch(self) -> Mapping[int, ServoHealth]:
         known = self._watch.look()
@@ -114,7 +100,7 @@ class DynamixelBus:
     def write_goals(self, position: np.ndarray) -> np.ndarray:
         ticks = self._goals.ticks(position)
         self._goal_writer.write(ticks)
-        return units.ticks_to_rad(ticks)
+        return angles(ticks)
 
     def write_currents(self, current_a: np.ndarray) -> np.ndarray:
         raw = self._goals.currents(current_a)

@@ -8,6 +8,7 @@ what a servo says about its health is kept. The bytes on the wire are the same.
 import struct
 import time
 from collections.abc import Sequence
+from itertools import chain
 
 from aloha_stack.dynamixel.answers import Answer, BurstParser, Found, Window
 from aloha_stack.dynamixel.debts import LENGTHS
@@ -173,13 +174,14 @@ class SyncWriter:
 
     def __init__(self, port: PollingPort, ids: Sequence[int], address: int, layout: str) -> None:
         self.port, self.ids = port, tuple(ids)
-        self._one = struct.Struct("<B" + layout)
-        self._head = bytes((SYNC_WRITE,)) + struct.pack("<HH", address, self._one.size - 1)
+        size = struct.calcsize("<" + layout)
+        self._head = struct.pack("<BHH", SYNC_WRITE, address, size)
+        self._data = struct.Struct("<" + f"B{layout}" * len(self.ids))
 
     def write(self, values: Sequence[int]) -> None:
         """Sends one value per servo, in the order of the IDs. Raises PortLost."""
-        each = map(self._one.pack, self.ids, values)
-        self.port.writePort(packet(BROADCAST, self._head + b"".join(each)))
+        data = self._data.pack(*chain.from_iterable(zip(self.ids, values, strict=True)))
+        self.port.writePort(packet(BROADCAST, self._head + data))
 
 
 def goal_writer(port: PollingPort, ids: Sequence[int]) -> SyncWriter:

@@ -105,9 +105,8 @@ class PollingPort(PortHandler):  # type: ignore[misc]
         return True
 
     def take(self) -> bytes:
-        """All bytes that have arrived, without waiting."""
-        self.drain()
-        data = bytes(self._buffer)
+        """What has arrived, without waiting: bytes of earlier, and what one read gives."""
+        data = bytes(self._buffer) + self._read()
         self._buffer.clear()
         return data
 
@@ -122,17 +121,18 @@ class PollingPort(PortHandler):  # type: ignore[misc]
 
     def drain(self) -> None:
         """Moves all that has arrived into the buffer; one read may give only a part of it."""
-        self._check_open()
-        while True:
-            try:
-                chunk = os.read(self._fd, 4096)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                raise self._lost() from error
-            if not chunk:
-                return
+        while chunk := self._read():
             self._buffer += chunk
+
+    def _read(self) -> bytes:
+        """What one read gives, maybe not all that has arrived."""
+        self._check_open()
+        try:
+            return os.read(self._fd, 4096)
+        except BlockingIOError:
+            return b""
+        except OSError as error:
+            raise self._lost() from error
 
     def writePort(self, packet: bytes) -> int:
         """Writes a whole packet; PortLost if the line does not take it."""
