@@ -47,9 +47,10 @@ class MemoryBus:
             "present_input_voltage": 120,
             "min_voltage_limit": 95,
             "max_voltage_limit": 160,
-            "operating_mode": 3,
         }
         """Of every servo."""
+        self.modes: dict[int, int] = {}
+        """Operating modes by ID, where it is not 3."""
         self.unplugged = self.stubborn = False
         self.is_open = False
         self._looks = 0
@@ -172,6 +173,8 @@ class MemoryBus:
         self._use(servo_id)
         if name == "bus_watchdog":
             return -1 if servo_id in self.tripped else 25
+        if name == "operating_mode":
+            return self.modes.get(servo_id, 3)
         return self.registers[name]
 
     def write_register(self, servo_id: int, name: str, value: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from aloha_interfaces.msg import ArmStatus
+from aloha_interfaces.msg import ArmStatus, SafetyState
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from std_srvs.srv import SetBool
@@ -21,7 +21,7 @@ from aloha_stack.dynamixel.units import RAD_PER_TICK
 from aloha_stack.nodes._conversions import stamp_ns, target_message
 from aloha_stack.robot.gripper import finger_from_joint
 from aloha_stack.robot.joints import JOINTS, STATE_JOINTS
-from nodes.arm_rig import INWARDS, Rig, call, rig, wait_for
+from nodes.arm_rig import INWARDS, LATCHED, Rig, call, rig, wait_for
 
 
 @pytest.fixture
@@ -175,6 +175,28 @@ def test_the_latched_e_stop_stops_it_until_the_reset(active: Rig) -> None:
     active.wait_mode(Mode.FOLLOWING)
 
 
+def test_two_safety_nodes_are_a_hold_until_one_of_them_has_ended(active: Rig) -> None:
+    active.follow()
+    other = active.operator.create_publisher(SafetyState, "/safety/state", LATCHED)
+
+    def speak() -> bool:
+        other.publish(SafetyState())
+        return active.operator.mode == Mode.HOLDING
+
+    wait_for(speak)
+    assert "more than one safety node speaks" in active.operator.reason
+    active.wait_mode(Mode.FOLLOWING)
+
+
+def test_an_arm_that_cannot_be_connected_is_told_of_once_and_not_each_time(
+    follower: Rig, capfd: pytest.CaptureFixture[str]
+) -> None:
+    follower.unplug()
+    for _ in range(5):
+        assert not follower.bridge.transition("configure")
+    assert capfd.readouterr().err.count("waiting for the arm") == 1
+
+
 def test_its_own_e_stop_latches(active: Rig) -> None:
     active.follow()
     response = call(active.operator, "/follower_left/e_stop")
@@ -298,9 +320,15 @@ def test_torque_goes_off_by_service_only_at_rest(active: Rig) -> None:
     assert call(active.operator, "/follower_left/torque", SetBool, data=False).success
     active.wait_mode(Mode.INACTIVE, "torque was switched off")
     assert not active.servos.goals()[1].any()
-    active.servos.place(active.servos.position + 0.05 * INWARDS)
+    active.servos.place(active.servos.position + 0.2 * INWARDS)
     assert call(active.operator, "/follower_left/torque", SetBool, data=True).success
     active.wait_mode(Mode.HOLDING)
+    response = call(active.operator, "/follower_left/torque", SetBool, data=False)
+    assert not response.success
+    assert "falls without torque" in response.message
+    assert active.servos.goals()[1].all()
+    assert call(active.operator, "/follower_left/torque", SetBool, data=False).success
+    assert not active.servos.goals()[1].any()
 
 
 def test_a_port_that_is_lost_is_a_fault_and_nothing_starts_by_itself(tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 from aloha_stack.control.arm_modes import Mode
 from aloha_stack.nodes import _arm_diagnostics
+from aloha_stack.robot.joints import JOINTS
 from nodes.arm_rig import Rig, rig, wait_for
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -66,6 +68,8 @@ def test_every_servo_and_the_bridge_are_told_of_by_name(active: Rig) -> None:
     assert 50 < float(bridge["cycle rate (Hz)"]) < 150
     assert float(bridge["round trip (ms)"]) > 0
     assert bridge["latency timer (ms)"] == "none"
+    assert bridge["strained cycles"] == "0"
+    assert float(bridge["held back by limits (rad)"]) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -92,6 +96,15 @@ def test_what_stops_the_arm_is_an_error(active: Rig) -> None:
     monitor.wait("follower_left: servo 9 (gripper)", ERROR, "has no torque though the arm is held")
     active.servos.servos[5].silent = True
     monitor.wait("follower_left: servo 5 (elbow shadow)", ERROR, "does not answer")
+
+
+def test_an_arm_that_is_pushed_off_where_it_is_held_is_a_warning(active: Rig) -> None:
+    monitor = Monitor(active)
+    active.servos.speed_rad_s = 0.0
+    active.servos.place(active.servos.position + np.eye(7)[JOINTS.index("elbow")] * -0.5)
+    words = "elbow is 0.50 rad away from where it is held"
+    active.wait_mode(Mode.HOLDING, f"waiting for commands ({words}")
+    monitor.wait("follower_left: bridge", WARN, words)
 
 
 def test_a_port_that_is_lost_and_a_slow_adapter_are_told_of(active: Rig) -> None:

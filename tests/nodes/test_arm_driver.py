@@ -1,4 +1,9 @@
-"""An arm's driver on a bus in memory: what is hard to see from outside."""
+"""An arm's driver on a bus in memory: what is hard to see from outside.
+
+Regressions pinned: a leader that was held by its servos and fell as it was adopted; torque switched
+off by one call, in any pose; a remark that stayed in the status for good; a gripper that let go of
+its object as the arm was held anew; reboot, again and again, of a servo that was still too hot.
+"""
 
 import numpy as np
 import pytest
@@ -6,7 +11,10 @@ import pytest
 from aloha_stack.control.arm_controller import ArmController
 from aloha_stack.control.arm_modes import Mode
 from aloha_stack.nodes._arm_driver import ArmDriver
-from aloha_stack.nodes._arm_services import ArmServices
+from aloha_stack.nodes._arm_grip import REMARK_S
+from aloha_stack.nodes._arm_services import CONFIRM_S, ArmServices
+from aloha_stack.nodes._jobs import Refused
+from aloha_stack.robot.joints import JOINTS
 from control.arms import arm
 from nodes.memory_bus import MemoryBus
 
@@ -18,7 +26,10 @@ class Bench:
         self.bus = MemoryBus(arm())
         self.control = ArmController(self.bus.arm)
         self.driver = ArmDriver(self.bus, self.control)
+        self.services = ArmServices(self.driver)
         self.now_s = 100.0
+        self.pushed = np.zeros(len(JOINTS))
+        """How far something pushes the joints off their goals, rad."""
         self.driver.connect()
         self.driver.activate()
         self.run(30)
@@ -29,6 +40,7 @@ class Bench:
             self.control.heartbeat(False, "", self.now_s)
             self.driver.cycle(self.now_s, self.now_s)
             self.bus.settle()
+            self.bus.position = self.bus.position + self.pushed
 
 
 @pytest.fixture
@@ -58,7 +70,7 @@ def test_what_a_look_told_before_an_arm_was_held_is_not_held_against_it(
     bench.bus.restart(4)
     bench.run(cycles)
     assert "servo 4 (elbow) has lost its torque" in bench.control.reason
-    ArmServices(bench.driver).reboot()
+    bench.services.reboot()
     for _ in range(40):
         bench.run(1)
         assert bench.control.reason == "waiting for commands"
@@ -105,3 +117,130 @@ def test_who_came_back_limp_is_set_up_again_before_it_gets_torque(bench: Bench, 
     bench.bus.silent.clear()
     bench.run(20)
     assert bench.driver.health.unsure == {4}
+
+
+# -- nothing is dropped ---------------------------------------------------------------------------
+
+
+def held_leader() -> tuple[MemoryBus, ArmDriver]:
+    """A leader whose servos hold it in the air, as somebody left it."""
+    bus = MemoryBus(arm("leader_left"))
+    bus.position = np.array(bus.arm.rest_pose) + 0.5
+    bus.on = dict.fromkeys(bus.on, True)
+    return bus, ArmDriver(bus, ArmController(bus.arm))
+
+
+def test_a_leader_that_is_held_in_the_air_is_not_dropped_by_adopting_it() -> None:
+    bus, driver = held_leader()
+    services = ArmServices(driver)
+    driver.connect()
+    for take in (driver.activate, driver.adopt):
+        with pytest.raises(Refused, match=r"held in the air by servo 1 .*Take it in your hands"):
+            take()
+    driver.cycle(1.0, 1.0)
+    assert "call /leader_left/torque data:=false" in driver.controller.reason
+    with pytest.raises(Refused, match="falls without torque"):
+        services.set_torque(False, 10.0)
+    assert all(bus.on.values())
+    assert services.set_torque(False, 12.0) == "leader_left is limp"
+    assert not any(bus.on.values())
+    driver.adopt()
+    driver.cycle(1.01, 1.01)
+    assert (driver.controller.mode, driver.controller.reason) == (Mode.BACK_DRIVEN, "")
+
+
+def test_a_leader_that_is_held_at_its_rest_pose_can_be_adopted() -> None:
+    bus, driver = held_leader()
+    bus.position = np.array(bus.arm.rest_pose)
+    driver.connect()
+    driver.adopt()
+    assert not any(bus.on.values())
+
+
+def test_of_a_leader_left_floating_only_servos_that_hold_nothing_are_let_go() -> None:
+    bus, driver = held_leader()
+    bus.modes = {2: 0, 3: 0}
+    driver.connect()
+    assert {i for i, on in bus.on.items() if not on} == {2, 3}
+
+
+def test_torque_goes_off_away_from_the_rest_pose_only_when_asked_twice(bench: Bench) -> None:
+    began_s = bench.now_s
+    for late_s in (0.0, CONFIRM_S + 0.1):  # the second comes too late, and asks anew
+        with pytest.raises(Refused, match=r"not at its rest pose .*call this again within 5 s"):
+            bench.services.set_torque(False, began_s + late_s)
+    assert all(bench.bus.on.values())
+    assert bench.services.set_torque(False, began_s + CONFIRM_S + 1) == "follower_left is limp"
+    assert not any(bench.bus.on.values())
+    assert "is limp" in bench.services.set_torque(False, began_s + 60)  # limp already
+
+
+def test_torque_goes_off_at_once_at_the_rest_pose() -> None:
+    bench = Bench()
+    bench.bus.position = np.array(bench.bus.arm.rest_pose)
+    assert bench.services.set_torque(False, bench.now_s) == "follower_left is limp"
+
+
+def test_an_arm_that_is_held_anew_keeps_its_grip_on_an_object(bench: Bench) -> None:
+    grip = JOINTS.index("gripper")
+    before = bench.bus.goal.copy()
+    bench.pushed[grip] = 0.5
+    bench.run(2)
+    bench.driver.take_hold(keep=True)
+    np.testing.assert_array_equal(bench.bus.goal, before)
+
+
+# -- what is told ---------------------------------------------------------------------------------
+
+
+def test_an_arm_that_is_pushed_off_its_goals_is_held_anew_once_and_says_so(bench: Bench) -> None:
+    elbow, before = JOINTS.index("elbow"), bench.bus.goal.copy()
+    bench.pushed[elbow] = 0.5
+    bench.run(100)
+    assert "elbow is 0.48 rad away from where it is held" in bench.control.reason
+    moved = np.flatnonzero(bench.bus.goal != before)
+    assert moved.tolist() == [elbow]
+    eased = bench.bus.goal.copy()
+    bench.run(1000)  # pushed on: a load, which must not make it creep
+    np.testing.assert_array_equal(bench.bus.goal, eased)
+    assert "blocked, overloaded, or limp" in bench.control.reason
+    assert bench.control.troubled
+    bench.pushed[elbow] = 0.0
+    bench.run(10)
+    assert bench.control.reason == "waiting for commands"
+    assert not bench.control.troubled
+
+
+def test_that_an_arm_was_held_anew_is_told_for_a_while_only(bench: Bench) -> None:
+    bench.bus.silent.add(4)
+    bench.run(30)
+    bench.bus.silent.clear()
+    bench.run(30)
+    assert "did not answer for a while; held anew" in bench.control.reason
+    bench.run(round(REMARK_S / 0.01))
+    assert bench.control.reason == "waiting for commands"
+
+
+@pytest.mark.parametrize(
+    ("register", "value", "words"),
+    [
+        (
+            "present_temperature",
+            81,
+            r"servo 7 .* is still at 81 degrees C, its limit is 80; wait",
+        ),
+        ("present_input_voltage", 90, r"still gets 9\.0 V, its limits are 9\.5 and 16\.0; mend"),
+    ],
+)
+def test_a_servo_that_would_fail_again_is_not_rebooted_and_says_what_to_wait_for(
+    bench: Bench, register: str, value: int, words: str
+) -> None:
+    bench.bus.fail(7)
+    well = bench.bus.registers[register]
+    bench.bus.registers[register] = value
+    bench.run(30)
+    with pytest.raises(Refused, match=words):
+        bench.services.reboot()
+    assert bench.bus.broken == {7}
+    bench.bus.registers[register] = well
+    assert "brought back servo 7" in bench.services.reboot()

@@ -149,6 +149,19 @@ def test_reboot_without_need_moves_nothing_and_says_so(active: Rig) -> None:
     assert active.operator.mode == Mode.FOLLOWING
 
 
+def test_a_servo_that_is_still_hot_says_how_hot_and_is_not_rebooted(active: Rig) -> None:
+    servo = active.servos.servos[6]
+    servo.put("present_temperature", 82)
+    servo.fail(1 << 2)
+    active.wait_mode(Mode.HOLDING, "servo 6 (forearm_roll) overheating (82 degrees C; let it cool")
+    response = call(active.operator, "/follower_left/reboot")
+    assert not response.success
+    assert "still at 82 degrees C, its limit is 80; wait until it is well below" in response.message
+    servo.put("present_temperature", 50)
+    assert "brought back servo 6" in active.call("reboot")
+    active.wait_mode(Mode.HOLDING, "waiting for commands")
+
+
 # -- servos that cannot be heard, and shadows -------------------------------------------------
 
 

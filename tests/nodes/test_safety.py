@@ -200,6 +200,22 @@ def test_an_arm_that_is_still_stopped_stops_a_safety_node_that_starts_anew(
         arms.destroy_node()
 
 
+def test_two_bridges_of_one_arm_stop_all_until_one_of_them_has_ended(arms: Arms) -> None:
+    other = arms.create_publisher(ArmStatus, "/follower_left/status", LATCHED)
+
+    def speak() -> bool:
+        other.publish(ArmStatus(mode=int(Mode.HOLDING)))
+        return arms.heard[-1].e_stopped
+
+    wait_for(speak)
+    assert "more than one bridge speaks for follower_left" in arms.heard[-1].cause
+    wait_for(lambda: all(arms.stops.values()))
+    assert call(arms, "/e_stop_reset").success
+    before = len(arms.heard)
+    wait_for(lambda: len(arms.heard) > before + 5)
+    assert not arms.heard[-1].e_stopped
+
+
 def test_a_mode_that_it_does_not_know_is_taken_for_a_fault(arms: Arms) -> None:
     arms.deaf.add("follower_left")
     arms.gone.add("follower_left")

@@ -33,12 +33,15 @@ CONTRACT: Mapping[str, str] = {
         nodes/test_arm_bridge.py::test_activation_holds_the_arm_where_it_is
         nodes/test_arm_bridge.py::test_an_arm_activated_again_stays_where_a_hand_has_put_it
         control/test_arm_controller.py::test_targets_are_joined_gently_then_followed
+        control/test_arm_controller.py::test_what_is_asked_for_before_activation_moves_nothing_after_it
         """,
     "3 torque found on": """
         nodes/test_arm_bridge.py::test_torque_found_on_is_refused_until_it_is_adopted
         nodes/test_arm_bridge_process.py::test_after_a_kill_the_arm_stands_still_and_is_adopted_without_a_jerk
         nodes/test_arm_faults.py::test_adoption_after_a_lost_port_moves_no_joint
         nodes/test_arm_faults.py::test_an_arm_in_this_bridges_hands_cannot_be_adopted
+        nodes/test_arm_driver.py::test_a_leader_that_is_held_in_the_air_is_not_dropped_by_adopting_it
+        nodes/test_arm_driver.py::test_of_a_leader_left_floating_only_servos_that_hold_nothing_are_let_go
         """,
     "3 engagement": """
         control/test_teleoperation.py::test_it_engages_only_when_both_match_and_both_handles_are_squeezed
@@ -49,11 +52,18 @@ CONTRACT: Mapping[str, str] = {
         nodes/test_arm_bridge.py::test_the_latched_e_stop_stops_it_until_the_reset
         nodes/test_arm_bridge.py::test_its_own_e_stop_latches
         control/test_e_stop.py::test_it_latches_with_its_first_cause
+        control/test_arm_controller.py::test_an_own_e_stop_during_a_reset_stays_with_its_own_cause
+        control/test_e_stop.py::test_an_arm_that_stops_while_the_reset_is_under_way_stops_all_again
         nodes/test_arm_bridge_in_model_time.py::test_an_e_stop_is_acknowledged_while_the_clock_stands_still
         """,
     "4 no heartbeat": """
         nodes/test_arm_bridge.py::test_no_heartbeat_means_hold_and_it_goes_on_when_there_is_one
         nodes/test_arm_bridge_process.py::test_an_arm_whose_commander_and_whose_safety_node_die_holds
+        """,
+    "4 one safety node, one bridge": """
+        control/test_arm_controller.py::test_of_two_safety_nodes_none_lets_the_arm_move_or_resets_a_stop
+        nodes/test_arm_bridge.py::test_two_safety_nodes_are_a_hold_until_one_of_them_has_ended
+        nodes/test_safety.py::test_two_bridges_of_one_arm_stop_all_until_one_of_them_has_ended
         """,
     "4 acknowledgement": """
         nodes/test_safety.py::test_the_e_stop_succeeds_when_every_arm_has_acknowledged
@@ -76,6 +86,8 @@ CONTRACT: Mapping[str, str] = {
         nodes/test_arm_faults.py::test_a_sick_arm_stops_on_its_way_to_rest_and_keeps_its_torque
         nodes/test_arm_faults.py::test_parking_goes_on_after_a_reboot_in_its_midst
         nodes/test_arm_faults.py::test_nobody_takes_over_an_arm_that_is_parking
+        nodes/test_arm_driver.py::test_torque_goes_off_away_from_the_rest_pose_only_when_asked_twice
+        nodes/test_arm_bridge.py::test_torque_goes_off_by_service_only_at_rest
         """,
     "5 time to park": """
         launch/test_launch_files.py::test_each_file_starts_four_bridges_that_have_time_to_park
@@ -95,6 +107,7 @@ CONTRACT: Mapping[str, str] = {
         nodes/test_arm_faults.py::test_a_servo_that_restarted_stops_the_arm_until_it_is_brought_back
         nodes/test_arm_faults.py::test_joints_that_hold_keep_their_goals_while_another_is_brought_back
         nodes/test_arm_faults.py::test_after_a_brown_out_the_arm_is_held_where_it_has_sunk_to
+        nodes/test_arm_faults.py::test_a_servo_that_is_still_hot_says_how_hot_and_is_not_rebooted
         """,
     "6 Bus Watchdog": """
         nodes/test_arm_bridge.py::test_activation_holds_the_arm_where_it_is

@@ -1,6 +1,7 @@
 """An executor whose messages cost little and never wait behind a service."""
 
 import time
+from asyncio import iscoroutine
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -163,7 +164,9 @@ class LeanExecutor(Executor):
         except RuntimeError:  # the pool takes nothing any more
             if not self._is_shutdown:
                 raise
-            # shutdown() was called since this was found ready: it is not done, and nobody waits
+            # shutdown() was called since this was found ready: nobody waits for it any more.
+            if iscoroutine(task._handler):
+                task._handler.close()
 
     def _resume_tasks(self) -> None:
         """Starts what create_task() asked for, and goes on with coroutines that wait."""

@@ -1,0 +1,76 @@
+"""The executor of all nodes at its end.
+
+Regressions pinned: a callback that became ready while shutdown() was under way ended the process
+with "cannot schedule new futures after shutdown", status 1.
+"""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from aloha_stack.nodes._executor import LeanExecutor
+from nodes.arm_rig import ros
+
+
+class ShutDownBefore(LeanExecutor):
+    """Is shut down by somebody else just before it does `what`, once something is ready."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.came_to_it = False
+        do = getattr(self, what)
+
+        def do_after_shutdown(*given: Any) -> Any:
+            self.came_to_it = True
+            self.shutdown(timeout_sec=0)
+            return do(*given)
+
+        setattr(self, what, do_after_shutdown)
+
+
+@pytest.fixture
+def server() -> Iterator[Node]:
+    with ros():
+        node = Node("server")
+        node.create_service(Trigger, "serve", lambda _, response: response)
+        yield node
+        node.destroy_node()
+
+
+@pytest.mark.parametrize("what", ["_start", "_submit"])
+def test_what_becomes_ready_during_the_shutdown_ends_it_quietly(server: Node, what: str) -> None:
+    failures: list[RuntimeError] = []
+    executor = ShutDownBefore(what)
+    executor.add_node(server)
+
+    def spin() -> None:
+        try:
+            executor.spin()
+        except RuntimeError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    client = server.create_client(Trigger, "serve")
+    assert client.wait_for_service(5.0)
+    client.call_async(Trigger.Request())
+    thread.join(10.0)
+    assert not thread.is_alive()
+    assert executor.came_to_it
+    assert not failures
+    executor.release()
+
+
+def test_what_is_submitted_to_a_pool_that_ended_for_another_reason_is_an_error(
+    server: Node,
+) -> None:
+    executor = LeanExecutor()
+    executor._pool.shutdown()
+    task = executor.create_task(lambda: None)
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        executor._submit(task)
+    executor.shutdown(timeout_sec=0)
