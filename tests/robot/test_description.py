@@ -45,7 +45,7 @@ def test_robot_has_four_arms_and_four_cameras(name):
         assert {servo.shadow_of for servo in arm.servos} == {None, 2, 4}
 
 
-def test_twin_and_robot_files_differ_only_in_ports_sources_and_calibration():
+def test_twin_and_robot_files_differ_only_in_ports_calibration_and_what_a_camera_offers():
     files = [
         yaml.safe_load((share_folder() / f"config/robots/{name}.yaml").read_text())
         for name in ("aloha", "twin")
@@ -56,8 +56,8 @@ def test_twin_and_robot_files_differ_only_in_ports_sources_and_calibration():
             arm.pop("port")
             arm.pop("homing_offsets")
         for camera in values["cameras"].values():
-            camera.pop("source")
-            camera.pop("calibration")
+            for key in ("source", "rate_hz", "calibration", "controls"):
+                camera.pop(key)
     assert files[0] == files[1]
 
 
@@ -213,6 +213,22 @@ IMPOSSIBLE_ROBOTS = [
     (lambda v: v["cameras"]["cam_low"].update(height=480.5), r"cam_low.height: .*whole number"),
     (lambda v: v["cameras"]["cam_low"].update(rate_hz=0), r"cam_low.rate_hz: 0 is outside"),
     (lambda v: v["cameras"]["cam_low"].update(calibration=3), r"calibration: expected a text"),
+    (
+        lambda v: v["cameras"]["cam_low"].update(source="topic:image_raw"),
+        r"cam_low.source: 'image_raw' is no topic's full name",
+    ),
+    (
+        lambda v: v["cameras"]["cam_low"].update(source=v["cameras"]["cam_high"]["source"]),
+        r"cam_low.source: cam_high has v4l2:/dev/CAM_HIGH, too",
+    ),
+    (
+        lambda v: v["cameras"]["cam_low"].update(controls={"Gain": 3}),
+        r"cam_low.controls.Gain: no name of a control",
+    ),
+    (
+        lambda v: v["cameras"]["cam_low"].update(controls={"gain": 0.5}),
+        r"cam_low.controls.gain: expected a whole number",
+    ),
     (lambda v: v["cameras"].update({"cam low": {}}), r"cameras.'?cam low'?: no name of a camera"),
     (lambda v: v.pop("cameras"), r"cameras: missing; found only 'name'"),
 ]

@@ -1,13 +1,13 @@
 """Reads a robot from config/: its arms, cameras, limits and constants, checked and immutable."""
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from aloha_stack.robot.arm import Arm, Limits, Servo
 from aloha_stack.robot.arm_file import load_arm
+from aloha_stack.robot.camera import Camera, load_cameras
 from aloha_stack.robot.chain import Mount, load_mount
 from aloha_stack.robot.joints import ARMS
 from aloha_stack.robot.servos import MODEL_NUMBERS
@@ -27,22 +27,6 @@ __all__ = [
 ]
 
 ROBOT_KEYS = ("name", "grippers", "arms", "cameras", "mounts")
-CAMERA_KEYS = ("source", "width", "height", "rate_hz", "jpeg_quality", "calibration")
-CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-"""It becomes part of a ROS topic's name."""
-
-
-@dataclass(frozen=True)
-class Camera:
-    """One camera: where its images come from, and how they are delivered."""
-
-    name: str
-    source: str
-    width: int
-    height: int
-    rate_hz: float
-    jpeg_quality: int
-    calibration: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,13 +105,12 @@ def load_robot(name: str | Path, environment: Mapping[str, str] | None = None) -
     arms.check_keys(ARMS)
     if not arms.values:
         section.complain("arms", f"expected at least one of {', '.join(ARMS)}")
-    cameras = section.section("cameras")
     mounts = section.section("mounts")
     mounts.check_keys(arms.values)
     robot = Robot(
         name=section.text("name"),
         arms={arm: load_arm(arm, arms.section(arm), grippers, environment) for arm in arms.values},
-        cameras={name: _load_camera(name, cameras, environment) for name in cameras.values},
+        cameras=load_cameras(section.section("cameras"), environment),
         mounts={arm: load_mount(mounts.section(arm)) for arm in arms.values},
         file=path,
     )
@@ -148,20 +131,3 @@ def _robot_file(text: str) -> Path:
             "of a robot file, ending in .yaml)"
         )
     return path
-
-
-def _load_camera(name: str, cameras: Section, environment: Mapping[str, str]) -> Camera:
-    if not isinstance(name, str) or not CAMERA_NAME.fullmatch(name):
-        cameras.complain(name, "no name of a camera: expected letters, digits and underscores")
-    section = cameras.section(name)
-    section.check_keys(CAMERA_KEYS)
-    calibration = section.values.get("calibration")
-    return Camera(
-        name=name,
-        source=section.expanded("source", environment),
-        width=section.integer("width", 16, 4096),
-        height=section.integer("height", 16, 4096),
-        rate_hz=section.number("rate_hz", 0.1, 240.0),
-        jpeg_quality=section.integer("jpeg_quality", 1, 100),
-        calibration=None if calibration is None else section.text("calibration"),
-    )
