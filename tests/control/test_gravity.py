@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from aloha_stack.control.gravity import (
+    DEFAULT_CAP_A,
     GREATEST_CAP_A,
+    GREATEST_SCALE,
     LIMIT_ZONE_RAD,
     GravityCompensation,
     gravity_torque,
@@ -178,7 +180,7 @@ def test_damping_opposes_the_motion() -> None:
     st.floats(0.01, GREATEST_CAP_A),
 )
 def test_no_reading_makes_more_current_than_the_cap(position, velocity, cap_a) -> None:
-    currents = GravityCompensation(LEADER, cap_a, scale=2.0).currents(position, velocity)
+    currents = GravityCompensation(LEADER, cap_a, scale=GREATEST_SCALE).currents(position, velocity)
     assert np.all(np.abs(currents) <= cap_a)
 
 
@@ -193,7 +195,14 @@ def test_readings_that_are_none_are_refused(bad: np.ndarray) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"cap_a": 0}, {"cap_a": 1.6}, {"cap_a": math.nan}, {"scale": 0}, {"scale": math.nan}],
+    [
+        {"cap_a": 0},
+        {"cap_a": 1.6},
+        {"cap_a": math.nan},
+        {"scale": -0.1},
+        {"scale": 1.3},
+        {"scale": math.nan},
+    ],
 )
 def test_wrong_settings_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} is .*; expected"):
@@ -202,3 +211,13 @@ def test_wrong_settings_are_refused(wrong: dict[str, float]) -> None:
 
 def test_the_order_of_states_begins_with_the_addressed_joints() -> None:
     assert STATE_JOINTS[:7] == JOINTS
+
+
+def test_what_the_default_cap_carries_of_an_outstretched_leader_is_what_is_said_of_it() -> None:
+    outstretched = np.array([0.0, 1.401, -1.387, 0.0, -0.049, 0.0, 0.0])
+    still = np.zeros(7)
+    needed = np.abs(gravity_torque(LEADER.chain, outstretched))[:6] / SERVOS[:6] / NM_PER_AMPERE
+    assert needed[[1, 2, 4]] == pytest.approx([1.70, 0.73, 0.27], abs=0.01)
+    for cap_a, share in ((DEFAULT_CAP_A, 0.59), (GREATEST_CAP_A, 0.88)):
+        carried = np.abs(GravityCompensation(LEADER, cap_a).currents(outstretched, still))
+        assert carried[1] / needed[1] == pytest.approx(share, abs=0.01)

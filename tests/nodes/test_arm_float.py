@@ -58,6 +58,7 @@ def leader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Leader]:
     for name in ("RISE_S", "FALL_S", "QUICK_FALL_S"):
         monkeypatch.setattr(dead_man, name, 0.2)
     given = {"gravity_compensation": True, "gravity_current_cap_a": CAP_A}
+    given["gravity_scale"] = 0.9
     with rig(tmp_path, "leader_left", **given) as made:
         yield Leader(made)
 
@@ -68,6 +69,10 @@ def test_unasked_it_pushes_with_nothing(leader: Leader) -> None:
     assert not leader.amperes.any()
     assert leader.servos.servos[2].mode == CURRENT
     assert leader.servos.servos[2].get("bus_watchdog") == 25
+
+
+def test_how_much_of_its_weight_it_carries_is_a_parameter(leader: Leader) -> None:
+    assert leader.bridge._floating.compensation.scale == 0.9
 
 
 def test_asked_for_it_carries_its_weight_within_the_cap_and_leaves_the_gripper_limp(

@@ -19,7 +19,12 @@ from trajectory_msgs.msg import JointTrajectory
 from aloha_stack.control.arm_controller import ArmController
 from aloha_stack.control.arm_modes import Settings
 from aloha_stack.control.dead_man import DeadMan
-from aloha_stack.control.gravity import DEFAULT_CAP_A, GREATEST_CAP_A, GravityCompensation
+from aloha_stack.control.gravity import (
+    DEFAULT_CAP_A,
+    GREATEST_CAP_A,
+    GREATEST_SCALE,
+    GravityCompensation,
+)
 from aloha_stack.control.voices import Voices
 from aloha_stack.dynamixel.arm_bus import ArmBus
 from aloha_stack.dynamixel.errors import BusError
@@ -90,8 +95,16 @@ class ArmBridge(ManagedNode):
             self,
             "gravity_current_cap_a",
             DEFAULT_CAP_A,
-            "A; no servo is given more to carry a leader's weight",
+            "A; no servo is given more to carry a leader's weight. Outstretched it takes 1.7 at "
+            "the shoulder: with 1.0 the hand carries two fifths of that",
             (0.05, GREATEST_CAP_A),
+        )
+        scale = declare(
+            self,
+            "gravity_scale",
+            1.0,
+            "part of its weight that a leader's servos carry, within gravity_current_cap_a",
+            (0.0, GREATEST_SCALE),
         )
         if light and backend == "interbotix":
             raise ValueError(
@@ -103,8 +116,8 @@ class ArmBridge(ManagedNode):
         bus = make_bus(self.arm) if make_bus else BACKENDS[backend](self.arm, self)
         self._floating = None
         if light and self.arm.is_leader:
-            compensation, dead_man = GravityCompensation(self.arm, cap_a), DeadMan(self.arm.limits)
-            self._floating = ArmFloat(bus, compensation, dead_man, watchdog_s)
+            compensation = GravityCompensation(self.arm, cap_a, scale)
+            self._floating = ArmFloat(bus, compensation, DeadMan(self.arm.limits), watchdog_s)
         self.driver = ArmDriver(bus, self.controller, watchdog_s, self._floating)
         self._arm_services = ArmServices(self.driver)
         self._reports = ArmReports(self, self.driver)
