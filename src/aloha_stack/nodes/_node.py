@@ -15,7 +15,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from aloha_stack.nodes._executor import LeanExecutor
-from aloha_stack.nodes._parameters import declare
+from aloha_stack.nodes._parameters import declare, refuse_unknown_parameters
 from aloha_stack.nodes._time import RosTime
 
 RETRY_S = 1.0
@@ -169,10 +169,21 @@ def run(
 ) -> int:
     """Runs one node until SIGINT or SIGTERM, then closes it in order; returns the exit status.
 
-    0 after an orderly end, 1 if a callback or a thread failed, 2 for wrong parameters. A
-    ManagedNode with `autostart` starts by itself. Signals that come while the node closes are
-    ignored.
+    0 after an orderly end, 1 if a callback or a thread failed, 2 for wrong or unknown parameters
+    and arguments. `--help` tells of the node and starts nothing. A ManagedNode with `autostart`
+    starts by itself. Signals that come while the node closes are ignored.
     """
+    words = sys.argv[1:] if args is None else list(args)
+    own = words[: words.index("--ros-args")] if "--ros-args" in words else words
+    if "-h" in own or "--help" in own:
+        from aloha_stack.nodes._help import help_text  # only here: a start needs none of it
+
+        print(help_text(make_node))
+        return 0
+    if own:
+        known = "a node takes --ros-args only, and --help"
+        print(f"'{own[0]}' is not understood: {known}", file=sys.stderr)
+        return 2
     stop = Stop()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -185,13 +196,26 @@ def run(
     )
     try:
         try:
-            node = make_node()
+            node = _make(make_node)
         except (ValueError, TypeError, rclpy.exceptions.ParameterException) as error:
             print(error, file=sys.stderr)
             return 2
         return _live(node, stop, executor())
     finally:
         rclpy.try_shutdown()
+
+
+def _make(make_node: Callable[[], SimpleNode | ManagedNode]) -> SimpleNode | ManagedNode:
+    """The node; one that was given parameters which it has not is closed again: ValueError."""
+    node = make_node()
+    try:
+        refuse_unknown_parameters(node)
+    except ValueError:
+        node.close()
+        node.time.close()
+        node.destroy_node()
+        raise
+    return node
 
 
 def _live(node: SimpleNode | ManagedNode, stop: Stop, executor: Any) -> int:

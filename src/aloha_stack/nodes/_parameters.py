@@ -1,5 +1,6 @@
 """Declaring parameters as every node here does: described, bounded, read-only."""
 
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -49,3 +50,21 @@ def declare(
         raise ValueError(
             f"{node.get_fully_qualified_name()}: parameter '{name}' must be given: {description}"
         ) from error
+
+
+def refuse_unknown_parameters(node: Node) -> None:
+    """A ValueError names a parameter that was given but that the node has not, and those meant.
+
+    rclpy passes over it in silence, and a mistyped limit would leave the default in force.
+    """
+    given = node._parameter_overrides  # rclpy offers no other way to them
+    known = list(node._parameters)
+    for name in given:
+        if node.has_parameter(name) or name.startswith("qos_overrides."):
+            continue
+        near = get_close_matches(name, known)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(known)}"
+        raise ValueError(
+            f"{node.get_fully_qualified_name()}: there is no parameter '{name}'; {hint} "
+            "(for one node of several: -p NODE:NAME:=VALUE, or a parameter file with its name)"
+        )

@@ -20,7 +20,7 @@ What the driver cannot do, and what is done instead:
   that dies leaves the arm at its last goal.
 - While a servo restarts the driver sleeps for a second: nothing is read, written or watched then.
 - Opening keeps out whoever already publishes commands, but nobody afterwards.
-- Nothing tells damaged answers from silence: `damaged` is always empty.
+- Nothing tells damaged answers from silence: `damaged` is always empty, or False.
 - Into current mode the driver goes by way of torque on, with a goal current of 0, and off again.
 """
 
@@ -37,7 +37,7 @@ from aloha_stack.dynamixel.errors import PortMissing, ServoError, ServoSilent, W
 from aloha_stack.dynamixel.latency import latency_timer_ms
 from aloha_stack.dynamixel.register_check import check_registers
 from aloha_stack.dynamixel.restart import Restart
-from aloha_stack.dynamixel.setup import Setup
+from aloha_stack.dynamixel.setup import Setup, set_watchdogs
 from aloha_stack.dynamixel.shadows import Shadows
 from aloha_stack.nodes._parameters import declare
 from aloha_stack.nodes.interbotix_commands import Commands
@@ -183,13 +183,11 @@ class InterbotixBus:
 
     def set_watchdog(self, timeout_s: float) -> None:
         steps = units.watchdog_steps(timeout_s)
-        self._together.write("bus_watchdog", 0)
-        if steps:
-            self._together.write("bus_watchdog", steps)
         self._watchdog_steps = steps
+        set_watchdogs(self._together, steps)
 
     def hardware_errors(self) -> Mapping[int, tuple[str, ...]]:
-        status = self._together.read("hardware_error_status")
+        status = self._together.known("hardware_error_status")
         return {i: describe_hardware_error(value) for i, value in status.items() if value}
 
     def latency_timer_ms(self) -> int | None:
@@ -229,7 +227,7 @@ def _namespace(arm: Arm, node: Node) -> str:
     if not node.has_parameter(name):
         declare(
             node,
-            name,
+            "xs_namespace",
             f"/xs_{arm.name}",
             "backend interbotix: the namespace in which xs_sdk drives this arm",
         )
