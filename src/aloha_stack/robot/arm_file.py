@@ -13,7 +13,7 @@ from aloha_stack.robot.joints import JOINTS
 from aloha_stack.robot.servo_list import check_servo_limits, load_servos
 from aloha_stack.robot.servos import BAUD_RATES
 from aloha_stack.robot.share import share_folder
-from aloha_stack.robot.yaml_section import Section, read_yaml
+from aloha_stack.robot.yaml_section import Section, read_yaml, shown
 
 ARM_KEYS = ("model", "role", "port", "homing_offsets")
 FILE_KEYS = ("model", "baud", "registers", "servos", "limits", "poses", "gripper_linkage", "links")
@@ -42,6 +42,7 @@ def load_arm(name: str, own: Section, grippers: Section, environment: Mapping[st
     poses = shared.section("poses")
     poses.check_keys(("rest", "start"))
     gripper = _load_gripper(shared.section("gripper_linkage"), grippers.section(role), role)
+    _check_gripper_reach(grippers.section(role), limits, shared)
     return Arm(
         name=name,
         role=role,
@@ -125,6 +126,20 @@ def _load_gripper(linkage: Section, constants: Section, role: str) -> Gripper:
             "engage_below_rad", values["joint_close_rad"], values["joint_open_rad"]
         )
     return Gripper(linkage=Linkage(crank, rod), engage_below_rad=engage, **values)
+
+
+def _check_gripper_reach(constants: Section, limits: Limits, shared: Section) -> None:
+    """Open and closed must lie within what may be commanded, or the gripper never gets there."""
+    low, high = float(limits.soft_lower[-1]), float(limits.soft_upper[-1])
+    for key in ("joint_open_rad", "joint_close_rad"):
+        angle = constants.number(key)
+        if not low <= angle <= high:
+            constants.complain(
+                key,
+                f"{shown(angle)} is beyond the gripper's limits less their margin, {low:g} … "
+                f"{high:g} ({shared.path.name}: limits.gripper): correct it, or give the arm a "
+                "model file with the limits of your gripper",
+            )
 
 
 def _frozen(values: list[float]) -> np.ndarray:
