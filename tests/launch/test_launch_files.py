@@ -98,6 +98,18 @@ def test_the_heartbeat_lasts_as_long_as_the_arms_may_park(name: str) -> None:
         assert safety.sigkill_timeout_s >= bridge.sigkill_timeout_s
 
 
+def test_a_bridge_that_ends_ends_the_launch_and_nothing_that_arms_park_with_does() -> None:
+    for one in plan("teleop_record"):
+        assert one.shutdown_on_exit == (one.executable == "arm_bridge")
+
+
+def test_a_robot_file_of_ones_own_reaches_every_node_of_the_robot() -> None:
+    for name in ("robot", "teleop_record", "replay"):
+        nodes = plan(name, robot="here/mine.yaml")
+        assert {inline(node)["robot"] for node in nodes} == {"here/mine.yaml"}
+        assert "twin" not in {node.executable for node in nodes}
+
+
 def test_replay_leaves_the_leaders_alone() -> None:
     assert inline(plan("replay")[0])["operator"] is False
     assert inline(plan("teleop_record")[0])["operator"] is True
@@ -125,7 +137,6 @@ def test_arguments_reach_the_nodes_with_their_types() -> None:
         ([], "name a launch file: replay, robot, teleop_record, twin"),
         (["nowhere"], "'nowhere' does not exist; .*: replay, robot, teleop_record, twin"),
         (["teleop_record", "robots:=twin"], "no argument 'robots'; it takes: backend, cameras"),
-        (["teleop_record", "robot:=atlas"], "'atlas'; valid choices: twin, aloha"),
         (["teleop_record", "task:=juggle"], "'juggle'; valid choices: transfer_cube, insertion"),
         (["teleop_record", "robot"], "'robot' is malformed; expected name:=value"),
         (["replay"], "'episode' .* is required"),
