@@ -65,10 +65,12 @@ class Word(NamedTuple):
 class Tape:
     """The record of one arm during one case. Times are model time, s.
 
-    `velocity_limit` (7,) rad/s is the fastest that its joints may be led.
+    `velocity_limit` (7,) rad/s is the fastest that its joints may be led; `lag` (7,) rad is how far
+    they were from their goals at most in earlier motion, while all was well.
     """
 
     velocity_limit: np.ndarray = field(default_factory=lambda: np.full(7, np.inf))
+    lag: np.ndarray = field(default_factory=lambda: np.zeros(7))
     states: list[State] = field(default_factory=list)
     goals: list[Goal] = field(default_factory=list)
     commands: list[Point] = field(default_factory=list)
@@ -85,7 +87,8 @@ class Motion:
     `joints` shows it), or to go from there into that range: a gripper that presses against
     something stands outside. If it was limp, it may be held anywhere where it has been meanwhile.
     joints: how far joints under torque left that range, beyond how far they were from their goals
-    before the fault. One that has just got its torque back may first come to rest (SETTLE_S).
+    before the fault (which hangs on speed and weight: the tape's `lag` is that of a whole motion).
+    One that has just got its torque back may first come to rest (SETTLE_S).
     sag: how far limp joints moved from where they lost their torque.
     invented: how far a published position was from every true one around its stamp.
     """
@@ -137,7 +140,7 @@ def _beyond_command(
                 goals = max(goals, min(jump, abs(goal.position - goal.stands)))
         last[joint] = goal
     before = times < struck_s
-    lag = _lag(goal for goal in tape.goals if goal.time_s < struck_s)
+    lag = np.maximum(tape.lag, lag_of(goal for goal in tape.goals if goal.time_s < struck_s))
     excess = np.maximum(low - lag - position, position - high - lag)
     joints = float(np.max(excess[_held(times, torque) & ~before[:, None]], initial=0.0))
     return goals, joints
@@ -155,8 +158,8 @@ def _held(times: np.ndarray, torque: np.ndarray) -> np.ndarray:
     return torque & (times[:, None] - np.maximum.accumulate(limp_s) > SETTLE_S)
 
 
-def _lag(goals: Iterable[Goal]) -> np.ndarray:
-    """How far each joint (7,) was from its goals at most, while all was well."""
+def lag_of(goals: Iterable[Goal]) -> np.ndarray:
+    """How far each joint (7,) was from its goals at most, rad."""
     lag = np.zeros(len(JOINTS))
     for goal in goals:
         lag[goal.joint] = max(lag[goal.joint], abs(goal.position - goal.stands))

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from aloha_stack.bench.fault_tape import Goal, Point, State, Tape
+from aloha_stack.bench.fault_tape import Goal, Point, State, Tape, lag_of
 from aloha_stack.dynamixel.units import RAD_PER_TICK
 from aloha_stack.nodes._jobs import Jobs
 from aloha_stack.robot.description import Robot
@@ -75,6 +75,7 @@ class BenchWorld:
         self.now_s = 0.0
         """Model time."""
         self.tapes: dict[str, Tape] = {}
+        self._lag = {name: np.zeros(len(JOINTS)) for name in robot.arms}
         self._start_tapes()
         for name, virtual_arm in self._simulation.arms.items():
             virtual_arm.on_goal = partial(self._note_goal, name)
@@ -84,6 +85,10 @@ class BenchWorld:
     def new_tapes(self) -> None:
         """The record begins anew."""
         self._jobs.ask(self._start_tapes, ANSWER_S)
+
+    def learn_lag(self) -> None:
+        """What the tapes hold is how far joints are from their goals while all is well."""
+        self._lag = {name: lag_of(tuple(tape.goals)) for name, tape in self.tapes.items()}
 
     def inject(self, arm: str, fault: Fault) -> float:
         """Strikes at once; returns when that was, in model time."""
@@ -179,7 +184,7 @@ class BenchWorld:
     def _start_tapes(self) -> None:
         for name, virtual in self._simulation.arms.items():
             virtual.violations.clear()
-            self.tapes[name] = Tape(self._robot.arm(name).limits.velocity)
+            self.tapes[name] = Tape(self._robot.arm(name).limits.velocity, self._lag[name])
 
 
 def _joints(virtual: VirtualArm) -> dict[int, tuple[int, list[VirtualServo]]]:

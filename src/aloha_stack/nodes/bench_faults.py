@@ -27,7 +27,7 @@ from aloha_stack.bench.fault_cases import CASES, Case
 from aloha_stack.bench.fault_tape import Point, Word
 from aloha_stack.bench.fault_watch import Outcome, Watch
 from aloha_stack.control.arm_modes import Mode
-from aloha_stack.nodes._bench_world import BenchWorld
+from aloha_stack.nodes._bench_world import SWING_S, BenchWorld
 from aloha_stack.nodes._conversions import read_mode, set_stamp, stamp_ns, target_message
 from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._qos import CLOCK, COMMAND, STATE
@@ -122,6 +122,9 @@ class FaultBench(SimpleNode):
 
     def _strike_all(self) -> None:
         self._wait_until_well()
+        self._world.new_tapes()
+        self._sleep(max(SWING_S))
+        self._world.learn_lag()
         for case in self._cases:
             tell("progress", case=case.name)
             outcomes = self._strike(case)
