@@ -8,6 +8,9 @@ from pathlib import Path
 from aloha_stack.episodes.errors import FolderError
 
 GIB = float(1 << 30)
+DISCARDED = "discarded"
+"""The folder, beside the episodes, of those that were kept and then discarded."""
+
 _NAME = re.compile(r"^episode_(\d{6,})$")
 
 
@@ -62,10 +65,15 @@ def episode_paths(directory: Path) -> list[Path]:
 
 
 def next_episode(directory: Path) -> Path:
-    """Makes and returns the folder one number above the highest that exists."""
+    """Makes and returns the folder one number above the highest that exists or was discarded."""
     while True:
-        existing = episode_paths(directory)
-        number = int(existing[-1].name.removeprefix("episode_")) + 1 if existing else 0
+        folders = [folder for folder in (directory, directory / DISCARDED) if folder.is_dir()]
+        taken = [
+            int(path.name.removeprefix("episode_"))
+            for folder in folders
+            for path in episode_paths(folder)
+        ]
+        number = max(taken, default=-1) + 1
         path = directory / f"episode_{number:06d}"
         try:
             path.mkdir()

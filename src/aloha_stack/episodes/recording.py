@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from aloha_stack.episodes.metadata import silence_notes
+from aloha_stack.episodes.metadata import pause_notes, silence_notes
+from aloha_stack.episodes.timeline import Timeline
 from aloha_stack.episodes.writer import EpisodeWriter
 
-QUEUE_BYTES = 256 << 20
-"""What may wait for a slow disk: half a minute of four cameras at 8 MB/s."""
+QUEUE_BYTES = 128 << 20
+"""What may wait for a slow disk: five seconds of four cameras at 25 MB/s, within 300 MB in all."""
 
 
 INTERRUPTED = "interrupted"
@@ -21,12 +22,22 @@ INTERRUPTED = "interrupted"
 
 @dataclass(frozen=True)
 class Ending:
-    """How a recording is to end; `problem` says why, where nobody wanted it to."""
+    """How a recording is to end; `problem` says why, where nobody wanted it to; `notes` go into
+    the metadata."""
 
     outcome: str = ""
     labels: tuple[str, ...] = ()
     discard: bool = False
     problem: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Notes:
+    """Notes that are to be on the disk at once; `done` is set when they are."""
+
+    notes: Mapping[str, str]
+    done: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(frozen=True)
@@ -48,16 +59,22 @@ class Kept:
 
 
 class Recording:
-    """Feeds one EpisodeWriter. `add` never waits; what finds no room is counted as lost."""
+    """Feeds one EpisodeWriter. `add` never waits; what finds no room is counted as lost.
 
-    def __init__(self, writer: EpisodeWriter, queue_bytes: int = QUEUE_BYTES) -> None:
+    Times are ns of ROS time. While it is paused nothing is written, and nothing counts as lost.
+    """
+
+    def __init__(
+        self, writer: EpisodeWriter, began_ns: int = 0, queue_bytes: int = QUEUE_BYTES
+    ) -> None:
         self.path = writer.path
+        self.timeline = Timeline(began_ns)
         self._writer = writer
         self._room = queue_bytes
         self._waiting = 0
         self._lock = threading.Lock()
         self._lost: dict[str, int] = dict.fromkeys(writer.tally.counts, 0)
-        self._messages: queue.SimpleQueue[tuple[str, bytes, int, int, int] | Ending] = (
+        self._messages: queue.SimpleQueue[tuple[str, bytes, int, int, int] | _Notes | Ending] = (
             queue.SimpleQueue()
         )
         self._silent: dict[str, float] = {}
@@ -92,7 +109,7 @@ class Recording:
     def add(self, topic: str, data: bytes, log_ns: int, publish_ns: int, sequence: int) -> None:
         """Takes a message over. One that comes after `end`, or finds no room, is not written."""
         with self._lock:
-            if self._ending:
+            if self._ending or self.timeline.paused:
                 return
             if self._waiting + len(data) > self._room or self._problem:
                 self._lost[topic] += 1
@@ -103,7 +120,30 @@ class Recording:
     def missed(self, topic: str, count: int) -> None:
         """Notes that `count` messages of `topic` never arrived."""
         with self._lock:
-            self._lost[topic] += count
+            if not self.timeline.paused:
+                self._lost[topic] += count
+
+    def pause(self, now_ns: int) -> threading.Event | None:
+        """Writes nothing from now on; None if that is so already, or if the recording is ending.
+
+        The pause is in the metadata as soon as the event is set: a crash does not lose it.
+        """
+        with self._lock:
+            if self._ending or not self.timeline.pause(now_ns):
+                return None
+            return self._note(pause_notes(self.timeline.pauses))
+
+    def resume(self, now_ns: int) -> threading.Event | None:
+        """Goes on; None if it is not paused. The event is as for `pause`."""
+        with self._lock:
+            if self._ending or not self.timeline.resume(now_ns):
+                return None
+            return self._note(pause_notes(self.timeline.pauses))
+
+    def _note(self, notes: Mapping[str, str]) -> threading.Event:
+        item = _Notes(notes)
+        self._messages.put(item)
+        return item.done
 
     def silent(self, topic: str, seconds: float) -> bool:
         """Notes that a stream has been silent for so long; True if it is the first time."""
@@ -112,12 +152,13 @@ class Recording:
             self._silent[topic] = max(seconds, self._silent.get(topic, 0.0))
             return not known
 
-    def end(self, ending: Ending) -> bool:
+    def end(self, ending: Ending, now_ns: int = 0) -> bool:
         """Asks for the end; False if it was asked for before. Does not wait."""
         with self._lock:
             if self._ending:
                 return False
             self._ending = True
+            self.timeline.end(now_ns)
             self._messages.put(ending)
             return True
 
@@ -145,10 +186,15 @@ class Recording:
             if isinstance(item, Ending):
                 self._finish(item)
                 return
+            if isinstance(item, _Notes):
+                self._guarded(partial(self._writer.annotate, item.notes))
+                item.done.set()
+                continue
             with self._lock:
                 self._waiting -= len(item[1])
             if self._problem or not self._guarded(partial(self._writer.write, *item)):
-                self.missed(item[0], 1)
+                with self._lock:
+                    self._lost[item[0]] += 1
 
     def _fail(self, error: BaseException) -> None:
         """An error that nobody foresaw: what was written is closed as well as it can be."""
@@ -157,7 +203,7 @@ class Recording:
             self._ending = True
         messages, lost = self.messages, dict(self._lost)
         with contextlib.suppress(Exception):  # the first error is the one that is told
-            self._writer.finish(INTERRUPTED, (), lost, silence_notes(self._silent))
+            self._writer.finish(INTERRUPTED, (), lost, self._notes())
         self._result = Kept(
             self.path, INTERRUPTED, messages, lost, self._problem, dict(self._silent)
         )
@@ -181,8 +227,11 @@ class Recording:
             kept = None
             self._guarded(self._writer.discard)
         else:
-            notes = silence_notes(self._silent)
+            notes = {**self._notes(), **ending.notes}
             finish = partial(self._writer.finish, ending.outcome, ending.labels, lost, notes)
             self._guarded(finish)
         problem = self._problem or ending.problem
         self._result = Kept(kept, ending.outcome, messages, lost, problem, dict(self._silent))
+
+    def _notes(self) -> dict[str, str]:
+        return {**silence_notes(self._silent), **pause_notes(self.timeline.pauses)}

@@ -37,6 +37,8 @@ def robot_streams(
 ) -> tuple[Stream, ...]:
     """Joint states, executed commands, status and pictures of `robot`, KNOWN, then `extra` topics.
 
+    A camera's pictures are looked for where its own driver publishes them, compressed or raw.
+
     An extra topic is written "NAME:package/msg/Type", if need be with ":best_effort" behind it.
     Raises ValueError for one that is not understood.
     """
@@ -47,18 +49,13 @@ def robot_streams(
             name = f"/{arm.name}/command_executed"
             streams.append(Stream(name, _JOINTS, JOINT_QOS, required=True))
         streams.append(Stream(f"/{arm.name}/status", "aloha_interfaces/msg/ArmStatus", STATE_QOS))
-    for camera in robot.cameras if cameras else ():
-        image = "sensor_msgs/msg/CompressedImage"
-        streams.append(Stream(f"/{camera}/image_raw/compressed", image, IMAGE_QOS, required=True))
-        streams.append(Stream(f"/{camera}/camera_info", "sensor_msgs/msg/CameraInfo", IMAGE_QOS))
+    for camera in robot.cameras.values() if cameras else ():
+        streams.append(Stream(camera.topic, camera.image_type, IMAGE_QOS, required=True))
+        streams.append(Stream(camera.info_topic, "sensor_msgs/msg/CameraInfo", IMAGE_QOS))
     streams += [Stream(name, *known) for name, known in KNOWN.items()]
-    taken = {stream.name for stream in streams}
-    for text in extra:
-        stream = extra_stream(text)
-        if stream.name not in taken:
-            taken.add(stream.name)
-            streams.append(stream)
-    return tuple(streams)
+    streams += [extra_stream(text) for text in extra]
+    once = {stream.name: stream for stream in reversed(streams)}  # the first of a name counts
+    return tuple(stream for stream in streams if once[stream.name] is stream)
 
 
 def extra_stream(text: str) -> Stream:

@@ -118,7 +118,7 @@ class EpisodeWriter:
         self._flushed_s = time.monotonic()
 
     def annotate(self, notes: Mapping[str, str]) -> None:
-        """Adds notes and has them on the disk at once, so that a crash keeps them. Raises OSError."""
+        """Adds notes, on the disk at once so that a crash keeps them. Raises OSError."""
         self.info = replace(self.info, notes={**self.info.notes, **notes})
         self._write_metadata()
 
