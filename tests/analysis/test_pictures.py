@@ -11,6 +11,7 @@ from aloha_stack.analysis.plots import plot_joints
 from aloha_stack.analysis.tables import camera_table, episode_table, succeeded
 from aloha_stack.analysis.video import write_video
 from aloha_stack.episodes.errors import EpisodeError
+from aloha_stack.episodes.frame_index import frame_indexes
 from aloha_stack.episodes.metadata import EpisodeInfo
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.episodes.summary import summarise
@@ -58,13 +59,12 @@ def test_video_without_pictures_is_refused(tmp_path: Path) -> None:
 
 def test_damaged_picture_is_named(tmp_path: Path) -> None:
     path = write_episode(tmp_path, seconds=0.1)
-    episode = Episode(path)
-    name = "/cam_high/image_raw/compressed"
-    stream = episode.frames(name)[name]
-    broken = type(stream)(name, stream.stamps_ns, (b"no jpeg", *stream.jpeg[1:]))
-    episode.frames = lambda *topics: dict.fromkeys(topics, broken)  # type: ignore[method-assign]
-    with pytest.raises(EpisodeError, match=f"picture 0 of {name}"):
-        write_video(episode, tmp_path / "v.mp4")
+    frames = frame_indexes(Episode(path))["cam_high"]
+    with frames.path.open("r+b") as file:
+        file.seek(int(frames.offset[2]))
+        file.write(b"no jpeg")
+    with pytest.raises(EpisodeError, match=f"picture 2 of {frames.topic}"):
+        write_video(Episode(path), tmp_path / "v.mp4")
 
 
 def test_tables_name_each_episode_and_each_camera(tmp_path: Path) -> None:

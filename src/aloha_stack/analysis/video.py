@@ -11,8 +11,8 @@ import numpy as np
 from av.codec.codec import UnknownCodecError
 
 from aloha_stack.episodes.errors import EpisodeError
-from aloha_stack.episodes.reader import COMPRESSED_IMAGE, Episode, FrameStream
-from aloha_stack.robot.joints import CAMERAS
+from aloha_stack.episodes.frame_index import frame_indexes
+from aloha_stack.episodes.reader import Episode
 
 ENCODERS = ("libx264", "mpeg4")
 """By preference; ffmpeg builds without the former exist."""
@@ -31,9 +31,13 @@ def write_video(
     `progress` is called with the frames done and their total. Raises EpisodeError if no camera was
     recorded or a picture is damaged, and OSError if the file cannot be written.
     """
-    streams = _streams(episode)
+    streams = frame_indexes(episode)
+    if not streams:
+        raise EpisodeError(
+            f"{episode.path} holds no pictures for a video; was it recorded without cameras?"
+        )
     first = next(iter(streams.values()))
-    height, width = _decode(episode, first, 0).shape[:2]
+    height, width = first.height, first.width
     start = min(int(stream.stamps_ns[0]) for stream in streams.values())
     end = max(int(stream.stamps_ns[-1]) for stream in streams.values())
     steps = np.arange(start, end + 1, 1_000_000_000 // rate_hz, dtype=np.int64)
@@ -51,34 +55,19 @@ def write_video(
             for place, (camera, stream) in enumerate(streams.items()):
                 latest = int(np.searchsorted(stream.stamps_ns, step, side="right")) - 1
                 if latest >= 0 and latest != shown[camera]:
-                    picture = _decode(episode, stream, latest, (height, width))
+                    picture = _sized(stream.rgb(latest), height, width)
                     row, column = divmod(place, COLUMNS)
                     tile = canvas[row * height :, column * width :][:height, :width]
                     tile[:] = picture
                     _label(tile, camera)
                     shown[camera] = latest
             picture = canvas[: output.height, : output.width]
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24")
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
             container.mux(output.encode(frame))
             if progress is not None:
                 progress(done + 1, len(steps))
         container.mux(output.encode(None))
     return path
-
-
-def _streams(episode: Episode) -> dict[str, FrameStream]:
-    """Camera name → pictures, the known cameras in their order and then all others."""
-    topics = [name for name, kind in episode.types.items() if kind == COMPRESSED_IMAGE]
-    names = {topic: topic.strip("/").split("/")[0] for topic in topics}
-    order = {camera: index for index, camera in enumerate(CAMERAS)}
-    topics.sort(key=lambda topic: order.get(names[topic], len(order)))
-    found = episode.frames(*topics)
-    streams = {names[topic]: found[topic] for topic in topics if len(found[topic].jpeg)}
-    if not streams:
-        raise EpisodeError(
-            f"{episode.path} holds no pictures for a video; was it recorded without cameras?"
-        )
-    return streams
 
 
 def _encoder() -> str:
@@ -99,15 +88,10 @@ def _even(length: int) -> int:
     return length - length % 2
 
 
-def _decode(
-    episode: Episode, stream: FrameStream, index: int, size: tuple[int, int] | None = None
-) -> np.ndarray:
-    picture = cv2.imdecode(np.frombuffer(stream.jpeg[index], np.uint8), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise EpisodeError(f"{episode.path}: picture {index} of {stream.topic} is no whole JPEG")
-    if size is not None and picture.shape[:2] != size:
-        picture = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
-    return picture
+def _sized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    if picture.shape[:2] == (height, width):
+        return picture
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def _label(tile: np.ndarray, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The few bytes of a serialised message that the recorder looks at.
+"""The bytes of a serialised message, read without a generic decoder.
 
 A serialised ROS 2 message starts with the four-byte CDR encapsulation header of the DDS-XTypes
 specification (byte 1: 0 big endian, 1 little endian; 2 further bytes of options) and goes on with
@@ -25,3 +25,53 @@ def stamp_ns(data: bytes | memoryview) -> int:
     order = "<" if data[1] & 1 else ">"
     seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, HEADER_BYTES)
     return int(seconds) * 1_000_000_000 + int(nanoseconds)
+
+
+class CdrReader:
+    """Reads the fields of a serialised message one after the other. Raises ValueError."""
+
+    def __init__(self, data: bytes) -> None:
+        if len(data) < HEADER_BYTES or data[0] != 0 or data[1] not in (0, 1):
+            raise ValueError(
+                f"it begins with {data[:HEADER_BYTES].hex(' ') or 'nothing'}; expected the "
+                "encapsulation of plain CDR, 00 00 or 00 01"
+            )
+        self.data = data
+        self.order = "<" if data[1] else ">"
+        self.position = HEADER_BYTES
+
+    def skip(self, count: int) -> int:
+        """Where `count` bytes begin that are passed over."""
+        begin = self.position
+        if begin + count > len(self.data):
+            raise ValueError(f"{count} bytes from byte {begin} are beyond its {len(self.data)}")
+        self.position = begin + count
+        return begin
+
+    def unsigned(self) -> int:
+        """A uint32."""
+        self.align(4)
+        begin = self.skip(4)
+        return int(struct.unpack_from(f"{self.order}I", self.data, begin)[0])
+
+    def count(self, smallest: int) -> int:
+        """The length of a sequence whose items have `smallest` bytes or more."""
+        count = self.unsigned()
+        if count * smallest > len(self.data) - self.position:
+            raise ValueError(f"{count} items from byte {self.position} do not fit into it")
+        return count
+
+    def string(self) -> str:
+        """A text; its length counts the zero at its end."""
+        length = self.unsigned()
+        begin = self.skip(length)
+        return self.data[begin : begin + max(length - 1, 0)].decode()
+
+    def doubles(self, count: int) -> int:
+        """Where `count` float64 begin that are passed over."""
+        self.align(8)
+        return self.skip(8 * count)
+
+    def align(self, width: int) -> None:
+        """Goes on to the next multiple of `width`."""
+        self.position += -(self.position - HEADER_BYTES) % width

@@ -1,44 +1,30 @@
 """Reads an episode as arrays and pictures, without ROS."""
 
+import json
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from mcap.records import Schema
 from mcap_ros2.decoder import DecoderFactory
 
+from aloha_stack.episodes.contents import JOINT_STATE, Contents, Progress, read_contents
 from aloha_stack.episodes.errors import EpisodeError
+from aloha_stack.episodes.joint_columns import JointStream, empty_stream
 from aloha_stack.episodes.mcap_file import McapFile, Record
-from aloha_stack.episodes.metadata import EpisodeInfo, read_metadata
+from aloha_stack.episodes.metadata import EpisodeInfo, pauses, read_metadata
+from aloha_stack.episodes.picture_table import COMPRESSED_IMAGE, IMAGE_TYPES
+from aloha_stack.robot.joints import CAMERAS
 
-JOINT_STATE = "sensor_msgs/msg/JointState"
-COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
+__all__ = ["COMPRESSED_IMAGE", "IMAGE_TYPES", "JOINT_STATE", "Episode", "JointStream"]
 
-
-@dataclass(frozen=True)
-class JointStream:
-    """n messages of one JointState topic with k joints; empty fields of the message are NaN."""
-
-    topic: str
-    names: tuple[str, ...]
-    stamps_ns: np.ndarray  # (n,) int64, acquisition
-    position: np.ndarray  # (n, k) rad or m
-    velocity: np.ndarray  # (n, k) rad/s or m/s
-    effort: np.ndarray  # (n, k), as the driver gave it
-
-
-@dataclass(frozen=True)
-class FrameStream:
-    """The n JPEG pictures of one camera."""
-
-    topic: str
-    stamps_ns: np.ndarray  # (n,) int64, exposure
-    jpeg: tuple[bytes, ...]
+CAMERAS_NOTE = "cameras"
+"""The note that says which topic is which camera, as JSON."""
 
 
 class Episode:
-    """One episode folder. Every method that returns data reads the file once, front to back."""
+    """One episode folder. Its files are read once, front to back, when the first data is asked for;
+    pictures stay where they are (`frame_index.frame_indexes` says where)."""
 
     def __init__(self, path: Path | str) -> None:
         """Reads the metadata. Raises EpisodeError, which names the folder and what is wrong."""
@@ -63,6 +49,7 @@ class Episode:
                 "episodes of other recorders have to be imported"
             ) from error
         self._decoders: dict[str, Callable[[bytes], Any]] = {}
+        self._contents: Contents | None = None
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -70,12 +57,49 @@ class Episode:
         return tuple(self.types)
 
     @property
-    def closed(self) -> bool:
-        """Whether every file has its end: False for a recording that was cut off.
+    def camera_topics(self) -> dict[str, str]:
+        """Camera name -> image topic: as the recorder noted it, or by the default naming.
 
-        Known once the episode has been read through.
+        The known cameras come first, in their order. Without a note every image topic is a camera,
+        named by the first part of its topic; of several, a compressed one.
         """
-        return all(file.closed is True for file in self.files)
+        found: dict[str, str] = {}
+        note = self.info.notes.get(CAMERAS_NOTE)
+        if note is not None:
+            try:
+                found = {str(name): str(topic) for name, topic in json.loads(note).items()}
+            except (ValueError, AttributeError) as error:
+                raise EpisodeError(
+                    f"{self.path / 'metadata.yaml'}: the note {CAMERAS_NOTE!r} is {note!r}; "
+                    "expected a JSON object of camera names and topics"
+                ) from error
+        else:
+            kinds = sorted(self.types.items(), key=lambda item: item[1] != COMPRESSED_IMAGE)
+            for topic, kind in kinds:
+                if kind in IMAGE_TYPES:
+                    found.setdefault(topic.strip("/").split("/")[0], topic)
+        order = {camera: index for index, camera in enumerate(CAMERAS)}
+        return dict(sorted(found.items(), key=lambda item: order.get(item[0], len(order))))
+
+    @property
+    def pauses(self) -> tuple[tuple[int, int | None], ...]:
+        """(begin, end) of each pause, ns of ROS time. Raises EpisodeError."""
+        try:
+            return pauses(self.info)
+        except ValueError as error:
+            raise EpisodeError(f"{self.path / 'metadata.yaml'}: {error}") from error
+
+    @property
+    def closed(self) -> bool:
+        """Whether every file has its end: False for a recording that was cut off."""
+        return self.contents().closed
+
+    def contents(self, verify: bool = False, progress: Progress | None = None) -> Contents:
+        """Everything but the pictures, read once; `verify` compares the checksums of all bytes."""
+        if self._contents is None or verify:
+            paths = [file.path for file in self.files]
+            self._contents = read_contents(paths, verify, progress)
+        return self._contents
 
     def records(self, topics: Collection[str] | None = None) -> Iterator[Record]:
         """The messages (of `topics`) as received, in the order of receiving."""
@@ -84,79 +108,34 @@ class Episode:
 
     def decode(self, record: Record) -> Any:
         """The message of a record, with the fields of its definition as attributes."""
-        decoder = self._decoders.get(record.type)
-        if decoder is None:
-            decoder = DecoderFactory().decoder_for("cdr", record.schema)
-            if decoder is None:
-                raise EpisodeError(
-                    f"{self.path}: topic {record.topic} has a schema of encoding "
-                    f"{record.schema.encoding!r}; expected ros2msg"
-                )
-            self._decoders[record.type] = decoder
+        return self.decode_message(record.topic, record.schema, record.data)
+
+    def decode_message(self, topic: str, schema: Schema, data: bytes) -> Any:
+        """A serialised message, with the fields of its definition as attributes."""
+        decoder = self._decoders.get(schema.name)
         try:
-            return decoder(record.data)
+            if decoder is None:
+                decoder = DecoderFactory().decoder_for("cdr", schema)
+                if decoder is None:
+                    raise EpisodeError(
+                        f"{self.path}: topic {topic} has a schema of encoding "
+                        f"{schema.encoding!r}; expected ros2msg"
+                    )
+                self._decoders[schema.name] = decoder
+            return decoder(data)
         except (ValueError, IndexError, RuntimeError, NotImplementedError) as error:
             raise EpisodeError(
-                f"{self.path}: a message of {record.topic} does not fit its type {record.type}: "
-                f"{error}"
+                f"{self.path}: a message of {topic} does not fit its type {schema.name}: {error}"
             ) from error
 
     def joints(self, *topics: str) -> dict[str, JointStream]:
         """The JointState streams of `topics`. Raises EpisodeError if one is not recorded."""
-        self._check(topics, JOINT_STATE)
-        messages: dict[str, list[Any]] = {topic: [] for topic in topics}
-        for record in self.records(topics):
-            messages[record.topic].append(self.decode(record))
-        return {topic: self._stream(topic, found) for topic, found in messages.items()}
-
-    def frames(self, *topics: str) -> dict[str, FrameStream]:
-        """The pictures of `topics`, still as JPEG. Raises EpisodeError if one is not recorded."""
-        self._check(topics, COMPRESSED_IMAGE)
-        stamps: dict[str, list[int]] = {topic: [] for topic in topics}
-        jpegs: dict[str, list[bytes]] = {topic: [] for topic in topics}
-        for record in self.records(topics):
-            stamps[record.topic].append(record.publish_ns)
-            jpegs[record.topic].append(bytes(self.decode(record).data))
-        return {
-            topic: FrameStream(topic, np.array(stamps[topic], np.int64), tuple(jpegs[topic]))
-            for topic in topics
-        }
-
-    def _check(self, topics: Collection[str], type_name: str) -> None:
         for topic in topics:
-            if self.types.get(topic) != type_name:
-                of_type = [name for name, kind in self.types.items() if kind == type_name]
+            if self.types.get(topic) != JOINT_STATE:
+                of_type = [name for name, kind in self.types.items() if kind == JOINT_STATE]
                 raise EpisodeError(
-                    f"{self.path} has no {type_name} topic {topic}; it has "
+                    f"{self.path} has no {JOINT_STATE} topic {topic}; it has "
                     f"{', '.join(of_type) or 'none of that type'}"
                 )
-
-    def _stream(self, topic: str, messages: list[Any]) -> JointStream:
-        names = tuple(str(name) for name in messages[0].name) if messages else ()
-        for message in messages:
-            if tuple(message.name) != names:
-                raise EpisodeError(
-                    f"{self.path}: {topic} changes its joints from {list(names)} to "
-                    f"{list(message.name)}; one stream has to keep to its joints"
-                )
-        stamps = [m.header.stamp.sec * 1_000_000_000 + m.header.stamp.nanosec for m in messages]
-        shape = (len(messages), len(names))
-        blank = [np.nan] * len(names)
-
-        def column(field: str) -> np.ndarray:
-            rows = [list(getattr(message, field)) or blank for message in messages]
-            if any(len(row) != len(names) for row in rows):
-                raise EpisodeError(
-                    f"{self.path}: {topic} has a {field} of another length than its "
-                    f"{len(names)} joints"
-                )
-            return np.array(rows, dtype=np.float64).reshape(shape)
-
-        return JointStream(
-            topic,
-            names,
-            np.array(stamps, np.int64),
-            column("position"),
-            column("velocity"),
-            column("effort"),
-        )
+        streams = self.contents().joints
+        return {topic: streams.get(topic) or empty_stream(topic) for topic in topics}
