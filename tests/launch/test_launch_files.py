@@ -121,6 +121,20 @@ def test_all_nodes_share_ports_and_stay_on_this_host() -> None:
         assert node.environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_all_nodes_use_the_projects_dds_profile_or_the_operators_own(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FASTRTPS_DEFAULT_PROFILES_FILE", raising=False)
+    profile = str(launch_folder().parent / "config/fastdds.xml")
+    assert os.path.isfile(profile)
+    for node in plan(name):
+        assert node.environment["FASTRTPS_DEFAULT_PROFILES_FILE"] == profile
+    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "mine.xml")
+    for node in plan(name):
+        assert node.environment["FASTRTPS_DEFAULT_PROFILES_FILE"] == "mine.xml"
+
+
 def test_arguments_reach_the_nodes_with_their_types() -> None:
     given = {"task": "insertion", "seed": "7", "operator": "false"}
     given |= {"cameras": "false", "description": "false"}
