@@ -28,7 +28,11 @@ def stamp_ns(data: bytes | memoryview) -> int:
 
 
 class CdrReader:
-    """Reads the fields of a serialised message one after the other. Raises ValueError."""
+    """Reads the fields of a serialised message one after the other. Raises ValueError.
+
+    `fixed` are the parts that were read: messages that have the same bytes there have the same
+    layout. (Between them lies padding, which holds whatever was in the sender's memory.)
+    """
 
     def __init__(self, data: bytes) -> None:
         if len(data) < HEADER_BYTES or data[0] != 0 or data[1] not in (0, 1):
@@ -39,6 +43,7 @@ class CdrReader:
         self.data = data
         self.order = "<" if data[1] else ">"
         self.position = HEADER_BYTES
+        self.fixed = [slice(0, HEADER_BYTES)]
 
     def skip(self, count: int) -> int:
         """Where `count` bytes begin that are passed over."""
@@ -52,6 +57,7 @@ class CdrReader:
         """A uint32."""
         self.align(4)
         begin = self.skip(4)
+        self.fixed.append(slice(begin, self.position))
         return int(struct.unpack_from(f"{self.order}I", self.data, begin)[0])
 
     def count(self, smallest: int) -> int:
@@ -65,6 +71,7 @@ class CdrReader:
         """A text; its length counts the zero at its end."""
         length = self.unsigned()
         begin = self.skip(length)
+        self.fixed.append(slice(begin, self.position))
         return self.data[begin : begin + max(length - 1, 0)].decode()
 
     def doubles(self, count: int) -> int:

@@ -114,16 +114,11 @@ class JointColumns:
         try:
             reader = CdrReader(body)
             reader.skip(8)  # the stamp
-            frame = reader.position
-            reader.string()
-            fixed = [*range(HEADER_BYTES), *range(frame, frame + 4)]
-            begin = reader.position
+            reader.string()  # the frame
             names = tuple(reader.string() for _ in range(reader.count(5)))
-            fixed += range(begin, reader.position)
             numbers: list[int | None] = []
             for field in FIELDS:
                 count = reader.count(8)
-                fixed += range(reader.position - 4, reader.position)
                 if count not in (0, len(names)):
                     raise EpisodeError(
                         f"{self.topic} has a {field} of another length than its {len(names)} joints"
@@ -135,4 +130,5 @@ class JointColumns:
                 f"{error}"
             ) from error
         model = np.frombuffer(body, np.uint8)
-        return _Layout(model, np.array(fixed), reader.order, names, tuple(numbers))
+        fixed = np.concatenate([np.arange(part.start, part.stop) for part in reader.fixed])
+        return _Layout(model, fixed, reader.order, names, tuple(numbers))

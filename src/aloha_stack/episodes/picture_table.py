@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aloha_stack.episodes.cdr import CdrReader
+from aloha_stack.episodes.cdr import HEADER_BYTES, CdrReader
 from aloha_stack.episodes.errors import EpisodeError
 
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
@@ -45,26 +45,21 @@ class PictureColumns:
         self._stamps, self._offsets, self._sizes = array("q"), array("q"), array("q")
         self._files: set[Path] = set()
         self._format: PictureFormat | None = None
-        self._prefix = b"\0"  # what lies between stamp and picture: the same in all messages
-        self._stamp = struct.Struct("<iI")
+        self._fixed: list[tuple[slice, bytes]] = []  # what is the same in all messages
+        self._length_at = 0
+        self._stamp, self._length = struct.Struct("<iI"), struct.Struct("<I")
 
     def add(self, file: Path, offset: int, size: int, head: bytes) -> None:
         """Takes a message by its head. Raises EpisodeError if it is none, or changes its format."""
-        prefix = self._prefix
-        if head[:4] != prefix[:4] or head[12 : 8 + len(prefix)] != prefix[4:]:
+        if not self._fixed or any(head[part] != known for part, known in self._fixed):
             self._learn(head)
-            prefix = self._prefix
-        start = 8 + len(prefix)
-        order = "<" if prefix[1] else ">"
-        seconds, nanoseconds = self._stamp.unpack_from(head, 4)
-        (length,) = (
-            struct.unpack_from(f"{order}I", head, start) if len(head) >= start + 4 else (-1,)
-        )
-        start += 4
+        seconds, nanoseconds = self._stamp.unpack_from(head, HEADER_BYTES)
+        start = self._length_at + 4
+        (length,) = self._length.unpack_from(head, self._length_at) if len(head) >= start else (-1,)
         if length < 0 or start + length > size:
             raise EpisodeError(
-                f"a message of {self.topic} does not fit its type {self._type}: its picture of "
-                f"{length} bytes is longer than the message"
+                f"a message of {self.topic} does not fit its type {self._type}: its picture is "
+                "longer than the message"
             )
         self._files.add(file)
         self._stamps.append(seconds * 1_000_000_000 + nanoseconds)
@@ -90,7 +85,8 @@ class PictureColumns:
             reader.skip(8)  # the stamp
             reader.string()  # the frame
             found = self._raw(reader) if self._type == IMAGE else _compressed(reader)
-            reader.align(4)
+            fixed = [(part, head[part]) for part in reader.fixed]
+            reader.unsigned()  # the picture's length
         except ValueError as error:
             raise EpisodeError(
                 f"a message of {self.topic} does not fit its type {self._type}: {error}"
@@ -101,8 +97,9 @@ class PictureColumns:
                 "to keep to its size and encoding"
             )
         self._format = found
-        self._prefix = head[:4] + head[12 : reader.position]
+        self._fixed, self._length_at = fixed, reader.position - 4
         self._stamp = struct.Struct(f"{reader.order}iI")
+        self._length = struct.Struct(f"{reader.order}I")
 
     def _raw(self, reader: CdrReader) -> PictureFormat:
         height, width, encoding = reader.unsigned(), reader.unsigned(), reader.string()
