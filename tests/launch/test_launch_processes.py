@@ -183,13 +183,21 @@ def test_a_crash_is_told_the_others_go_on_and_the_exit_status_tells_it(
     assert f"not all ended in order: {told}" in output
 
 
-def test_the_end_of_a_node_with_on_exit_shutdown_ends_all(prefix: Prefix) -> None:
+@pytest.mark.parametrize(("ends", "expected"), [("sys.exit(0)", 0), ("sys.exit(2)", 1)])
+def test_the_end_of_a_node_with_on_exit_shutdown_ends_all(
+    prefix: Prefix, tmp_path: Path, ends: str, expected: int
+) -> None:
+    go = tmp_path / "go"
+    wait = f"import os, sys, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.02)\n"
     prefix.executable("obedient", OBEDIENT)
-    prefix.executable("short", "pass")
+    prefix.executable("short", wait + ends)
     launcher = prefix.start(node("obedient") + node("short", 'on_exit="shutdown"'))
+    read_until(launcher, "ready")
+    go.touch()
     status, output = end(launcher)
-    assert status == 0
+    assert status == expected
     assert "short-2 has ended: ending 1 nodes" in output
+    assert "got SIGINT" in output
 
 
 def test_the_launch_ends_when_all_nodes_have_ended(prefix: Prefix) -> None:
