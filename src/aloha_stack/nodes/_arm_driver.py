@@ -177,12 +177,13 @@ class ArmDriver:
         if not hot or (adopt and not self.arm.is_leader):
             return ""
         if not self.arm.is_leader:
+            verb = "has" if len(hot) == 1 else "have"
             return (
-                f"{name}: {self.health.names(hot)} have torque already: somebody may rely "
+                f"{name}: {self.health.names(hot)} {verb} torque already: somebody may rely "
                 f"on it. See that nobody else drives the arm, then call /{name}/adopt"
             )
         if not (away := self.hold.away_from_rest()):
-            return "" if adopt else f"{name} has torque, at its rest pose; call /{name}/adopt"
+            return "" if adopt else f"{name} has torque already; call /{name}/adopt to take it off"
         return (
             f"{name} is a leader, and held in the air by {self.health.names(hot)}: it falls when "
             f"they let go ({away}). Take it in your hands, call /{name}/torque data:=false, and "

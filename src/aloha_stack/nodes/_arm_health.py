@@ -118,7 +118,7 @@ class ArmHealth:
     @property
     def errors(self) -> dict[int, tuple[str, ...]]:
         """The servos in hardware error, by ID, and what it is in words."""
-        told = dict.fromkeys(self._alert, ("not read yet which",))
+        told = dict.fromkeys(self._alert, ("kind not yet read",))
         known = {i: s.hardware_error for i, s in self.servos.items() if s.hardware_error}
         return told | {i: words for i, words in known.items() if self._fresh or i in told}
 

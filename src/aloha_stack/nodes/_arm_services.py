@@ -79,7 +79,7 @@ class ArmServices:
         if floating:
             sick |= floating.carried & set(health.limp)
         if not sick:
-            return f"{self.name}: no servo is in hardware error, or has restarted"
+            return f"{self.name}: no servo is in hardware error, and none has restarted"
         if held and not driver.controller.limiter.at_rest:
             raise Refused(f"{self.name} still moves; call this again when it has stopped")
         if floating and not floating.down:
