@@ -157,12 +157,21 @@ class HealthConformance:
         assert [i for i, on in bus.torque().items() if not on] == [gripper.id]
         assert bus.configure() == ()
 
-    def test_a_shadow_and_its_master_are_recovered_together(self, bus):
+    def test_a_master_holds_its_goal_while_its_shadow_is_recovered(self, bus):
         bus.configure()
         bus.set_torque(True)
+        written = bus.write_goals(bus.read().position)
         shadow = next(servo for servo in bus.arm.servos if servo.shadow_of is not None)
+        goal = bus.read_register(shadow.shadow_of, "goal_position")
+        bus.write_register(shadow.id, "position_p_gain", 333)
         bus.recover([shadow.id])
-        assert {i for i, on in bus.torque().items() if not on} == {shadow.id, shadow.shadow_of}
+        assert [i for i, on in bus.torque().items() if not on] == [shadow.id]
+        assert bus.read_register(shadow.shadow_of, "goal_position") == goal
+        assert bus.configure() == ()
+        bus.write_goals(written)
+        bus.set_torque(True)
+        assert bus.read_register(shadow.id, "goal_position") == goal
+        assert np.allclose(bus.read().position, written, atol=RAD_PER_TICK)
 
     def test_nobody_to_recover_is_nothing_to_do(self, bus):
         bus.set_torque(True)

@@ -1,12 +1,14 @@
 """The bus against virtual servos on a real pseudo-terminal."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from aloha_stack.dynamixel.bus import DynamixelBus
 from aloha_stack.dynamixel.errors import (
+    NotAsDescribed,
     NotTaken,
     PortLost,
     ServoRefused,
@@ -14,6 +16,7 @@ from aloha_stack.dynamixel.errors import (
     TorqueIsOn,
     WrongModel,
 )
+from aloha_stack.twin.servo import VirtualServo
 from dynamixel.bus_conformance import BusConformance, eventually
 from twin.virtual_rig import Tampered, rig
 
@@ -143,6 +146,41 @@ def test_torque_reaches_the_shadows(live, bus):
     bus.set_torque(True)
     assert live.virtual.servos[3].torque
     assert live.virtual.servos[5].torque
+
+
+def test_a_servo_that_shadows_another_than_the_file_says_is_refused_unwritten(live, bus):
+    live.virtual.servos[8].load_eeprom({"secondary_id": 6})
+    with pytest.raises(NotAsDescribed, match=r"servo 8 \(wrist_rotate\) obeys ID 6 too"):
+        bus.configure()
+    assert live.virtual.servos[8].get("secondary_id") == 6
+
+
+def test_a_servo_that_the_file_does_not_know_is_found_on_the_bus(live, bus):
+    bus.check()
+    stranger = VirtualServo("xm540-w270", 14)
+    stranger.load_eeprom({"secondary_id": 4})
+    live.virtual.line.attach(stranger)
+    with pytest.raises(NotAsDescribed, match=r"knows nothing, ID 14; add them"):
+        bus.check()
+
+
+@pytest.mark.parametrize("servo_id", [4, 5])
+def test_a_drive_mode_that_would_turn_a_pair_against_itself_is_not_written(live, bus, servo_id):
+    bus.configure()
+    wrong = {s.id: s.drive_mode for s in bus.arm.servos}[servo_id] ^ 1
+    servos = tuple(
+        replace(s, drive_mode=wrong, registers={**s.registers, "drive_mode": wrong})
+        if s.id == servo_id
+        else s
+        for s in bus.arm.servos
+    )
+    bus.close()
+    misled = DynamixelBus(replace(bus.arm, servos=servos))
+    misled.open()
+    with pytest.raises(NotAsDescribed, match=r"servo 4 \(elbow\), servo 5 \(elbow shadow\) agree"):
+        misled.configure()
+    misled.close()
+    assert live.virtual.servos[servo_id].get("drive_mode") == wrong ^ 1
 
 
 def test_configuring_repairs_what_differs_and_says_what(live, bus):

@@ -69,6 +69,18 @@ def test_the_same_id_twice_is_damage_and_found_by_the_check(live, bus):
     bus.check()
 
 
+def test_two_shadows_of_one_id_are_told_apart_from_a_silent_one(live, bus):
+    live.port.inject(Fault("duplicate_id", servo=5))
+    looks = []
+    assert eventually(lambda: looks.append(dict(bus.watch())) or looks[-1][5].damaged)
+    assert not looks[-1][5].answered
+    assert [i for i, one in looks[-1].items() if one.damaged] == [5]
+    live.port.clear()
+    live.virtual.servos[5].silent = True
+    assert eventually(lambda: not bus.watch()[5].damaged)
+    assert not bus.watch()[5].answered
+
+
 def test_a_register_whose_answers_are_damaged_is_no_silent_servo(live, bus):
     hurt(live, flip)
     with pytest.raises(AnswerDamaged, match=r"servo 6 \(forearm_roll\).*connector") as caught:

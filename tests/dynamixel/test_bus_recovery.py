@@ -31,18 +31,58 @@ def bus(live):
 
 
 @pytest.mark.parametrize("error", ["overload", "overheating", "undervoltage"])
-def test_a_servo_in_error_is_rebooted_and_its_pair_with_it_and_the_others_hold(live, bus, error):
+def test_a_shadow_in_error_is_rebooted_alone_and_its_master_holds(live, bus, error):
     bus.configure()
     bus.set_torque(True)
     bits = {"overload": 0x20, "overheating": 0x04, "undervoltage": 0x01}[error]
     live.virtual.servos[5].fail(bits)
-    live.virtual.servos[4].put("position_p_gain", 5)
     bus.recover([5])
     assert bus.hardware_errors() == {}
-    assert [i for i, on in bus.torque().items() if not on] == [4, 5]
+    assert live.virtual.servos[4].boots_until_s < 0
+    assert [i for i, on in bus.torque().items() if not on] == [5]
     assert bus.configure() == ()
     bus.set_torque(True)
     assert all(bus.torque().values())
+
+
+def test_a_master_in_error_restarts_with_its_shadow_which_hears_it(live, bus):
+    bus.configure()
+    bus.set_torque(True)
+    live.virtual.servos[4].fail(0x20)
+    bus.recover([4])
+    assert [i for i, on in bus.torque().items() if not on] == [4, 5]
+    assert bus.configure() == ()
+
+
+def test_a_shadow_holds_its_goal_while_its_limp_master_gets_its_ram_back(live, bus):
+    bus.configure()
+    bus.set_torque(True)
+    goal = live.virtual.servos[5].get("goal_position")
+    live.virtual.servos[4].put("torque_enable", 0)  # as after a restart by itself
+    live.virtual.servos[4].put("position_p_gain", 5)
+    bus.recover([4])
+    assert [i for i, on in bus.torque().items() if not on] == [4]
+    assert live.virtual.servos[5].get("goal_position") == goal
+    assert live.virtual.servos[5].boots_until_s < 0
+    assert bus.configure() == ()
+
+
+def test_errors_are_known_of_those_that_answer(live, bus):
+    live.virtual.servos[5].fail(0x20)
+    live.virtual.servos[8].silent = True
+    assert set(bus.hardware_errors()) == {5}
+    for servo in live.virtual.servos.values():
+        servo.silent = True
+    with pytest.raises(ServoSilent):
+        bus.hardware_errors()
+
+
+def test_a_servo_that_is_silent_leaves_no_other_without_its_watchdog(live, bus):
+    live.virtual.servos[8].silent = True
+    with pytest.raises(ServoSilent, match="servo 8"):
+        bus.set_watchdog(1.0)
+    armed = {i for i, servo in live.virtual.servos.items() if servo.get("bus_watchdog") == 50}
+    assert armed == set(ALL) - {8}
 
 
 def test_servos_that_restarted_by_themselves_get_their_ram_back(live, bus):

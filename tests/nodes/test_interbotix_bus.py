@@ -192,10 +192,11 @@ def test_another_model_in_the_chain_is_named(live, bus):
 
 def test_what_the_drivers_start_left_behind_is_put_right(live, bus):
     bus.configure()
-    for joint in ("waist", "gripper"):
-        live.driver._write(joint, "Operating_Mode", 16)
-        live.driver._write(joint, "Profile_Velocity", 2000)
-    live.driver._write("waist", "Drive_Mode", 4)
+    for servo_id in (1, 9):  # in the servos: the driver is busy with its port
+        left = live.servos.servos[servo_id]
+        left.load_eeprom({"operating_mode": 16})
+        left.put("profile_velocity", 2000)
+    live.servos.servos[1].load_eeprom({"drive_mode": 4})
     assert "servo 1 (waist): drive_mode = 0" in bus.configure()
     assert bus.read_register(9, "operating_mode") == 5
     assert bus.read_register(1, "profile_velocity") == 0

@@ -41,7 +41,9 @@ class BusState:
 class ServoHealth:
     """What is known of one of the nine servos: None and NaN stand for what never was heard.
 
-    `answered` tells of the very call of watch() that returned this, all else is the latest word.
+    `answered` tells of the very call of watch() that returned this, and so does `damaged`: bytes
+    came that could not be read (noise, a bad connector, two servos of one ID). All else is the
+    latest word.
     `answers` of `requests` count every reading in which the servo was asked, those of read() too.
     """
 
@@ -55,6 +57,7 @@ class ServoHealth:
     position_rad: float = math.nan
     answers: int = 0
     requests: int = 0
+    damaged: bool = False
 
 
 @runtime_checkable
@@ -75,13 +78,18 @@ class ArmBus(Protocol):
         """Gives the port back; leaves the servos as they are. May be called twice."""
 
     def check(self) -> None:
-        """Every servo, shadows too, must answer to its own ID: ServoSilent, WrongModel."""
+        """Every servo, shadows too, must answer to its own ID: ServoSilent, WrongModel.
+
+        Nobody else may be on the bus, as far as can be told: NotAsDescribed.
+        """
 
     def configure(self) -> tuple[str, ...]:
         """Brings every register to what the robot file says, verified; returns what it changed.
 
         EEPROM is written only where it differs, and never under torque (TorqueIsOn). The homing
-        offset of a limp shadow becomes what makes it agree with its master.
+        offset of a limp shadow becomes what makes it agree with its master. Nothing is written if
+        a servo shadows another than the robot file says, or if the drive modes of the file would
+        turn a shadow against its master: NotAsDescribed.
         """
 
     def torque(self) -> Mapping[int, bool]:
@@ -130,7 +138,8 @@ class ArmBus(Protocol):
     def set_watchdog(self, timeout_s: float) -> None:
         """The servos stop where they are after so long without a packet, verified.
 
-        0 disarms; both clear a watchdog that has tripped.
+        0 disarms; both clear a watchdog that has tripped. Errors as of set_torque: the others have
+        obeyed.
         """
 
     def read_register(self, servo_id: int, name: str) -> int:
@@ -140,7 +149,11 @@ class ArmBus(Protocol):
         """One register, with the servo's answer: ServoSilent, ServoRefused."""
 
     def hardware_errors(self) -> Mapping[int, tuple[str, ...]]:
-        """The servos in hardware error, by ID, and what it is in words."""
+        """The servos in hardware error, by ID, and what it is in words.
+
+        Of a servo that does not answer nothing is known, and so it is not among them; if none
+        answers that is a ServoSilent or AnswerDamaged.
+        """
 
     def reboot(self, servo_id: int) -> None:
         """Restarts a servo (clears its error; its torque is off then) and configures it again."""
@@ -149,7 +162,9 @@ class ArmBus(Protocol):
         """Brings back servos that restarted or are in hardware error, and leaves them limp.
 
         Reboots those in error, waits until all answer, and writes their RAM registers again,
-        verified. One of a pair of master and shadow means both. ServoSilent, NotTaken.
+        verified. A master holds on while its shadow is recovered, and so does a shadow whose master
+        is limp but in no error: only where a master restarts, its shadow, which hears the same
+        packet, restarts too. ServoSilent, NotTaken.
         """
 
     def latency_timer_ms(self) -> int | None:

@@ -11,7 +11,7 @@ from aloha_stack.dynamixel import units, words
 from aloha_stack.dynamixel.arm_bus import ArmBus, BusState, ServoHealth
 from aloha_stack.dynamixel.control_table import describe_hardware_error
 from aloha_stack.dynamixel.cyclic import STATE, SyncReader, current_writer, goal_writer
-from aloha_stack.dynamixel.errors import AnswerDamaged, ServoSilent, WrongModel
+from aloha_stack.dynamixel.errors import AnswerDamaged, NotAsDescribed, ServoSilent, WrongModel
 from aloha_stack.dynamixel.goals import Goals
 from aloha_stack.dynamixel.latency import latency_timer_ms
 from aloha_stack.dynamixel.measure import Measure, angles
@@ -20,7 +20,8 @@ from aloha_stack.dynamixel.port import PollingPort
 from aloha_stack.dynamixel.register_check import check_registers
 from aloha_stack.dynamixel.requests import Requests
 from aloha_stack.dynamixel.restart import Restart
-from aloha_stack.dynamixel.setup import Setup
+from aloha_stack.dynamixel.scanning import call_all
+from aloha_stack.dynamixel.setup import Setup, set_watchdogs
 from aloha_stack.dynamixel.shadows import Shadows
 from aloha_stack.dynamixel.together import Together
 from aloha_stack.dynamixel.watching import Watch
@@ -49,7 +50,9 @@ class DynamixelBus:
         self._together = Together(arm, self._port, self._patience)
         self._setup = Setup(arm, self._requests, self._together)
         pairs = {i for s in arm.servos if s.shadow_of is not None for i in (s.shadow_of, s.id)}
-        self._shadows = Shadows(arm, self._requests, self._state_reader(sorted(pairs)))
+        self._shadows = Shadows(
+            arm, self._requests, self._together, self._state_reader(sorted(pairs))
+        )
         self._watch = Watch(self._port, arm.servos, self._patience)
         self._reader = self._state_reader(self._ids)
         self._round_trip_s = math.nan
@@ -134,9 +137,20 @@ class DynamixelBus:
             )
         # Two servos of one ID and model answer a ping with the same bytes, but this with others.
         self._together.read("present_position")
+        strangers = call_all(self._port, self._patience.slack_s) - {s.id for s in self._arm.servos}
+        if strangers:
+            raise NotAsDescribed(
+                f"{words.where(self._arm)}: servos answer of which the robot file knows nothing, "
+                f"ID {', '.join(map(str, sorted(strangers)))}; add them to "
+                f"config/arms/{self._arm.model}.yaml, with `shadow_of` if they share a joint, or "
+                "take them off this bus",
+                tuple(sorted(strangers)),
+            )
 
     def configure(self) -> tuple[str, ...]:
         self._goals.forget()
+        self._setup.make_them_answer()
+        self._shadows.check()
         return (*self._setup.configure(), *self._shadows.align(self.torque()))
 
     def set_mode(self, mode: str) -> None:
@@ -152,12 +166,10 @@ class DynamixelBus:
     def set_watchdog(self, timeout_s: float) -> None:
         steps = units.watchdog_steps(timeout_s)
         self._watch.forget()
-        self._together.write("bus_watchdog", 0)
-        if steps:
-            self._together.write("bus_watchdog", steps)
+        set_watchdogs(self._together, steps)
 
     def hardware_errors(self) -> Mapping[int, tuple[str, ...]]:
-        status = self._together.read("hardware_error_status")
+        status = self._together.known("hardware_error_status")
         return {i: describe_hardware_error(value) for i, value in status.items() if value}
 
     def latency_timer_ms(self) -> int | None:

@@ -45,6 +45,10 @@ class WrongModel(ServoError):
     """A servo answers, but is another model than the robot file says."""
 
 
+class NotAsDescribed(ServoError):
+    """The servos are others than the robot file says, or sit in the arm in another way."""
+
+
 class ServoRefused(ServoError):
     """A servo answered with an error; `code` is the status packet's error number."""
 

@@ -35,20 +35,30 @@ class Restart:
 
     def reboot(self, servo_id: int) -> None:
         """Restarts one servo, and its shadow; writes what they forgot."""
-        servo = self._requests.servo(servo_id)
-        group = [servo, *(s for s in self._arm.servos if s.shadow_of == servo_id)]
+        group = self._with_shadows([self._requests.servo(servo_id)])
         self._restart(group)
         self._remind(group)
 
     def recover(self, ids: Iterable[int]) -> None:
-        """Those of these that are in hardware error restart; all get what they forgot."""
-        masters = {self._requests.servo(i).shadow_of or i for i in ids}
-        pairs = [s for s in self._arm.servos if s.id in masters or s.shadow_of in masters]
-        self._await(pairs)
-        for servo in pairs:
-            self._requests.write(servo.id, "torque_enable", 0)
-        self._restart([s for s in pairs if self._requests.read(s.id, "hardware_error_status")])
-        self._remind(pairs)
+        """Those of these that are in hardware error restart; all get what they forgot.
+
+        The other one of a pair goes on holding the joint, with two exceptions. A shadow obeys what
+        is addressed to its master: if that restarts, or has its torque taken, so does the shadow.
+        """
+        sick = [self._requests.servo(i) for i in sorted(set(ids))]
+        self._await(sick)
+        for servo in sick:
+            if self._requests.read(servo.id, "torque_enable"):
+                self._requests.write(servo.id, "torque_enable", 0)
+        failed = [s for s in sick if self._requests.read(s.id, "hardware_error_status")]
+        self._restart(self._with_shadows(failed))
+        self._remind(self._with_shadows(sick))
+
+    def _with_shadows(self, servos: Iterable[Servo]) -> list[Servo]:
+        """These and all that obey them, which come last: they hear what their masters are told."""
+        chosen = {servo.id for servo in servos}
+        group = [s for s in self._arm.servos if s.id in chosen or s.shadow_of in chosen]
+        return sorted(group, key=lambda servo: servo.shadow_of is not None)
 
     def _restart(self, servos: list[Servo]) -> None:
         if not servos:

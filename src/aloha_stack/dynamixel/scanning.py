@@ -5,12 +5,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from aloha_stack.dynamixel.latency import latency_timer_ms
-from aloha_stack.dynamixel.packets import HEADER, PING, STATUS, instruction, scan
+from aloha_stack.dynamixel.packets import BROADCAST, HEADER, PING, STATUS, Frame, instruction, scan
 from aloha_stack.dynamixel.patience import QUIET_S, START_S, Patience
 from aloha_stack.dynamixel.port import PollingPort
 
 ALL_IDS = range(253)
 _PONG_SIZE = 14
+CALL_SILENCE_S, CALL_LIMIT_S = 0.06, 0.25
+"""After a broadcast ping: silence that ends the answers, and the end of all patience."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,25 @@ def scan_port(
     return tuple(found)
 
 
+def call_all(port: PollingPort, slack_s: float) -> frozenset[int]:
+    """The IDs that answer to one broadcast ping, in less than 0.3 s.
+
+    Servos answer in the order of their IDs: one whose ID lies far above all others may not get its
+    turn in that time.
+    """
+    port.clearPort()
+    port.writePort(instruction(BROADCAST, PING))
+    heard = b""
+    deadline = time.monotonic() + CALL_LIMIT_S
+    while port.wait(min(CALL_SILENCE_S + slack_s, deadline - time.monotonic())):
+        heard += port.take()
+    return frozenset(frame.id for frame in scan(heard)[0] if _is_pong(frame))
+
+
+def _is_pong(frame: Frame) -> bool:
+    return frame.intact and len(frame.body) == 5 and frame.body[0] == STATUS
+
+
 def _scan(port: PollingPort, ids: Sequence[int]) -> list[FoundServo]:
     patience = Patience()
     patience.reset(latency_timer_ms(port.port_name) or 0)
@@ -56,11 +77,7 @@ def _scan(port: PollingPort, ids: Sequence[int]) -> list[FoundServo]:
         port.writePort(instruction(servo_id, PING))
         heard += _listen(port, wire_s + QUIET_S + patience.slack_s)
     heard += _listen(port, START_S)  # a slow machine may deliver late; an ID tells whose it is
-    pongs = {
-        frame.id: frame.body
-        for frame in scan(bytes(heard))[0]
-        if frame.intact and len(frame.body) == 5 and frame.body[0] == STATUS
-    }
+    pongs = {frame.id: frame.body for frame in scan(bytes(heard))[0] if _is_pong(frame)}
     damaged = [i for i in ids if i not in pongs and HEADER + bytes((i,)) in heard]
     servos = [
         FoundServo(port.baudrate, i, int.from_bytes(body[2:4], "little"), body[4])

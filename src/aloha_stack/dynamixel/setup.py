@@ -5,7 +5,7 @@ from typing import Protocol
 
 from aloha_stack.dynamixel import words
 from aloha_stack.dynamixel.control_table import OPERATING_MODES, register_of, table_for
-from aloha_stack.dynamixel.errors import NotTaken, TorqueIsOn
+from aloha_stack.dynamixel.errors import NotTaken, ServoError, TorqueIsOn
 from aloha_stack.robot.description import Arm, Servo
 
 CURRENT, CURRENT_BASED_POSITION = 0, 5
@@ -58,10 +58,12 @@ class Setup:
         # What is written to a master reaches its shadow too, which therefore comes later.
         self._servos = sorted(arm.servos, key=lambda servo: servo.shadow_of is not None)
 
+    def make_them_answer(self) -> None:
+        """Told without an answer: a servo below level 2 gives none, and would look dead."""
+        self._together.write("status_return_level", 2)
+
     def configure(self) -> tuple[str, ...]:
         """All registers of all servos; returns what was changed. TorqueIsOn, NotTaken."""
-        # Told without an answer: a servo below level 2 gives none, and would look dead.
-        self._together.write("status_return_level", 2)
         locked = [c for servo in self._servos for c in self._differing(servo, eeprom=True)]
         if locked:
             what = ", ".join(f"{name} of servo {servo.id}" for servo, name, _ in locked)
@@ -147,6 +149,21 @@ class Setup:
                     f"config/arms/{self._arm.model}.yaml",
                     (servo.id,),
                 )
+
+
+def set_watchdogs(together: CommonRegisters, steps: int) -> None:
+    """Clears the Bus Watchdogs of all servos, then arms them if `steps` are not 0.
+
+    A servo that fails does not leave the others unwatched: the first error is raised at the end.
+    """
+    first_error: ServoError | None = None
+    for value in (0, steps) if steps else (0,):
+        try:
+            together.write("bus_watchdog", value)
+        except ServoError as error:
+            first_error = first_error or error
+    if first_error:
+        raise first_error
 
 
 def _is_measured(servo: Servo, name: str) -> bool:

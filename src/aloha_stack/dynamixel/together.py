@@ -28,6 +28,13 @@ class Together:
         self._complain_of_missing(values, damaged)
         return {i: values[i] for i in self._ids}
 
+    def known(self, name: str) -> dict[int, int]:
+        """As read(), of those that answer; an error only if nobody does."""
+        values, damaged = self._values(name)
+        if not values:
+            self._complain_of_missing(values, damaged)
+        return values
+
     def write(self, name: str, value: int) -> None:
         """The same value to all, so that master and shadow act at the same instant; verified.
 

@@ -41,7 +41,12 @@ class Watch:
         self._turn = cycle(self._turns)
         for servo_id, health in self._known.items():
             self._known[servo_id] = replace(
-                health, answered=False, torque=None, watchdog_tripped=None, hardware_error=()
+                health,
+                answered=False,
+                damaged=False,
+                torque=None,
+                watchdog_tripped=None,
+                hardware_error=(),
             )
 
     def look(self) -> Mapping[int, ServoHealth]:
@@ -52,11 +57,14 @@ class Watch:
         for servo in self._servos:
             health, answer = self._known[servo.id], answers.get(servo.id)
             if answer is None:
-                self._known[servo.id] = replace(health, answered=False)
+                damaged = servo.id in reader.damaged
+                self._known[servo.id] = replace(health, answered=False, damaged=damaged)
                 continue
             if not answer[0] & ALERT:
                 health = replace(health, hardware_error=())
-            self._known[servo.id] = learn(replace(health, answered=True), answer, servo)
+            self._known[servo.id] = learn(
+                replace(health, answered=True, damaged=False), answer, servo
+            )
         return self._known
 
 

@@ -71,7 +71,7 @@ class InterbotixBus:
         self._together = XsTogether(arm, self._driver, self._looks, self._requests)
         self._commands = Commands(arm, self._driver, self._requests.read)
         self._setup = Setup(arm, self._requests, self._together)
-        self._shadows = Shadows(arm, self._requests, XsPairs(arm, self._together))
+        self._shadows = Shadows(arm, self._requests, self._together, XsPairs(arm, self._together))
         self._restart = Restart(
             arm, self._requests, self._setup, self._looks.forget, during=self._no_watchdog
         )
@@ -160,6 +160,8 @@ class InterbotixBus:
 
     def configure(self) -> tuple[str, ...]:
         self._commands.forget()
+        self._setup.make_them_answer()
+        self._shadows.check()
         return (*self._setup.configure(), *self._shadows.align(self.torque()))
 
     def set_mode(self, mode: str) -> None:

@@ -290,10 +290,8 @@ class XsDriver:
 
     def set_operating_mode(self, cmd_type: str, name: str, mode: str) -> None:
         """Changes mode, and the driver's own idea of it. Switches torque off, and then ON."""
-        profile = "velocity"
-        self.call(
-            "set_operating_modes", cmd_type=cmd_type, name=name, mode=mode, profile_type=profile
-        )
+        request = {"cmd_type": cmd_type, "name": name, "mode": mode, "profile_type": "velocity"}
+        self.call("set_operating_modes", **request)
 
     def group_info(self, group: str) -> Any:
         """RobotInfo of a group. (Never ask for a shadow: xs_sdk dies of it.)"""

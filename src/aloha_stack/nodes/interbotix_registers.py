@@ -109,6 +109,13 @@ class XsTogether:
             raise ServoSilent(words.silent(self._arm, silent), silent)
         return values
 
+    def known(self, name: str) -> dict[int, int]:
+        """As read(), of those that answer; an error only if nobody does."""
+        values, silent = self._values(name)
+        if not values:
+            raise ServoSilent(words.silent(self._arm, silent), silent)
+        return values
+
     def write(self, name: str, value: int) -> None:
         """The same value to all, master and shadow at the same instant; read back.
 
