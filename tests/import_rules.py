@@ -24,7 +24,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("arguments", "graph", "progress"),
     },
     "arms": {"robot", "dynamixel", "episodes"},
-    "doctor": {"robot", "dynamixel", "cameras", "arms", "arguments", "progress"},
+    "doctor": {
+        *("robot", "dynamixel", "cameras", "arms"),
+        *("arguments", "progress", "shared_memory"),
+    },
 }
 # Modules that may import more than their folder: the camera source of the twin.
 EXTRA = {"cameras/twin.py": {"twin"}}

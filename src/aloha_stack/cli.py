@@ -12,6 +12,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from aloha_stack.shared_memory import sweep
+
 USAGE_ERROR = 2
 
 
@@ -126,6 +128,8 @@ def run_call(argv: list[str]) -> int:
 
 
 BUILT_IN = {"test": run_tests, "python": run_python}
+STARTS_NODES = ("demo", "launch", "evaluate", "bench")
+"""Before these the memory of nodes that were killed is given back: theirs could lack it."""
 
 
 def main(argv: list[str]) -> int:
@@ -147,6 +151,8 @@ def main(argv: list[str]) -> int:
             print(f"\nexample: {command.example}")
             return 0
         return BUILT_IN[name](args)
+    if name in STARTS_NODES:
+        sweep()
     run = importlib.import_module(command.module).main
     return int(run(args))
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from aloha_stack.arguments import new_file
 from aloha_stack.doctor.cameras import check_cameras
+from aloha_stack.doctor.dds import check_dds
 from aloha_stack.doctor.finding import OK, RED, WARN, Check, Finding
 from aloha_stack.doctor.ports import check_latency, check_port
 from aloha_stack.doctor.servos import check_servos
@@ -63,7 +64,8 @@ def _checks(robot: Robot, episodes: Path) -> Iterator[tuple[str, Check]]:
     yield f"measuring {len(robot.cameras)} cameras", lambda: check_cameras(robot)
     yield f"writing to the disk of {episodes}", lambda: check_storage(robot, episodes)
     profile = share_folder() / "config/fastdds.xml"
-    yield "reading the environment", lambda: check_ros(os.environ, profile)
+    yield "reading the DDS profile", lambda: check_dds(os.environ, profile, robot)
+    yield "reading the environment", lambda: check_ros(os.environ)
     yield "looking at the processor", check_processor
 
 

@@ -1,0 +1,93 @@
+"""The DDS profile: whether it is in force, holds the robot's images, and finds its memory."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aloha_stack.doctor import dds
+from aloha_stack.doctor.dds import DEFAULT_SEGMENT, PROFILE, check_dds, segment_bytes
+from aloha_stack.doctor.finding import OK, RED, WARN
+from aloha_stack.robot.description import load_robot
+from aloha_stack.robot.share import share_folder
+
+OURS = share_folder() / "config/fastdds.xml"
+
+
+def found(environment, memory=Path("/dev/shm")):
+    robot = load_robot("aloha")
+    return {one.subject: one for one in check_dds(environment, OURS, robot, memory)}
+
+
+def test_the_projects_profile_is_in_force_and_holds_four_cameras_raw():
+    profile = found({PROFILE: str(OURS)})["DDS profile"]
+    assert (profile.level, "segments of 32 MiB" in profile.text) == (OK, True)
+
+
+def test_processes_with_the_projects_profile_have_its_segment():
+    script = (
+        "import os, rclpy; rclpy.init(); node = rclpy.create_node('big');"
+        "files = {line.split()[-1] for line in open('/proc/self/maps') if '/dev/shm/fast' in line};"
+        "print(max(os.stat(file).st_size for file in files)); rclpy.shutdown()"
+    )
+    environment = {**os.environ, PROFILE: str(OURS), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    command = [sys.executable, "-c", script]
+    largest = int(subprocess.run(command, env=environment, check=True, stdout=-1).stdout)
+    assert segment_bytes(OURS) <= largest < 1.2 * segment_bytes(OURS)
+
+
+@pytest.mark.parametrize(
+    ("profile", "level", "words"),
+    [
+        (None, WARN, "is not set"),
+        ("/nowhere.xml", RED, "No such file"),
+        ("<profiles>", RED, "no valid profile"),
+        ("<profiles/>", WARN, "0.5 MiB hold aloha's raw images for less than 0.15 s"),
+        (OURS.read_text().replace("33554432", "many"), RED, "no valid profile"),
+        (OURS.read_text().replace("33554432", "16777216"), WARN, "segments of 16 MiB"),
+        (OURS.read_text().replace('is_default_profile="true"', ""), WARN, "0.5 MiB"),
+    ],
+)
+def test_a_profile_that_is_not_in_force_or_too_small_is_told(tmp_path, profile, level, words):
+    file = tmp_path / "mine.xml"
+    if profile is None:
+        environment = {"FASTDDS_DEFAULT_PROFILES_FILE": str(OURS)}  # which only Fast DDS 3 reads
+    elif profile.startswith("/"):
+        environment = {PROFILE: profile}
+    else:
+        file.write_text(profile)
+        environment = {PROFILE: str(file)}
+    finding = found(environment)["DDS profile"]
+    assert (finding.level, words in finding.text) == (level, True), finding
+    assert f"export {PROFILE}={OURS}" in finding.mend
+
+
+def test_another_middleware_is_only_warned_of():
+    (finding,) = found({"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}).values()
+    assert finding.level == WARN
+
+
+@pytest.mark.parametrize(
+    ("size_mib", "level"), [(1024, OK), (64, WARN), (20, RED)]
+)  # 64: what Docker gives
+def test_too_little_shared_memory_is_told_with_what_mends_it(
+    tmp_path, monkeypatch, size_mib, level
+):
+    real = os.statvfs(tmp_path)
+    values = list(real)
+    values[1], values[4] = 4096, size_mib * 256
+    monkeypatch.setattr(dds.os, "statvfs", lambda _: os.statvfs_result(values))
+    finding = found({PROFILE: str(OURS)}, tmp_path)["shared memory"]
+    assert finding.level == level
+    assert f"{size_mib} MiB free" in finding.text
+    assert ("--shm-size" in finding.mend) == (level != OK)
+
+
+def test_the_buffers_of_fast_dds_itself_fit_into_what_docker_gives(tmp_path, monkeypatch):
+    values = list(os.statvfs(tmp_path))
+    values[1], values[4] = 4096, 64 * 256
+    monkeypatch.setattr(dds.os, "statvfs", lambda _: os.statvfs_result(values))
+    assert found({}, tmp_path)["shared memory"].level == OK
+    assert DEFAULT_SEGMENT == 2**19
