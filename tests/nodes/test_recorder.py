@@ -109,7 +109,7 @@ class Graph:
             executor.spin_once(timeout_sec=0.05)
 
     def wait_for_streams(self, count: int = 10) -> None:
-        wait_for(lambda: sum(t.counter.last is not None for t in self.recorder._taps) >= count)
+        wait_for(lambda: sum(t.counter.last is not None for t in self.recorder.taps.all) >= count)
 
     def start(self, feedback: Callable[[Any], None] | None = None, **goal: Any) -> Any:
         sending = self.goals.send_goal_async(RecordEpisode.Goal(**goal), feedback_callback=feedback)
@@ -233,12 +233,12 @@ def test_gaps_in_the_publication_numbers_are_the_episodes_losses(
     graph = make_graph(tmp_path)
     graph.wait_for_streams()
     name = "/cam_high/camera_info"  # which nobody publishes here
-    (tap,) = (tap for tap in graph.recorder._taps if tap.stream.name == name)
-    hear = graph.recorder._listener(tap)
+    (tap,) = (tap for tap in graph.recorder.taps.all if tap.stream.name == name)
+    hear = graph.recorder.taps.listener(tap)
     data = bytes(serialize_message(CameraInfo()))
     hear(data, {"publication_sequence_number": 1})
     handle = graph.start()
-    wait_for(lambda: graph.recorder._recording is not None)
+    wait_for(lambda: graph.recorder.take is not None)
     for number in (2, 3, 6, 8):
         hear(data, {"publication_sequence_number": number})
     graph.stop()
@@ -316,7 +316,7 @@ def test_a_disk_that_fills_up_ends_the_recording_with_its_reason(
     graph.wait_for_streams()
     handle = graph.start()
     wait_for(lambda: (tmp_path / "episode_000000").exists())
-    monkeypatch.setattr("aloha_stack.nodes.recorder.free_gib", lambda _: 0.05)
+    monkeypatch.setattr("aloha_stack.nodes._recorder_watch.free_gib", lambda _: 0.05)
     answer = resolved(handle.get_result_async())
     assert answer.status == GoalStatus.STATUS_ABORTED
     assert answer.result.kept
@@ -329,10 +329,10 @@ def test_a_stream_that_goes_silent_is_told_and_the_recording_goes_on(
     graph = make_graph(tmp_path)
     graph.wait_for_streams()
     handle = graph.start()
-    wait_for(lambda: graph.recorder._recording is not None)
+    wait_for(lambda: graph.recorder.take is not None)
     name = "/cam_low/image_raw/compressed"
     graph.robot.images = {n: p for n, p in graph.robot.images.items() if n != name}
-    wait_for(lambda: graph.recorder._recording._silent)
+    wait_for(lambda: graph.recorder.take.recording._silent)
     stopped = graph.stop(outcome="success")
     result = result_of(handle)
     assert stopped.success
@@ -347,8 +347,8 @@ def test_the_end_of_the_node_closes_the_episode_as_interrupted(
     graph = make_graph(tmp_path)
     graph.wait_for_streams()
     handle = graph.start(task="insertion")
-    wait_for(lambda: graph.recorder._recording is not None)
-    wait_for(lambda: graph.recorder._recording.messages > 50)
+    wait_for(lambda: graph.recorder.take is not None)
+    wait_for(lambda: graph.recorder.take.recording.messages > 50)
     graph.recorder.close()
     result = result_of(handle)
     assert (result.kept, result.outcome) == (True, "interrupted")

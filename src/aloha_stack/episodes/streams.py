@@ -8,10 +8,14 @@ from aloha_stack.robot.description import Robot
 
 JOINT_QOS = Qos("reliable", depth=5)
 IMAGE_QOS = Qos("best_effort", depth=5)
+IMAGES = ("sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/Image")
 STATE_QOS = Qos("reliable", "transient_local", depth=1)
 
 QUEUE_DEPTH = 500
 """Messages that a subscription keeps while the recorder is busy: 5 s of the fastest stream."""
+
+IMAGE_QUEUE_DEPTH = 100
+"""Of pictures: 2 s. Four times a hundred of 200 kB are 80 MB."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,11 @@ class Stream:
     type: str
     qos: Qos  # as docs/architecture.md has it; the subscription is made to match
     required: bool = False
+
+    @property
+    def queue_depth(self) -> int:
+        """What a subscription of the recorder keeps."""
+        return IMAGE_QUEUE_DEPTH if self.type in IMAGES else QUEUE_DEPTH
 
 
 KNOWN = {

@@ -5,7 +5,6 @@ action is printed as it comes; Ctrl-C cancels its goal.
 """
 
 import argparse
-import importlib
 import sys
 import time
 from typing import Any
@@ -14,6 +13,8 @@ import rclpy
 import yaml
 from rclpy.action import ActionClient, get_action_names_and_types
 from rclpy.node import Node
+
+from aloha_stack.nodes._messages import interface_class
 
 DISCOVERY_S = 5.0
 """Steady time in which what is called must show itself."""
@@ -60,9 +61,9 @@ def _call(node: Node, name: str | None, fields: list[str]) -> int:
     while True:
         services, actions = _callable(node)
         if name in services:
-            return _call_service(node, name, _load(services[name]), fields)
+            return _call_service(node, name, interface_class(services[name]), fields)
         if name in actions:
-            return _call_action(node, name, _load(actions[name]), fields)
+            return _call_action(node, name, interface_class(actions[name]), fields)
         if time.monotonic() > end_s:
             break
         rclpy.spin_once(node, timeout_sec=0.1)
@@ -86,11 +87,6 @@ def _callable(node: Node) -> tuple[dict[str, str], dict[str, str]]:
         if not any(word in name for word in plumbing)
     }
     return services, {name: types[0] for name, types in get_action_names_and_types(node)}
-
-
-def _load(type_name: str) -> Any:
-    package, kind, name = type_name.split("/")
-    return getattr(importlib.import_module(f"{package}.{kind}"), name)
 
 
 def _fill(message: Any, fields: list[str]) -> Any:

@@ -2,62 +2,43 @@
 
 It listens from its activation on, so that a recording starts with the next message, and it never
 decodes one. A goal that cannot be met is accepted and aborted at once: only a result carries words.
+A recording is watched by a thread of the recorder, whoever asked for it: a goal, or the grippers.
 """
 
-import importlib
+import json
 import threading
 import time
-from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from aloha_interfaces.action import RecordEpisode
-from aloha_interfaces.srv import StopRecording
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-from aloha_stack.episodes import schema
-from aloha_stack.episodes.cdr import stamp_ns
 from aloha_stack.episodes.errors import EpisodeError
-from aloha_stack.episodes.folder import check_folder, free_gib
-from aloha_stack.episodes.losses import SequenceCounter
-from aloha_stack.episodes.metadata import EpisodeInfo, Topic, silences
-from aloha_stack.episodes.qos import Qos
+from aloha_stack.episodes.folder import check_folder
+from aloha_stack.episodes.metadata import EpisodeInfo
 from aloha_stack.episodes.recording import INTERRUPTED, Ending, Recording
-from aloha_stack.episodes.streams import QUEUE_DEPTH, Stream, robot_streams
+from aloha_stack.episodes.streams import robot_streams
 from aloha_stack.episodes.writer import EpisodeWriter
+from aloha_stack.nodes._executor import LeanExecutor
 from aloha_stack.nodes._node import ManagedNode, logged, run
 from aloha_stack.nodes._parameters import declare
+from aloha_stack.nodes._recorder_grippers import GripperControl
+from aloha_stack.nodes._recorder_kept import KeptEpisodes
+from aloha_stack.nodes._recorder_requests import Requests
+from aloha_stack.nodes._recorder_take import Take, Wanted, words
+from aloha_stack.nodes._recorder_taps import Taps
+from aloha_stack.nodes._recorder_watch import Watch, WatchSettings
 from aloha_stack.robot.description import load_robot
 
 FEEDBACK_S = 0.2
-OUTCOMES = ("success", "failure", "")
-SILENT_S = 3.0
-"""Steady time after which a stream that should come counts as silent during a recording."""
-
-STOP_S = 60.0
-"""Steady time for which /recorder/stop waits until the disk has taken what is queued."""
-
 CLOSING_S = 4.0
 """Steady time in which an episode has to be closed when the node ends (5 s are allowed to it)."""
-
-
-class Tap:
-    """One subscribed stream: when it was last heard, and what it misses."""
-
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
-        self.definition = schema.definition(stream.type)
-        self.type_hash = schema.type_hash(stream.type)
-        self.stamped = schema.starts_with_header(stream.type)
-        self.counter = SequenceCounter()
-        self.heard_s = -float("inf")
-        self.heard_ns = 0  # ROS time, while a recording is on
 
 
 class Recorder(ManagedNode):
@@ -80,6 +61,21 @@ class Recorder(ManagedNode):
             "a required stream that was silent for longer (s, steady) refuses a recording",
             (0.05, 60.0),
         )
+        by_grippers = declare(
+            self,
+            "start_on_engage",
+            False,
+            "engaging teleoperation (closing the leader grippers) begins an episode",
+        )
+        stop_hold_s = declare(
+            self,
+            "stop_hold",
+            2.0,
+            "with start_on_engage: s for which both leader grippers are held closed to end an "
+            "episode; 0: never",
+            (0.0, 60.0),
+        )
+        task = declare(self, "task", "", "task of the episodes that the grippers begin")
         described = ParameterDescriptor(
             description="more topics: /NAME, /NAME:package/msg/Type or that with :best_effort",
             read_only=True,
@@ -87,14 +83,15 @@ class Recorder(ManagedNode):
         extra = self.declare_parameter("extra_topics", [""], described).value
         self._directory = Path(directory).expanduser().absolute()
         self._robot = load_robot(name)
-        self._streams = robot_streams(self._robot, [text for text in extra if text], cameras)
-        self._taps: tuple[Tap, ...] = ()
-        self._taken: list[Any] = []
-        self._recording: Recording | None = None
-        self._began_ns = self._ended_ns = 0
-        self._starting = threading.Lock()
-        self._idle = threading.Event()
-        self._idle.set()
+        self._cameras = {c.name: c.topic for c in self._robot.cameras.values()} if cameras else {}
+        streams = robot_streams(self._robot, [text for text in extra if text], cameras)
+        self.taps = Taps(self, streams, self.time.now_ns)
+        self.episodes = KeptEpisodes(self._directory)
+        self.take: Take | None = None
+        self._beginning = threading.Lock()
+        grippers = GripperControl(self._robot, self.taps, stop_hold_s) if by_grippers else None
+        settings = WatchSettings(self._directory, self._min_free_gib, self._timeout_s, task)
+        self._watch = Watch(self, settings, grippers)
         group = ReentrantCallbackGroup()
         self._action = ActionServer(
             self,
@@ -104,13 +101,14 @@ class Recorder(ManagedNode):
             cancel_callback=lambda _: CancelResponse.ACCEPT,
             callback_group=group,
         )
-        self.create_service(StopRecording, "~/stop", self._stop, callback_group=group)
+        self._requests = Requests(self, group)
+        self._leaving = threading.Event()
+        self._watcher = self.start_thread(self._run_watch, "watch")
 
     # -- life -------------------------------------------------------------------------------
 
     @logged
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._taps = tuple(Tap(stream) for stream in self._streams)
         try:
             check_folder(self._directory, self._min_free_gib)
         except EpisodeError as error:
@@ -119,79 +117,56 @@ class Recorder(ManagedNode):
 
     @logged
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        for tap in self._taps:
-            self._taken.append(
-                self.create_subscription(
-                    _message_class(tap.stream.type),
-                    tap.stream.name,
-                    cast(Any, self._listener(tap)),  # rclpy's hint knows no message info
-                    _subscription_qos(tap.stream.qos),
-                    raw=True,
-                )
-            )
-        self.get_logger().info(f"ready to record {len(self._taps)} topics into {self._directory}")
+        self.taps.open()
+        self.get_logger().info(
+            f"ready to record {len(self.taps.all)} topics into {self._directory}"
+        )
         return super().on_activate(state)
 
     @logged
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        recording = self._recording
-        if recording is not None:
-            self._end(recording, Ending(INTERRUPTED, problem="the recorder was deactivated"))
-            if recording.wait(CLOSING_S) is None:
-                self.get_logger().error(f"{recording.path} could not be closed in {CLOSING_S} s")
-            self._idle.wait(0.5)
-        taken, self._taken = self._taken, []
-        for subscription in taken:
-            self.destroy_subscription(subscription)
+        take = self.take
+        if take is not None:
+            self.end(take, Ending(INTERRUPTED, problem="the recorder was deactivated"))
+            if not take.over.wait(CLOSING_S):
+                path = take.recording.path
+                self.get_logger().error(f"{path} could not be closed in {CLOSING_S} s")
+        self.taps.close()
         return super().on_deactivate(state)
 
-    # -- messages ---------------------------------------------------------------------------
+    def close(self) -> None:
+        super().close()
+        self._leaving.set()
+        self._watcher.join()
 
-    def _listener(self, tap: Tap) -> Callable[[bytes, dict[str, Any]], None]:
-        name = tap.stream.name
+    def _run_watch(self) -> None:
+        while not self._leaving.is_set():
+            pause_s = self._watch.look()
+            take = self.take
+            if take is None:
+                self._leaving.wait(pause_s)
+            else:
+                take.recording.wait(pause_s)
 
-        def on_message(data: bytes, about: dict[str, Any]) -> None:
-            sequence = about["publication_sequence_number"]
-            missed = tap.counter.saw(sequence)
-            tap.heard_s = time.monotonic()
-            recording = self._recording
-            if recording is None:
-                return
-            now_ns = tap.heard_ns = self.time.now_ns()
-            if missed:
-                recording.missed(name, missed)
-            published_ns = stamp_ns(data) if tap.stamped else now_ns
-            recording.add(name, data, now_ns, published_ns, sequence or 0)
+    # -- beginning and ending ---------------------------------------------------------------
 
-        return on_message
+    def begin(self, wanted: Wanted) -> Take | str:
+        """Starts a recording; why not, if that is not possible now."""
+        with self._beginning:
+            begun = self._refusal(wanted) or self._begin(wanted)
+        if isinstance(begun, str):
+            self.get_logger().error(f"recording refused: {begun}")
+            self._watch.refused(begun)
+        return begun
 
-    # -- recording --------------------------------------------------------------------------
-
-    def _record(self, goal: ServerGoalHandle) -> RecordEpisode.Result:
-        with self._starting:
-            recording = self._refusal() or self._begin(goal.request)
-        if isinstance(recording, str):
-            self.get_logger().error(f"recording refused: {recording}")
-            goal.abort()
-            return RecordEpisode.Result(message=recording)
-        try:
-            return self._follow(goal, recording)
-        finally:
-            self._recording = None
-            self._idle.set()
-
-    def _refusal(self) -> str:
+    def _refusal(self, wanted: Wanted) -> str:
         """Why no recording can start now; empty if one can."""
         if self.state != "active":
             return f"the recorder is {self.state}; activate it first"
-        if self._recording is not None:
-            return f"{self._recording.path.name} is being recorded; stop it first (/recorder/stop)"
-        now_s = time.monotonic()
-        silent = [
-            tap.stream.name
-            for tap in self._taps
-            if tap.stream.required and now_s - tap.heard_s > self._timeout_s
-        ]
+        if self.take is not None:
+            name = self.take.recording.path.name
+            return f"{name} is being recorded; stop it first (/recorder/stop)"
+        silent = self.taps.silent(self._timeout_s)
         if silent:
             return (
                 f"nothing was received for {self._timeout_s:g} s on {', '.join(silent)}; check "
@@ -201,172 +176,88 @@ class Recorder(ManagedNode):
             check_folder(self._directory, self._min_free_gib)
         except EpisodeError as error:
             return str(error)
-        return ""
+        return self._watch.room().shortage(wanted.duration_s)
 
-    def _begin(self, request: RecordEpisode.Goal) -> Recording | str:
-        """Starts the recording; why not, if that fails."""
-        topics = [self._topic(tap) for tap in self._taps]
+    def _begin(self, wanted: Wanted) -> Take | str:
         info = EpisodeInfo(
-            task=request.task,
-            seed=request.seed,
-            labels=tuple(request.labels),
+            task=wanted.task,
+            seed=wanted.seed,
+            labels=wanted.labels,
             robot=self._robot.name,
-            notes={"recorded_at": datetime.now(timezone.utc).isoformat(timespec="seconds")},
+            notes={
+                "recorded_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                "cameras": json.dumps(self._cameras),
+            },
         )
         try:
-            recording = Recording(EpisodeWriter(self._directory, topics, info))
+            writer = EpisodeWriter(self._directory, self.taps.topics(), info)
         except OSError as error:
             return f"no episode can be made in {self._directory}: {error}; check the disk"
-        self._idle.clear()
-        self._began_ns = self.time.now_ns()
-        for tap in self._taps:
-            tap.heard_ns = self._began_ns
-        self._recording = recording
-        self.get_logger().info(f"recording {recording.path}")
-        return recording
+        now_ns = self.time.now_ns()
+        take = Take(wanted, Recording(writer, now_ns))
+        for tap in self.taps.all:
+            tap.heard_ns = now_ns
+        self._watch.began()
+        self.take, self.taps.recording = take, take.recording
+        self.get_logger().info(f"recording {take.recording.path}")
+        return take
 
-    def _topic(self, tap: Tap) -> Topic:
-        publishers = self.get_publishers_info_by_topic(tap.stream.name)
-        if len(publishers) > 1:
-            self.get_logger().warning(
-                f"{tap.stream.name} has {len(publishers)} publishers: its losses cannot be counted "
-                "reliably; end all but one"
-            )
-        offered = tuple(_offered(publisher.qos_profile) for publisher in publishers)
-        qos = offered or (tap.stream.qos,)
-        return Topic(tap.stream.name, tap.stream.type, tap.definition, tap.type_hash, qos)
+    def end(self, take: Take, ending: Ending) -> bool:
+        """Asks for the end of the recording; False if it is ending already."""
+        return take.recording.end(ending, self.time.now_ns())
 
-    def _follow(self, goal: ServerGoalHandle, recording: Recording) -> RecordEpisode.Result:
-        """Until the recording has ended: feedback, the goal's duration, cancelling, the disk."""
-        duration_s = goal.request.duration
+    def settled_take(self) -> Take | None:
+        """The recording that is on, also one that is just being started."""
+        with self._beginning:
+            return self.take
+
+    def conclude(self, take: Take) -> None:
+        """The recording is closed: the next may begin."""
+        kept = take.recording.wait(0)
+        assert kept is not None
+        if kept.path is not None:
+            self.episodes.add(kept.path, kept.outcome)
+        self.take = self.taps.recording = None
+        self.get_logger().info(
+            f"{take.recording.path.name} {'discarded' if kept.path is None else 'kept'}: "
+            f"{kept.messages} messages, {kept.lost_messages} lost {words(kept)}".rstrip()
+        )
+        take.finish(kept)
+
+    # -- requests ---------------------------------------------------------------------------
+
+    def _record(self, goal: ServerGoalHandle) -> RecordEpisode.Result:
+        take = self.begin(Wanted.by_goal(goal.request))
+        if isinstance(take, str):
+            goal.abort()
+            return RecordEpisode.Result(message=take)
         next_feedback_s = time.monotonic()
-        pause_s = 0.0
-        while (kept := recording.wait(pause_s)) is None:
-            elapsed_s = (self.time.now_ns() - self._began_ns) * 1e-9
-            free = free_gib(self._directory)
-            self._note_silence(recording)
-            if recording.problem:
-                self._end(recording, Ending(INTERRUPTED))
-            elif free < 0.1 * self._min_free_gib:
-                full = f"only {free:.2f} GiB are left in {self._directory}; make room on the disk"
-                self._end(recording, Ending(INTERRUPTED, problem=full))
-            elif goal.is_cancel_requested or (duration_s > 0 and elapsed_s >= duration_s):
-                self._end(recording, Ending())
+        while not take.over.wait(FEEDBACK_S / 2):
+            if goal.is_cancel_requested:
+                self.end(take, Ending())
             if time.monotonic() >= next_feedback_s:
                 next_feedback_s += FEEDBACK_S
-                goal.publish_feedback(
-                    RecordEpisode.Feedback(
-                        elapsed=elapsed_s,
-                        messages=recording.messages,
-                        lost=recording.lost,
-                        free_gib=free,
-                    )
-                )
-            # ROS time never runs faster than the wall: what is left of it cannot be overslept.
-            left_s = duration_s - elapsed_s if duration_s > 0 else FEEDBACK_S
-            pause_s = min(max(left_s, 0.005), FEEDBACK_S / 2)
-        result = RecordEpisode.Result(
-            kept=kept.path is not None,
-            path=str(kept.path or ""),
-            outcome=kept.outcome,
-            duration=max(self._ended_ns - self._began_ns, 0) * 1e-9,
-            messages=kept.messages,
-            lost=kept.lost_messages,
-            message="; ".join(filter(None, (kept.problem, *silences(kept.silent)))),
-        )
-        self.get_logger().info(
-            f"{recording.path.name} {'kept' if result.kept else 'discarded'}: "
-            f"{kept.messages} messages, {kept.lost_messages} lost {result.message}".rstrip()
-        )
-        if kept.problem:
+                goal.publish_feedback(self._feedback(take))
+        if take.kept is not None and take.kept.problem:
             goal.abort()
         elif goal.is_cancel_requested:
             goal.canceled()
         else:
             goal.succeed()
-        return result
+        return take.result()
 
-    def _note_silence(self, recording: Recording) -> None:
-        """Required streams that went silent: the recording goes on, but nobody may miss it.
-
-        Only while ROS time runs: in a world that stands still there is nothing to be heard.
-        """
-        now_s, now_ns = time.monotonic(), self.time.now_ns()
-        for tap in self._taps:
-            silent_s = now_s - tap.heard_s
-            if not tap.stream.required or silent_s < SILENT_S or now_ns - tap.heard_ns < 1e8:
-                continue
-            if recording.silent(tap.stream.name, silent_s):
-                self.get_logger().warning(
-                    f"{tap.stream.name} is silent for {silent_s:.1f} s: {recording.path.name} "
-                    "goes on without it; check its camera or bridge"
-                )
-
-    def _end(self, recording: Recording, ending: Ending) -> bool:
-        """Asks for the end of the recording; False if it is ending already."""
-        if not recording.ending:
-            self._ended_ns = self.time.now_ns()
-        return recording.end(ending)
-
-    def _stop(
-        self, request: StopRecording.Request, response: StopRecording.Response
-    ) -> StopRecording.Response:
-        with self._starting:  # a recording that is just being started is stopped, too
-            recording = self._recording
-        if request.outcome not in OUTCOMES:
-            response.message = (
-                f"outcome {request.outcome!r} is not known; expected success, failure or nothing"
-            )
-        elif recording is None:
-            response.message = "nothing is being recorded"
-        elif not self._end(
-            recording, Ending(request.outcome, tuple(request.labels), request.discard)
-        ):
-            response.message = f"{recording.path.name} is ending already"
-        else:
-            kept = recording.wait(STOP_S)
-            if kept is None:
-                response.message = f"{recording.path} is not closed after {STOP_S:g} s"
-                return response
-            response.success = not kept.problem
-            response.message = "; ".join(filter(None, (kept.problem, *silences(kept.silent))))
-            response.path = str(kept.path or "")
-            self._idle.wait(1.0)  # so that the next recording can start as soon as we have answered
-        return response
-
-
-def _message_class(type_name: str) -> Any:
-    package, kind, name = type_name.split("/")
-    return getattr(importlib.import_module(f"{package}.{kind}"), name)
-
-
-def _subscription_qos(offered: Qos) -> QoSProfile:
-    """Matches the publisher; deep enough for whatever keeps this process busy for a while.
-
-    Volatile: what was published before the recording is not part of it.
-    """
-    return QoSProfile(
-        depth=QUEUE_DEPTH,
-        reliability=ReliabilityPolicy[offered.reliability.upper()],
-        durability=DurabilityPolicy.VOLATILE,
-    )
-
-
-def _offered(profile: QoSProfile) -> Qos:
-    # Discovery does not tell the history; rosbag2 then writes "unknown", too.
-    known = profile.history in (HistoryPolicy.KEEP_LAST, HistoryPolicy.KEEP_ALL)
-    history = profile.history.name.lower() if known else "unknown"
-    return Qos(
-        profile.reliability.name.lower(),
-        profile.durability.name.lower(),
-        history,
-        profile.depth,
-    )
+    def _feedback(self, take: Take) -> RecordEpisode.Feedback:
+        return RecordEpisode.Feedback(
+            elapsed=take.recorded_s(self.time.now_ns()),
+            messages=take.recording.messages,
+            lost=take.recording.lost,
+            free_gib=self._watch.room().free_gib,
+        )
 
 
 def main(args: list[str] | None = None) -> int:
     """The process `recorder`."""
-    return run(Recorder, args)
+    return run(Recorder, args, executor=lambda: LeanExecutor(workers=8))
 
 
 if __name__ == "__main__":
