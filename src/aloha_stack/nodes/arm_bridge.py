@@ -17,14 +17,8 @@ from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from aloha_stack.control.arm_controller import ArmController
-from aloha_stack.control.arm_modes import Settings
 from aloha_stack.control.dead_man import DeadMan
-from aloha_stack.control.gravity import (
-    DEFAULT_CAP_A,
-    GREATEST_CAP_A,
-    GREATEST_SCALE,
-    GravityCompensation,
-)
+from aloha_stack.control.gravity import GravityCompensation
 from aloha_stack.control.voices import Voices
 from aloha_stack.dynamixel.arm_bus import ArmBus
 from aloha_stack.dynamixel.errors import BusError
@@ -32,13 +26,13 @@ from aloha_stack.nodes._arm_backends import BACKENDS
 from aloha_stack.nodes._arm_cycles import ArmCycles
 from aloha_stack.nodes._arm_driver import ArmDriver
 from aloha_stack.nodes._arm_float import ArmFloat
+from aloha_stack.nodes._arm_parameters import declared_parameters
 from aloha_stack.nodes._arm_reports import ArmReports
 from aloha_stack.nodes._arm_services import ArmServices
 from aloha_stack.nodes._arm_waiting import Waiting
 from aloha_stack.nodes._conversions import read_command
 from aloha_stack.nodes._jobs import Refused
 from aloha_stack.nodes._node import ManagedNode, logged, run
-from aloha_stack.nodes._parameters import declare
 from aloha_stack.nodes._qos import COMMAND, STATE
 from aloha_stack.robot.description import Arm, load_robot
 
@@ -57,68 +51,16 @@ class ArmBridge(ManagedNode):
 
     def __init__(self, make_bus: Callable[[Arm], ArmBus] | None = None, **options: Any) -> None:
         super().__init__("arm_bridge", **options)
-        robot = declare(self, "robot", "aloha", "robot file: a name in config/robots, or a path")
-        name = declare(self, "arm", str, "which arm of the robot file this is")
-        backend = declare(
-            self, "backend", "dynamixel", f"who drives the servos: {' or '.join(BACKENDS)}"
-        )
-        if backend not in BACKENDS:
-            raise ValueError(f"no backend '{backend}'; there is {', '.join(BACKENDS)}")
-        rate_hz = declare(self, "rate_hz", 100.0, "bus cycles per second of ROS time", (10, 500))
-        settings = Settings(
-            period_s=1 / rate_hz,
-            max_command_age_s=declare(
-                self, "max_command_age", 0.1, "s; an older command moves nothing", (0.01, 2.0)
-            ),
-            heartbeat_timeout_s=declare(
-                self,
-                "heartbeat_timeout",
-                0.5,
-                "s of steady time without /safety/state until the arm holds",
-                (0.1, 5.0),
-            ),
-            park_speed_rad_s=declare(
-                self, "park_speed", 1.0, "rad/s; top speed on the way to the rest pose", (0.1, 3.0)
-            ),
-        )
-        watchdog_s = declare(
-            self,
-            "watchdog",
-            0.5,
-            "s until the servos stop by themselves (Bus Watchdog)",
-            (0.1, 2.5),
-        )
-        light = declare(
-            self, "gravity_compensation", False, "whether a leader's servos may carry its weight"
-        )
-        cap_a = declare(
-            self,
-            "gravity_current_cap_a",
-            DEFAULT_CAP_A,
-            "A; no servo is given more to carry a leader's weight. Outstretched it takes 1.7 at "
-            "the shoulder: with 1.0 the hand carries two fifths of that",
-            (0.05, GREATEST_CAP_A),
-        )
-        scale = declare(
-            self,
-            "gravity_scale",
-            1.0,
-            "part of its weight that a leader's servos carry, within gravity_current_cap_a",
-            (0.0, GREATEST_SCALE),
-        )
-        if light and backend == "interbotix":
-            raise ValueError(
-                "gravity_compensation is not possible with backend interbotix: xs_sdk's own reads "
-                "feed the servos' watchdogs, which would go on pushing when this bridge is gone"
-            )
-        self.arm = load_robot(robot).arm(name)
-        self.controller = ArmController(self.arm, settings)
-        bus = make_bus(self.arm) if make_bus else BACKENDS[backend](self.arm, self)
+        given = declared_parameters(self)
+        self.arm = load_robot(given.robot).arm(given.arm)
+        self.controller = ArmController(self.arm, given.settings)
+        bus = make_bus(self.arm) if make_bus else BACKENDS[given.backend](self.arm, self)
         self._floating = None
-        if light and self.arm.is_leader:
-            compensation = GravityCompensation(self.arm, cap_a, scale)
-            self._floating = ArmFloat(bus, compensation, DeadMan(self.arm.limits), watchdog_s)
-        self.driver = ArmDriver(bus, self.controller, watchdog_s, self._floating)
+        if given.light and self.arm.is_leader:
+            compensation = GravityCompensation(self.arm, given.cap_a, given.scale)
+            dead_man = DeadMan(self.arm.limits)
+            self._floating = ArmFloat(bus, compensation, dead_man, given.watchdog_s)
+        self.driver = ArmDriver(bus, self.controller, given.watchdog_s, self._floating)
         self._arm_services = ArmServices(self.driver)
         self._reports = ArmReports(self, self.driver)
         self._cycles = ArmCycles(self, self.driver, self._reports)
