@@ -73,6 +73,13 @@ def test_a_follower_moves_until_it_says_that_it_rests(
     assert stop.moving(12.5) == set()
 
 
+def test_it_is_alone_before_an_arm_has_spoken_and_when_all_are_gone(stop: EmergencyStop) -> None:
+    assert stop.alone(10.0)
+    stop.hear("leader_left", report(Mode.BACK_DRIVEN))
+    assert not stop.alone(11.0)
+    assert stop.alone(12.5)
+
+
 def test_arms_that_never_spoke_are_known(stop: EmergencyStop) -> None:
     stop.hear("leader_left", report(Mode.BACK_DRIVEN))
     assert stop.unheard() == {"follower_left"}

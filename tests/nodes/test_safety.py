@@ -174,6 +174,19 @@ def test_without_arms_it_leaves_at_once(monkeypatch: pytest.MonkeyPatch) -> None
         safety.destroy_node()
 
 
+def test_without_any_bridge_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ALOHA_PORTS", "ports")
+    monkeypatch.setattr("aloha_stack.nodes.safety.ALONE_S", 0.2)
+    with ros():
+        safety = Safety(parameter_overrides=with_parameters(robot="twin"))
+        wait_for(lambda: "no bridge is heard of" in capfd.readouterr().err)
+        safety.close()
+        safety.time.close()
+        safety.destroy_node()
+
+
 def test_an_arm_that_is_still_stopped_stops_a_safety_node_that_starts_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -83,6 +83,10 @@ class EmergencyStop:
         """The arms that have never said anything."""
         return set(self.arms) - set(self._reports)
 
+    def alone(self, steady_s: float) -> bool:
+        """Whether no arm is there: none has spoken yet, or all are gone."""
+        return all(steady_s - r.steady_s > GONE_S for r in self._reports.values())
+
     def moving(self, steady_s: float) -> set[str]:
         """The followers that are there and may still move: they need the heartbeat to go on."""
         return {

@@ -26,6 +26,9 @@ from aloha_stack.robot.description import load_robot
 OUTLIVE_S = 60.0
 """Steady time that followers get to park before this node leaves all the same."""
 
+ALONE_S = 10.0
+"""Steady time between two complaints that no bridge is there."""
+
 
 class Safety(SimpleNode):
     """/e_stop, /e_stop_reset and /safety/state."""
@@ -70,9 +73,18 @@ class Safety(SimpleNode):
 
     def _beat(self, period_s: float) -> None:
         deadline = time.monotonic()
+        complain_s = deadline + ALONE_S
         while not self._ending.is_set():
             with self._changed:
                 self._publish()
+                if not self._stop.alone(deadline):
+                    complain_s = deadline + ALONE_S
+            if deadline >= complain_s:
+                complain_s = deadline + ALONE_S
+                self.get_logger().error(
+                    f"no bridge is heard of {', '.join(self._stop.arms)}: nothing can be moved or "
+                    "stopped; look for the first error above, then end this launch (Ctrl-C)"
+                )
             deadline = max(deadline + period_s, time.monotonic())
             self._ending.wait(deadline - time.monotonic())
 
