@@ -142,13 +142,17 @@ def test_cameras_are_measured_and_those_that_give_nothing_are_red(tmp_path):
         cam_high=f"file:{tmp_path}/images",
         cam_low=f"file:{tmp_path}/nothing",
         cam_left_wrist="v4l2:/dev/CAM_LEFT_WRIST",
+        cam_right_wrist="topic:/d405/color/image_rect_raw",
     )
     findings = list(check_cameras(robot))
     assert level_of(findings, "cam_low")[0] == RED
     level, text = level_of(findings, "cam_left_wrist")
-    assert level == WARN
-    assert "not supported yet" in text
-    assert "images/s of 50, 64x48" in level_of(findings, "cam_high")[1]
+    assert level == RED
+    assert "/dev/CAM_LEFT_WRIST does not exist: plug the camera in" in text
+    assert "images/s of 50, 64x48, its own JPEG" in level_of(findings, "cam_high")[1]
+    level, text = level_of(findings, "cam_right_wrist")
+    assert level == OK
+    assert "another driver publishes /d405/color/image_rect_raw" in text
 
 
 def test_a_disk_that_can_be_written_is_measured_and_left_clean(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage
 
-from aloha_stack.cameras.source import Frame, SourceError
+from aloha_stack.cameras.source import PASSTHROUGH, Frame, SourceError, SourceHealth
 from aloha_stack.nodes._qos import IMAGES
 from aloha_stack.nodes.camera import CameraNode
 from aloha_stack.robot.joints import CAMERAS
@@ -20,6 +20,7 @@ class Source:
     def __init__(self) -> None:
         self.plugged = threading.Event()
         self.plugged.set()
+        self.health = SourceHealth(PASSTHROUGH)
         self.is_open, self.count = False, 0
 
     def open(self) -> None:
@@ -62,7 +63,7 @@ def test_a_camera_that_breaks_comes_back_and_the_others_go_on(
             assert node.transition("activate")
             try:
                 wait_for(lambda: all(heard.values()))
-                broken, other = list(node._cameras)[:2]
+                broken, other = CAMERAS[:2]
                 sources[0].plugged.clear()
                 wait_for(lambda: not sources[0].is_open)  # it has been tried to be opened again
                 before = dict(heard)

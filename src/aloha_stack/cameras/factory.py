@@ -2,16 +2,20 @@
 
 twin:FOLDER/world#NAME    camera NAME of the scene of the twin whose port folder is FOLDER
 file:PATH                 the images of a folder, or a video file, in a loop
+v4l2:/dev/NAME            a USB camera
+
+A camera of another driver, topic:/NAME, has no source: nobody here opens it.
 """
 
 from pathlib import Path
 
-from aloha_stack.cameras.files import FileCamera
+from aloha_stack.cameras.files import FolderCamera, VideoCamera
 from aloha_stack.cameras.source import CameraSource, UnknownSourceError
 from aloha_stack.cameras.twin import TwinCamera, TwinView, check_scene_camera
+from aloha_stack.cameras.v4l2 import V4L2Camera
 from aloha_stack.robot.description import Camera
 
-FORMS = "twin:FOLDER/world#NAME, file:PATH"
+FORMS = "v4l2:/dev/NAME, topic:/NAME, file:PATH, twin:FOLDER/world#NAME"
 
 
 class Sources:
@@ -29,11 +33,13 @@ class Sources:
         if kind == "twin":
             return self._twin(uri, rest, camera)
         if kind == "file" and rest:
-            return FileCamera(Path(rest), camera)
-        if kind == "v4l2":
+            path = Path(rest)
+            return VideoCamera(path, camera) if path.is_file() else FolderCamera(path, camera)
+        if kind == "v4l2" and rest.startswith("/"):
+            return V4L2Camera(rest, camera)
+        if camera.foreign:
             raise UnknownSourceError(
-                f"{camera.name}: V4L2 cameras ('{uri}') are not supported yet; there is {FORMS}. "
-                "A camera driver of your own may publish the camera's topics instead"
+                f"{camera.name}: another driver publishes {camera.topic}; nobody opens it here"
             )
         raise UnknownSourceError(f"{camera.name}: unknown source '{uri}'; there is {FORMS}")
 

@@ -1,8 +1,7 @@
 """Images from a folder or a video file, in an endless loop: a camera for benches and tests.
 
-Images are read and encoded before the first frame, so that playing costs next to nothing; JPEG
-files of the right size are passed on untouched. Frames come at the camera's rate on the machine's
-clock.
+Frames come at the camera's rate on the machine's clock. Whoever reads too late loses frames, as of
+any camera, and sees it in their sequence numbers.
 """
 
 import time
@@ -12,55 +11,93 @@ import cv2
 import numpy as np
 
 from aloha_stack.cameras.jpeg import encode
-from aloha_stack.cameras.source import Frame, SourceError
+from aloha_stack.cameras.source import ENCODED, PASSTHROUGH, Frame, SourceError, SourceHealth
 from aloha_stack.robot.description import Camera
 
 IMAGES = (".jpg", ".jpeg", ".png")
-AT_MOST = 500
-"""Frames kept of a video: 10 s at 50 Hz, about 20 MB."""
+QUEUE = 8
+"""Frames kept for a reader who is late."""
 
 
 class FileCamera:
-    """Plays the images of the folder, or of the video file, `path`."""
+    """What folders and videos share: the pace. Subclasses say what comes next."""
 
     def __init__(self, path: Path, camera: Camera) -> None:
         self.path, self.camera = path, camera
-        self._jpegs: list[bytes] = []
+        self.health = SourceHealth(ENCODED)
+        self._open = False
         self._sequence = 0
         self._due_ns = 0
+        self._ready: bytes | None = None
 
     def open(self) -> None:
-        if self._jpegs:
+        if self._open:
             raise SourceError(f"{self.camera.name} is open already")
-        if self.path.is_dir():
-            self._jpegs = self._from_folder()
-        elif self.path.is_file():
-            self._jpegs = self._from_video()
-        else:
-            raise SourceError(f"{self.camera.name}: no folder or video file {self.path}")
-        self._sequence, self._due_ns = 0, time.monotonic_ns()
+        self._load()
+        self._open, self._sequence, self._ready = True, 0, None
+        self._due_ns = time.monotonic_ns()
 
     def read(self, timeout_s: float) -> Frame | None:
-        if not self._jpegs:
+        if not self._open:
             raise SourceError(f"{self.camera.name} is closed: open it before reading")
+        if self._ready is None:
+            self._ready = self._next()
         wait_s = (self._due_ns - time.monotonic_ns()) * 1e-9
         time.sleep(max(0.0, min(wait_s, timeout_s)))
         if wait_s > timeout_s:
             return None
-        jpeg = self._jpegs[self._sequence % len(self._jpegs)]
+        period_ns = round(1e9 / self.camera.rate_hz)
+        late = int(-wait_s * 1e9) // period_ns
+        if late > QUEUE:
+            self._sequence += late
+            self._due_ns += late * period_ns
+        jpeg, self._ready = self._ready, None
         frame = Frame(time.time_ns(), self._sequence, jpeg, self.camera.width, self.camera.height)
         self._sequence += 1
-        self._due_ns += round(1e9 / self.camera.rate_hz)
+        self._due_ns += period_ns
         return frame
 
     def close(self) -> None:
-        self._jpegs = []
+        if self._open:
+            self._open = False
+            self._unload()
 
-    def _from_folder(self) -> list[bytes]:
+    def _load(self) -> None:
+        raise NotImplementedError
+
+    def _next(self) -> bytes:
+        """The JPEG of the next image."""
+        raise NotImplementedError
+
+    def _unload(self) -> None:
+        raise NotImplementedError
+
+    def _fitted(self, image: np.ndarray) -> bytes:
+        size = (self.camera.width, self.camera.height)
+        if (image.shape[1], image.shape[0]) != size:
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        return encode(image, self.camera.jpeg_quality)
+
+
+class FolderCamera(FileCamera):
+    """Plays the images of the folder `path`: all read before the first frame, so that playing costs
+    next to nothing. JPEG files of the right size are passed on untouched.
+    """
+
+    def _load(self) -> None:
+        if not self.path.is_dir():
+            raise SourceError(f"{self.camera.name}: no folder or video file {self.path}")
         files = sorted(p for p in self.path.iterdir() if p.suffix.lower() in IMAGES)
         if not files:
             raise SourceError(f"{self.camera.name}: no images ({', '.join(IMAGES)}) in {self.path}")
-        return [self._from_image(file) for file in files]
+        self.health = SourceHealth(PASSTHROUGH)
+        self._jpegs = [self._from_image(file) for file in files]
+
+    def _next(self) -> bytes:
+        return self._jpegs[self._sequence % len(self._jpegs)]
+
+    def _unload(self) -> None:
+        self._jpegs = []
 
     def _from_image(self, file: Path) -> bytes:
         content = file.read_bytes()
@@ -70,23 +107,33 @@ class FileCamera:
         right_size = image.shape[:2] == (self.camera.height, self.camera.width)
         if right_size and file.suffix.lower() != ".png":
             return content
+        self.health.mode = ENCODED
         return self._fitted(image)
 
-    def _from_video(self) -> list[bytes]:
-        video = cv2.VideoCapture(str(self.path))
-        jpegs: list[bytes] = []
-        while len(jpegs) < AT_MOST:
-            there, image = video.read()
-            if not there:
-                break
-            jpegs.append(self._fitted(image))
-        video.release()
-        if not jpegs:
-            raise SourceError(f"{self.camera.name}: {self.path} is no video that OpenCV can read")
-        return jpegs
 
-    def _fitted(self, image: np.ndarray) -> bytes:
-        size = (self.camera.width, self.camera.height)
-        if (image.shape[1], image.shape[0]) != size:
-            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        return encode(image, self.camera.jpeg_quality)
+class VideoCamera(FileCamera):
+    """Plays the video file `path` as it is read, however long it is; each image is encoded once."""
+
+    def _load(self) -> None:
+        self._video = cv2.VideoCapture(str(self.path))
+        self._first = self._from_video()
+        if self._first is None:
+            self._video.release()
+            raise SourceError(f"{self.camera.name}: {self.path} is no video that OpenCV can read")
+
+    def _next(self) -> bytes:
+        jpeg, self._first = self._first or self._from_video(), None
+        if jpeg is None:  # the end: from the beginning again
+            self._video.release()
+            self._video = cv2.VideoCapture(str(self.path))
+            jpeg = self._from_video()
+        if jpeg is None:
+            raise SourceError(f"{self.camera.name}: {self.path} cannot be read any more")
+        return jpeg
+
+    def _unload(self) -> None:
+        self._video.release()
+
+    def _from_video(self) -> bytes | None:
+        there, image = self._video.read()
+        return self._fitted(image) if there else None

@@ -1,6 +1,6 @@
 """What a camera is to the rest of the stack: something that hands over JPEG images with a stamp."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -27,8 +27,37 @@ class Frame:
     height: int
 
 
+PASSTHROUGH = "passthrough"
+"""The camera's own JPEG, its bytes untouched."""
+ENCODED = "encoded"
+"""Made into JPEG here, once."""
+
+
+@dataclass
+class SourceHealth:
+    """What a source can tell of itself while it is open; counted since it was opened.
+
+    mode: PASSTHROUGH or ENCODED. damaged: images that were not whole and not handed over, `damage`
+    is what was wrong with the last of them. remarks: what somebody should know, each once.
+    """
+
+    mode: str
+    damaged: int = 0
+    damage: str = ""
+    remarks: list[str] = field(default_factory=list)
+
+    def remark(self, words: str) -> None:
+        if words not in self.remarks:
+            self.remarks.append(words)
+
+
 class CameraSource(Protocol):
-    """One camera. `open` and `close` may be called again; one thread at a time may call `read`."""
+    """One camera. `open` and `close` may be called again; one thread at a time may call `read`.
+
+    None of them takes longer than 4 s plus its time-out, whatever the camera does.
+    """
+
+    health: SourceHealth
 
     def open(self) -> None:
         """Readies the camera. Raises SourceError if it cannot, or if it is open already."""

@@ -12,7 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from aloha_stack.cameras.jpeg import encode_rgb
-from aloha_stack.cameras.source import Frame, SourceError, UnknownSourceError
+from aloha_stack.cameras.source import (
+    ENCODED,
+    Frame,
+    SourceError,
+    SourceHealth,
+    UnknownSourceError,
+)
 from aloha_stack.robot.description import Camera
 from aloha_stack.twin.renderer import RendererError, SceneRenderer, camera_names
 from aloha_stack.twin.snapshots import SnapshotError, SnapshotReader
@@ -28,6 +34,7 @@ class TwinCamera:
 
     def __init__(self, view: "TwinView", source: str, camera: Camera) -> None:
         self.view, self.source, self.camera = view, source, camera
+        self.health = SourceHealth(ENCODED)
         self._frames: deque[tuple[int, int, np.ndarray]] = deque(maxlen=QUEUE)
         self._changed = threading.Condition()
         self._error: SourceError | None = None

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 
 from aloha_stack.dynamixel.arm_bus import ServoHealth
@@ -11,15 +11,13 @@ from aloha_stack.dynamixel.words import call
 from aloha_stack.nodes._arm_driver import ArmDriver
 from aloha_stack.nodes._arm_reports import ArmReports
 from aloha_stack.nodes._conversions import set_stamp
+from aloha_stack.nodes._diagnostics import ERROR, WARN, Finding, number, status, word
 from aloha_stack.robot.description import Servo
 from aloha_stack.robot.servos import SUPPLY_V, WARM_C
 
 PERIOD_S = 1.0
 """Steady time: the news comes while /clock stands still, too."""
 RIGHT_LATENCY_MS = 1
-
-OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
-_Finding = tuple[bytes, str]
 
 
 class ArmDiagnostics:
@@ -46,23 +44,23 @@ class ArmDiagnostics:
     def _of_servo(self, servo: Servo, now_s: float) -> DiagnosticStatus:
         known = self._driver.health.servos.get(servo.id, ServoHealth())
         rate = known.answers / known.requests if known.requests else math.nan
-        return _status(
+        return status(
             f"{self.arm.name}: {call(self.arm, servo.id)}",
             f"{self.arm.port}/{servo.id}",
             self._findings(servo, known, now_s),
             {
-                "temperature (C)": _number(known.temperature_c, 0),
-                "voltage (V)": _number(known.voltage_v, 1),
-                "current (A)": _number(known.current_a, 3),
+                "temperature (C)": number(known.temperature_c, 0),
+                "voltage (V)": number(known.voltage_v, 1),
+                "current (A)": number(known.current_a, 3),
                 "hardware error": ", ".join(known.hardware_error) or "none",
-                "torque": _word(known.torque),
-                "Bus Watchdog tripped": _word(known.watchdog_tripped),
-                "read rate": _number(rate, 4),
-                "age (s)": _number(self._driver.health.age_s(servo.id, now_s), 3),
+                "torque": word(known.torque),
+                "Bus Watchdog tripped": word(known.watchdog_tripped),
+                "read rate": number(rate, 4),
+                "age (s)": number(self._driver.health.age_s(servo.id, now_s), 3),
             },
         )
 
-    def _findings(self, servo: Servo, known: ServoHealth, now_s: float) -> Iterator[_Finding]:
+    def _findings(self, servo: Servo, known: ServoHealth, now_s: float) -> Iterator[Finding]:
         health = self._driver.health
         if words := health.errors.get(servo.id):
             yield ERROR, f"hardware error: {', '.join(words)}"
@@ -82,28 +80,28 @@ class ArmDiagnostics:
         control, health = self._driver.controller, self._driver.health
         counters = control.counters
         latency = "none" if health.latency_ms is None else f"{health.latency_ms}"
-        return _status(
+        return status(
             f"{self.arm.name}: bridge",
             self.arm.port,
             self._bridge_findings(),
             {
                 "mode": control.mode.name,
                 "reason": control.reason,
-                "cycle rate (Hz)": _number(self._rate_hz(counters.cycles, now_ns), 1),
+                "cycle rate (Hz)": number(self._rate_hz(counters.cycles, now_ns), 1),
                 "cycles": str(counters.cycles),
                 "overruns": str(self._reports.overruns),
                 "failed reads": str(counters.failed_reads),
                 "rejected commands": str(counters.rejected_commands),
                 "clamped commands": str(counters.clamped_commands),
                 "strained cycles": str(counters.strained_cycles),
-                "held back by limits (rad)": _number(control.limiter.furthest_behind, 3),
-                "round trip (ms)": _number(1000 * self._driver.bus.round_trip_s, 2),
+                "held back by limits (rad)": number(control.limiter.furthest_behind, 3),
+                "round trip (ms)": number(1000 * self._driver.bus.round_trip_s, 2),
                 "latency timer (ms)": latency,
-                "read age (s)": _number(health.read_age_s(now_ns * 1e-9), 3),
+                "read age (s)": number(health.read_age_s(now_ns * 1e-9), 3),
             },
         )
 
-    def _bridge_findings(self) -> Iterator[_Finding]:
+    def _bridge_findings(self) -> Iterator[Finding]:
         control, health = self._driver.controller, self._driver.health
         if control.fault:
             yield ERROR, control.fault
@@ -124,24 +122,3 @@ class ArmDiagnostics:
         known = self._last_ns > 0 and passed_ns > 0 and done >= 0
         self._last_cycles, self._last_ns = cycles, now_ns
         return done / (passed_ns * 1e-9) if known else math.nan
-
-
-def _status(
-    name: str, hardware_id: str, findings: Iterator[_Finding], values: dict[str, str]
-) -> DiagnosticStatus:
-    found = list(findings)
-    return DiagnosticStatus(
-        name=name,
-        hardware_id=hardware_id,
-        level=max((level for level, _ in found), default=OK),
-        message="; ".join(words for _, words in found) or "all is well",
-        values=[KeyValue(key=key, value=value) for key, value in values.items()],
-    )
-
-
-def _number(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}" if math.isfinite(value) else "unknown"
-
-
-def _word(value: bool | None) -> str:
-    return "unknown" if value is None else "yes" if value else "no"

@@ -25,8 +25,8 @@ class Camera:
     """One camera: where its images come from, and how they are delivered.
 
     `source` is one of cameras/factory.py's forms, or topic:/NAME for the images of another driver.
-    `calibration` is the path of a camera_info YAML, in the robot file relative to it. `controls` are set on a V4L2 device before it
-    streams; their names are those that `v4l2-ctl -l` shows.
+    `calibration` is the path of a camera_info YAML; in the robot file it may be relative to that.
+    `controls` are set on a V4L2 device before it streams, by the names that `v4l2-ctl -l` shows.
     """
 
     name: str

@@ -222,12 +222,7 @@ def load_mount(own: Section) -> Mount:
 
 
 def _vector(section: Section, key: str, length: int) -> np.ndarray:
-    values = section.get(key)
-    if not isinstance(values, list) or len(values) != length:
-        section.complain(key, f"expected a list of {length} numbers, found {values!r}")
-    numbers = {f"{key}[{index}]": value for index, value in enumerate(values)}
-    checked = Section(numbers, section.path, section.where)
-    return _frozen(np.array([checked.number(name, -100.0, 100.0) for name in numbers]))
+    return _frozen(np.array(section.numbers(key, length, -100.0, 100.0)))
 
 
 def _frozen(values: np.ndarray) -> np.ndarray:

@@ -71,6 +71,17 @@ class Section:
             self.complain(key, f"{shown(value)} is outside {low:.6g} … {high:.6g}")
         return float(value)
 
+    def numbers(
+        self, key: str, count: int, low: float = -math.inf, high: float = math.inf
+    ) -> tuple[float, ...]:
+        """A list of `count` finite numbers."""
+        values = self.get(key)
+        if not isinstance(values, list) or len(values) != count:
+            self.complain(key, f"expected a list of {count} numbers, found {shown(values)}")
+        entries = {f"{key}[{index}]": value for index, value in enumerate(values)}
+        checked = Section(entries, self.path, self.where)
+        return tuple(checked.number(name, low, high) for name in entries)
+
     def integer(self, key: Any, low: int, high: int) -> int:
         value = self.get(key)
         if isinstance(value, bool) or not isinstance(value, int):

@@ -1,0 +1,29 @@
+"""The Huffman tables that a camera may leave out of its JPEGs: ITU-T T.81, Annex K.3.
+
+Per table: its class and number (high nibble 1: AC; 0 luminance, 1 chrominance), how many codes have
+1 … 16 bits, and their values.
+"""
+
+_DC = "000102030405060708090a0b"
+_TABLES = (
+    # K.3, luminance DC differences
+    "00 00010501010101010100000000000000" + _DC,
+    # K.4, chrominance DC differences
+    "01 00030101010101010101010000000000" + _DC,
+    # K.5, luminance AC coefficients
+    "10 0002010303020403050504040000017d"
+    "01020300041105122131410613516107227114328191a1082342b1c11552d1f02433627282090a161718191a2526"
+    "2728292a3435363738393a434445464748494a535455565758595a636465666768696a737475767778797a838485"
+    "868788898a92939495969798999aa2a3a4a5a6a7a8a9aab2b3b4b5b6b7b8b9bac2c3c4c5c6c7c8c9cad2d3d4d5d6"
+    "d7d8d9dae1e2e3e4e5e6e7e8e9eaf1f2f3f4f5f6f7f8f9fa",
+    # K.6, chrominance AC coefficients
+    "11 00020102040403040705040400010277"
+    "000102031104052131061241510761711322328108144291a1b1c109233352f0156272d10a162434e125f1171819"
+    "1a262728292a35363738393a434445464748494a535455565758595a636465666768696a737475767778797a8283"
+    "8485868788898a92939495969798999aa2a3a4a5a6a7a8a9aab2b3b4b5b6b7b8b9bac2c3c4c5c6c7c8c9cad2d3d4"
+    "d5d6d7d8d9dae2e3e4e5e6e7e8e9eaf2f3f4f5f6f7f8f9fa",
+)
+_CONTENT = bytes.fromhex("".join(_TABLES))
+
+SEGMENT = b"\xff\xc4" + (len(_CONTENT) + 2).to_bytes(2, "big") + _CONTENT
+"""All four as one DHT segment."""
