@@ -15,7 +15,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dynamixel": {"robot"},
     "cameras": {"robot"},
     "control": {"robot"},
-    "episodes": {"robot"},
+    "episodes": {"robot", "progress"},
     "analysis": {"episodes", "robot"},
     "twin": {"robot", "dynamixel", "control"},
     "launch": set(),

@@ -33,7 +33,7 @@ class Replayed:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Carries out the command. 0: all succeeded, nothing lost; 1: not so; 2: wrong request."""
+    """Carries out the command. 0: all succeeded, all data good; 1: not so; 2: wrong request."""
     options = _parser().parse_args(list(argv))
     out: Path = options.out / datetime.now().strftime("demo_%Y%m%d_%H%M%S")
     try:
@@ -62,7 +62,9 @@ def main(argv: Sequence[str]) -> int:
     for problem in problems:
         print(f"FAILED: {problem}")
     if not problems:
-        print("SUCCESS: every episode and the replay reached the task's full reward; nothing lost.")
+        print(
+            "SUCCESS: every episode and the replay reached the task's full reward; all data good."
+        )
     return 1 if problems else 0
 
 

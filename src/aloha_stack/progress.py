@@ -21,7 +21,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        self._clear()
+        self.clear()
         print(text, file=self._out, flush=True)
         self._shown_s = -float("inf")
 
@@ -32,7 +32,7 @@ class Progress:
             text = f"[{'█' * done}{'·' * (BAR - done)}] {text}"
         now = time.monotonic()
         if self._live:
-            self._clear()
+            self.clear()
             self._out.write(f"  {text}")
             self._width = len(text) + 2
             self._out.flush()
@@ -40,7 +40,8 @@ class Progress:
             print(f"  {text}", file=self._out, flush=True)
             self._shown_s = now
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Takes the live line away."""
         if self._width:
             self._out.write("\r" + " " * self._width + "\r")
             self._width = 0

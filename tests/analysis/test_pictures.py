@@ -72,7 +72,7 @@ def test_tables_name_each_episode_and_each_camera(tmp_path: Path) -> None:
     summary = summarise(write_episode(tmp_path, seconds=0.5, lost=lost))
     rows = episode_table([summary]).splitlines()
     assert rows[0].startswith("episode")
-    assert rows[2].split()[:6] == ["episode_000000", "transfer_cube", "3", "25", "100.0", "7"]
+    assert rows[2].split()[:6] == ["episode_000000", "transfer_cube", "3", "24", "100.0", "7"]
     cameras = camera_table([summary]).splitlines()[2:]
     assert [row.split()[1:] for row in cameras] == [
         ["cam_high", "25", "50.0", "0"],

@@ -17,15 +17,15 @@ from aloha_stack.episodes.writer import EpisodeWriter
 from episodes.sample_episodes import joint_bytes, stamped, topic, write_episode
 
 
-def test_a_whole_episode_is_complete_with_its_rates_and_steps(tmp_path: Path) -> None:
+def test_a_whole_episode_is_good_with_its_rates_and_steps(tmp_path: Path) -> None:
     summary = summarise(write_episode(tmp_path, seconds=2.0))
     streams = {stream.topic: stream for stream in summary.streams}
     assert streams["/leader_left/joint_states"].rate_hz == pytest.approx(100.0)
     assert streams["/cam_high/image_raw/compressed"].rate_hz == pytest.approx(50.0)
     assert [camera.messages for camera in summary.cameras] == [100] * 4
-    assert summary.steps == 100  # the last picture is taken at 1.98 s
+    assert summary.steps == 99  # the action of a step is the command one step later
     assert summary.duration_s == pytest.approx(1.99)
-    assert (summary.verdict, summary.reasons, summary.lost) == ("complete", (), 0)
+    assert (summary.verdict, summary.reasons, summary.lost) == ("good", (), 0)
     assert (summary.task, summary.seed, summary.outcome) == ("transfer_cube", 3, "success")
 
 
@@ -36,12 +36,12 @@ def test_skew_is_the_distance_of_pictures_from_joint_states(tmp_path: Path) -> N
     assert summary.skew.max_ms >= summary.skew.median_ms
 
 
-def test_losses_make_an_episode_incomplete_and_name_the_stream(tmp_path: Path) -> None:
-    path = write_episode(tmp_path, lost={"/cam_low/image_raw/compressed": 3})
+def test_losses_are_a_flaw_and_name_the_stream(tmp_path: Path) -> None:
+    path = write_episode(tmp_path, seconds=2.0, lost={"/cam_low/image_raw/compressed": 3})
     summary = summarise(path)
     assert summary.lost == 3
-    assert summary.verdict == "incomplete"
-    assert summary.reasons == ("3 lost on /cam_low/image_raw/compressed",)
+    assert summary.verdict == "flawed"
+    assert summary.reasons == ("3 lost on /cam_low/image_raw/compressed (2.91 %)",)
 
 
 def test_a_silent_stream_makes_an_episode_incomplete(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_silent_stream_makes_an_episode_incomplete(tmp_path: Path) -> None:
     writer.write("/a", joint_bytes(0, range(7)), 0, 0)
     summary = summarise(writer.finish("success"))
     assert summary.verdict == "incomplete"
-    assert summary.reasons == ("nothing was received on /b",)
+    assert summary.reasons[0] == "nothing was received on /b"
     assert summary.steps == 0
 
 
@@ -88,7 +88,7 @@ def test_a_publisher_that_starts_again_is_no_loss() -> None:
 def test_list_prints_a_row_per_episode_and_writes_json(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_episode(tmp_path / "data", seconds=0.1)
+    write_episode(tmp_path / "data", seconds=1.2)
     broken = write_episode(tmp_path / "data", seconds=0.1)
     (broken / "metadata.yaml").write_text("nonsense")
     cut_off = EpisodeWriter(tmp_path / "data", [topic("/a")], EpisodeInfo(task="insertion"))
@@ -97,11 +97,12 @@ def test_list_prints_a_row_per_episode_and_writes_json(
     assert main(["list", str(tmp_path / "data"), "--json", str(file)]) == 0
     printed = capsys.readouterr().out
     assert "episode_000000  transfer_cube" in printed
+    assert "1 good, 1 incomplete, 1 damaged" in printed
     assert "episode_000002: the recorder ended before the episode did" in printed
     rows = json.loads(file.read_text())
-    assert [row["verdict"] for row in rows] == ["complete", "damaged", "incomplete"]
+    assert [row["verdict"] for row in rows] == ["good", "damaged", "incomplete"]
     assert [row["task"] for row in rows] == ["transfer_cube", "", "insertion"]
-    assert rows[0]["steps"] == 5
+    assert rows[0]["steps"] == 59
     assert rows[0]["path"] == str(tmp_path / "data" / "episode_000000")
     assert "not the metadata of a bag" in rows[1]["reasons"][0]
     cut_off.discard()

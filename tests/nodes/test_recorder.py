@@ -197,7 +197,8 @@ def test_everything_published_while_recording_is_in_the_episode(
         first = sent.index(stamps[name][0])
         assert stamps[name] == sent[first : first + len(stamps[name])]
     summary = summarise(result.path)
-    assert (summary.verdict, summary.messages) == ("complete", result.messages)
+    assert summary.messages == result.messages
+    assert summary.verdict in ("good", "flawed")  # whole: short, and no robot publishes evenly here
 
 
 def test_offered_qos_is_that_of_the_publishers(
@@ -245,7 +246,7 @@ def test_gaps_in_the_publication_numbers_are_the_episodes_losses(
     result = result_of(handle)
     assert result.lost == 3
     assert Episode(result.path).info.lost[name] == 3
-    assert f"3 lost on {name}" in summarise(result.path).reasons
+    assert any(r.startswith(f"3 lost on {name} ") for r in summarise(result.path).reasons)
 
 
 def test_discard_removes_the_episode_and_the_next_takes_its_number(

@@ -1,87 +1,56 @@
-"""`aloha episodes list DIR`: one row per episode; `--json FILE` writes everything known of each."""
+"""`./aloha episodes COMMAND`: a table of names, and the modules that carry them out.
 
-import argparse
-import json
+Each module has `main(argv) -> int`, which parses its own arguments; it is imported when it is run.
+"""
+
+import importlib
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
-from aloha_stack.episodes.errors import EpisodeError
-from aloha_stack.episodes.folder import episode_paths
-from aloha_stack.episodes.summary import EpisodeSummary, damaged, summarise
-from aloha_stack.episodes.tables import Column, table
+USAGE_ERROR = 2
 
-COLUMNS = (
-    Column("episode"),
-    Column("task"),
-    Column("steps", right=True),
-    Column("seconds", right=True),
-    Column("messages", right=True),
-    Column("lost", right=True),
-    Column("reward", right=True),
-    Column("outcome"),
-    Column("verdict"),
+
+@dataclass(frozen=True)
+class Subcommand:
+    """What the overview says of a command, and the module behind it."""
+
+    name: str
+    does: str
+    example: str
+    module: str
+
+
+SUBCOMMANDS = (
+    Subcommand(
+        "list",
+        "a table of the episodes in a folder, with the quality gate's verdict on each",
+        "./aloha episodes list out",
+        "aloha_stack.episodes.listing",
+    ),
 )
 
 
+def overview() -> str:
+    """The help text: every command with an example."""
+    lines = ["usage: ./aloha episodes COMMAND [ARGUMENTS]", ""]
+    for command in SUBCOMMANDS:
+        lines += [f"  {command.name:<8} {command.does}", f"  {'':<8}   {command.example}"]
+    return "\n".join([*lines, "", "./aloha episodes COMMAND --help tells a command's arguments."])
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns the exit status: 2 for a folder that does not exist."""
-    options = _parser().parse_args(argv)
-    try:
-        paths = episode_paths(options.directory)
-    except EpisodeError as error:
-        print(f"aloha episodes: {error}", file=sys.stderr)
-        return 2
-    summaries = [_summary(path) for path in paths]
-    if not summaries:
-        print(f"no episodes in {options.directory}")
-    else:
-        print(table(COLUMNS, [_row(summary) for summary in summaries]))
-        for summary in summaries:
-            for reason in summary.reasons:
-                print(f"{Path(summary.path).name}: {reason}")
-    if options.json:
-        return _write_json(options.json, summaries)
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="aloha episodes", description=__doc__, epilog="example: ./aloha episodes list out"
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    listing = commands.add_parser("list", help="a table of the episodes in a folder")
-    listing.add_argument("directory", type=Path, help="the folder that was recorded into")
-    listing.add_argument("--json", type=Path, metavar="FILE", help="also write all figures here")
-    return parser
-
-
-def _summary(path: Path) -> EpisodeSummary:
-    try:
-        return summarise(path)
-    except EpisodeError as error:
-        return damaged(path, error)
-
-
-def _row(summary: EpisodeSummary) -> list[str]:
-    best, top = summary.best_reward, summary.max_reward
-    return [
-        Path(summary.path).name,
-        summary.task or "-",
-        str(summary.steps),
-        f"{summary.duration_s:.1f}",
-        str(summary.messages),
-        str(summary.lost),
-        f"{best} of {top}" if best is not None else "-",
-        summary.outcome or "-",
-        summary.verdict,
-    ]
-
-
-def _write_json(path: Path, summaries: list[EpisodeSummary]) -> int:
-    try:
-        path.write_text(json.dumps([s.as_dict() for s in summaries], indent=1) + "\n")
-    except OSError as error:
-        print(f"aloha episodes: cannot write {path}: {error.strerror}", file=sys.stderr)
-        return 2
-    return 0
+    """Runs the command that `argv` names; returns its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0 if words else USAGE_ERROR
+    command = next((c for c in SUBCOMMANDS if c.name == words[0]), None)
+    if command is None:
+        known = ", ".join(c.name for c in SUBCOMMANDS)
+        print(
+            f"./aloha episodes: there is no command '{words[0]}'; there are: {known}",
+            file=sys.stderr,
+        )
+        return USAGE_ERROR
+    return int(importlib.import_module(command.module).main(words[1:]))

@@ -1,6 +1,7 @@
 """The robot that an episode was recorded with: whose gripper constants its numbers are in."""
 
 import os
+from functools import cache
 
 from aloha_stack.episodes.metadata import EpisodeInfo
 from aloha_stack.robot.description import Robot, RobotConfigError, load_robot
@@ -26,12 +27,17 @@ def robot_of(info: EpisodeInfo) -> tuple[Robot, str]:
 
     If it is not known here, the constants of FALLBACK are taken, and the text says so.
     """
-    environment = _Unset(os.environ)
     if info.robot:
         try:
-            return load_robot(info.robot, environment), ""
+            return _load(info.robot), ""
         except RobotConfigError as error:
             why = f"its robot {info.robot!r} is not known here ({error})"
     else:
         why = "it names no robot"
-    return load_robot(FALLBACK, environment), f"{why}: the gripper constants of {FALLBACK} are used"
+    return _load(FALLBACK), f"{why}: the gripper constants of {FALLBACK} are used"
+
+
+@cache
+def _load(name: str) -> Robot:
+    """Each file once: a list of episodes is of one robot."""
+    return load_robot(name, _Unset(os.environ))

@@ -1,61 +1,83 @@
-"""What an episode holds, in figures: steps, rates, losses, skew and reward."""
+"""What an episode holds, in figures and with the quality gate's verdict, pictures left unread."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from aloha_stack.episodes.alignment import AlignedEpisode, AlignmentSettings, align
+from aloha_stack.episodes.contents import TASK_STATE
 from aloha_stack.episodes.errors import EpisodeError
-from aloha_stack.episodes.metadata import RECORDING, noted_silences, silences
-from aloha_stack.episodes.reader import COMPRESSED_IMAGE, JOINT_STATE, Episode
+from aloha_stack.episodes.figures import (
+    commands_of,
+    missing_things,
+    not_finite,
+    paused_s,
+    skew_of,
+    span_s,
+    streams_of,
+)
+from aloha_stack.episodes.picture_quality import Repetition, repetition
+from aloha_stack.episodes.quality import (
+    DAMAGED,
+    CommandFigures,
+    Figures,
+    Skew,
+    StreamFigures,
+    judge,
+)
+from aloha_stack.episodes.reader import IMAGE_TYPES, Episode
+from aloha_stack.episodes.robots import robot_of
+from aloha_stack.episodes.thresholds import Thresholds, load_thresholds
+from aloha_stack.robot.description import Robot
 
-STEP_HZ = 50.0
-TASK_STATE = "/task/state"
-COMPLETE, INCOMPLETE, DAMAGED = "complete", "incomplete", "damaged"
+REPAIRED = "repaired"
+"""The note of an episode that was cut off and closed afterwards."""
 
 
 @dataclass(frozen=True)
 class StreamSummary:
-    """One topic: how many messages came, how often, and how many are known to be lost."""
+    """One topic: how many messages came, how evenly, and how many are known to be lost."""
 
     topic: str
     type: str
     messages: int
-    rate_hz: float | None  # between its first and last stamp; None below two messages
+    rate_hz: float | None  # pauses left out; None below two messages
     lost: int
-
-
-@dataclass(frozen=True)
-class Skew:
-    """Distance in time between the pictures and the joint state that belong to the same step."""
-
-    median_ms: float
-    max_ms: float
+    late_share: float | None = None  # None for a stream without a fixed rate
+    longest_gap_s: float | None = None
 
 
 @dataclass(frozen=True)
 class EpisodeSummary:
-    """The row of one episode. `verdict` is complete, incomplete or damaged; `reasons` say why."""
+    """The row of one episode. `verdict` is one of quality.VERDICTS; `reasons` say why."""
 
     path: str
-    task: str
-    seed: int
-    outcome: str
-    labels: tuple[str, ...]
-    robot: str
-    steps: int  # of 1/50 s in which every joint stream and camera has data
-    duration_s: float
-    messages: int
-    lost: int
-    streams: tuple[StreamSummary, ...]
-    skew: Skew | None
-    real_time_factor: float | None
-    final_reward: int | None
-    best_reward: int | None
-    max_reward: int | None
-    verdict: str
-    reasons: tuple[str, ...]
+    task: str = ""
+    seed: int = -1
+    outcome: str = ""
+    labels: tuple[str, ...] = ()
+    robot: str = ""
+    repaired: str = ""  # when and how, if it was cut off and closed afterwards
+    steps: int = 0  # of 1/50 s at which every stream has data
+    segments: int = 0  # pauses and gaps divide them
+    duration_s: float = 0.0  # pauses left out
+    paused_s: float = 0.0
+    messages: int = 0
+    lost: int = 0
+    streams: tuple[StreamSummary, ...] = ()
+    pictures: Mapping[str, Repetition] = field(default_factory=dict)
+    skew: Skew | None = None
+    commands: tuple[CommandFigures, ...] = ()
+    real_time_factor: float | None = None
+    final_reward: int | None = None
+    best_reward: int | None = None
+    max_reward: int | None = None
+    verdict: str = DAMAGED
+    reasons: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()  # what a reader should know, and no fault
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -64,140 +86,105 @@ class EpisodeSummary:
     @property
     def cameras(self) -> tuple[StreamSummary, ...]:
         """The image streams."""
-        return tuple(stream for stream in self.streams if stream.type == COMPRESSED_IMAGE)
-
-
-def summarise(path: Path | str) -> EpisodeSummary:
-    """Reads the whole episode. Raises EpisodeError if it is none or is damaged."""
-    episode = Episode(path)
-    stamps: dict[str, list[int]] = {topic: [] for topic in episode.topics}
-    task_states = []
-    for record in episode.records():
-        stamps.setdefault(record.topic, []).append(record.publish_ns)
-        if record.topic == TASK_STATE:
-            task_states.append(episode.decode(record))
-    arrays = {topic: np.sort(np.array(times, np.int64)) for topic, times in stamps.items()}
-    lost = episode.info.lost
-    streams = tuple(
-        StreamSummary(
-            topic,
-            episode.types.get(topic, ""),
-            len(times),
-            _rate(times),
-            lost.get(topic, 0),
-        )
-        for topic, times in arrays.items()
-    )
-    required = [s.topic for s in streams if s.type in (JOINT_STATE, COMPRESSED_IMAGE)]
-    steps = _steps([arrays[topic] for topic in required])
-    cameras = [arrays[s.topic] for s in streams if s.type == COMPRESSED_IMAGE]
-    joints = [arrays[t] for t in required if t.endswith("/joint_states")]
-    every = [times for times in arrays.values() if len(times)]
-    factors = [m.real_time_factor for m in task_states if m.real_time_factor > 0]
-    reasons = _reasons(episode, streams, required)
-    return EpisodeSummary(
-        path=str(episode.path),
-        task=episode.info.task,
-        seed=episode.info.seed,
-        outcome=episode.info.outcome,
-        labels=episode.info.labels,
-        robot=episode.info.robot,
-        steps=len(steps),
-        duration_s=_span_s(every),
-        messages=sum(stream.messages for stream in streams),
-        lost=sum(lost.values()),
-        streams=streams,
-        skew=_skew(steps, cameras, joints),
-        real_time_factor=float(np.median(factors)) if factors else None,
-        final_reward=int(task_states[-1].reward) if task_states else None,
-        best_reward=max((int(m.best_reward) for m in task_states), default=None),
-        max_reward=int(task_states[-1].max_reward) if task_states else None,
-        verdict=INCOMPLETE if reasons else COMPLETE,
-        reasons=reasons,
-    )
+        return tuple(stream for stream in self.streams if stream.type in IMAGE_TYPES)
 
 
 def damaged(path: Path | str, error: EpisodeError) -> EpisodeSummary:
     """The row of an episode that cannot be read."""
+    return EpisodeSummary(path=str(path), verdict=DAMAGED, reasons=(str(error),))
+
+
+def summarise(
+    episode: Episode | Path | str,
+    thresholds: Thresholds | None = None,
+    robot: Robot | None = None,
+    aligned: AlignedEpisode | None = None,
+) -> EpisodeSummary:
+    """The figures of an episode. Raises EpisodeError if it is none or is damaged.
+
+    What is not given is looked up: config/quality.yaml, the robot it was recorded with, its steps.
+    """
+    if not isinstance(episode, Episode):
+        episode = Episode(episode)
+    thresholds = thresholds or load_thresholds()
+    robot = robot or robot_of(episode.info)[0]
+    missing = list(missing_things(episode))
+    if aligned is None:
+        try:
+            aligned = align(episode, AlignmentSettings(), robot)
+        except EpisodeError as error:
+            if not missing:  # else that is why
+                missing.append(_without_folder(str(error), episode.path))
+    contents, info = episode.contents(), episode.info
+    streams = streams_of(episode, thresholds, robot)
+    paused = paused_s(episode)
+    duration_s = max(span_s(contents.stamps_ns.values()) - paused, 0.0)
+    pictures = {
+        name: repetition(index, contents.joints, thresholds.moving_rad_s)
+        for name, index in (aligned.frames.items() if aligned else ())
+    }
+    commands = tuple(commands_of(episode))
+    skew = skew_of(aligned) if aligned else None
+    figures = Figures(
+        missing=tuple(missing),
+        streams=streams,
+        cameras=pictures,
+        skew=skew,
+        commands=commands,
+        not_finite=not_finite(episode),
+        steps=len(aligned) if aligned else 0,
+        recorded_s=duration_s,
+    )
+    verdict = judge(figures, thresholds)
+    rewards = [
+        episode.decode_message(topic, contents.schemas[TASK_STATE], message)
+        for topic, kind in contents.types.items()
+        if kind == TASK_STATE
+        for message in contents.messages[topic]
+    ]
+    factors = [m.real_time_factor for m in rewards if m.real_time_factor > 0]
     return EpisodeSummary(
-        path=str(path),
-        task="",
-        seed=-1,
-        outcome="",
-        labels=(),
-        robot="",
-        steps=0,
-        duration_s=0.0,
-        messages=0,
-        lost=0,
-        streams=(),
-        skew=None,
-        real_time_factor=None,
-        final_reward=None,
-        best_reward=None,
-        max_reward=None,
-        verdict=DAMAGED,
-        reasons=(str(error),),
+        path=str(episode.path),
+        task=info.task,
+        seed=info.seed,
+        outcome=info.outcome,
+        labels=info.labels,
+        robot=info.robot,
+        repaired=info.notes.get(REPAIRED, ""),
+        steps=figures.steps,
+        segments=int(aligned.segment[-1]) + 1 if aligned else 0,
+        duration_s=duration_s,
+        paused_s=paused,
+        messages=sum(len(stamps) for stamps in contents.stamps_ns.values()),
+        lost=sum(info.lost.values()),
+        streams=tuple(_summary(stream, episode) for stream in streams),
+        pictures=pictures,
+        skew=skew,
+        commands=commands,
+        real_time_factor=float(np.median(factors)) if factors else None,
+        final_reward=int(rewards[-1].reward) if rewards else None,
+        best_reward=max((int(m.best_reward) for m in rewards), default=None),
+        max_reward=int(rewards[-1].max_reward) if rewards else None,
+        verdict=verdict.name,
+        reasons=verdict.reasons,
+        remarks=aligned.remarks if aligned else (),
     )
 
 
-def _reasons(
-    episode: Episode, streams: tuple[StreamSummary, ...], required: list[str]
-) -> tuple[str, ...]:
-    reasons = []
-    if episode.info.outcome == RECORDING:
-        reasons.append("the recorder ended before the episode did")
-    elif not episode.closed:
-        reasons.append("the file breaks off before its end")
-    if episode.info.outcome == "interrupted":
-        reasons.append("the recording was interrupted")
-    if not required:
-        reasons.append("no joint or camera stream was recorded")
-    reasons += [
-        f"nothing was received on {stream.topic}"
-        for stream in streams
-        if stream.topic in required and stream.messages == 0
-    ]
-    reasons += silences(noted_silences(episode.info))
-    reasons += [f"{stream.lost} lost on {stream.topic}" for stream in streams if stream.lost]
-    return tuple(reasons)
+def _summary(stream: StreamFigures, episode: Episode) -> StreamSummary:
+    kind = episode.types.get(stream.topic) or episode.contents().types.get(stream.topic, "")
+    even = stream.evenness
+    return StreamSummary(
+        stream.topic,
+        kind,
+        stream.messages,
+        even.rate_hz,
+        stream.lost,
+        even.late_share,
+        even.longest_gap_s,
+    )
 
 
-def _rate(stamps_ns: np.ndarray) -> float | None:
-    if len(stamps_ns) < 2 or stamps_ns[-1] == stamps_ns[0]:
-        return None
-    return float((len(stamps_ns) - 1) / ((stamps_ns[-1] - stamps_ns[0]) * 1e-9))
-
-
-def _span_s(streams: list[np.ndarray]) -> float:
-    if not streams:
-        return 0.0
-    first = min(int(times[0]) for times in streams)
-    last = max(int(times[-1]) for times in streams)
-    return (last - first) * 1e-9
-
-
-def _steps(streams: list[np.ndarray]) -> np.ndarray:
-    """Times (ns) of the 50 Hz steps from the last stream's start to the first stream's end."""
-    if not streams or any(len(times) == 0 for times in streams):
-        return np.zeros(0, np.int64)
-    start = max(int(times[0]) for times in streams)
-    end = min(int(times[-1]) for times in streams)
-    return np.arange(start, end + 1, int(1e9 / STEP_HZ), dtype=np.int64)
-
-
-def _skew(steps: np.ndarray, cameras: list[np.ndarray], joints: list[np.ndarray]) -> Skew | None:
-    """Between the picture and the joint state nearest to each step, over all pairs of both."""
-    if not len(steps) or not cameras or not joints:
-        return None
-    pictures = np.array([_nearest(times, steps) for times in cameras])  # (c, steps)
-    states = np.array([_nearest(times, steps) for times in joints])  # (a, steps)
-    gaps = np.abs(pictures[:, None, :] - states[None, :, :]) * 1e-6
-    return Skew(float(np.median(gaps)), float(np.max(gaps)))
-
-
-def _nearest(stamps_ns: np.ndarray, at_ns: np.ndarray) -> np.ndarray:
-    after = np.clip(np.searchsorted(stamps_ns, at_ns), 0, len(stamps_ns) - 1)
-    before = np.maximum(after - 1, 0)
-    closer = at_ns - stamps_ns[before] <= stamps_ns[after] - at_ns
-    return np.where(closer, stamps_ns[before], stamps_ns[after])
+def _without_folder(text: str, folder: Path) -> str:
+    """The row says which episode it is."""
+    return text.removeprefix(f"{folder} ").removeprefix(f"{folder}: ").replace(f"{folder}/", "")

@@ -1,0 +1,121 @@
+"""What the quality gate looks at, measured on an episode."""
+
+from collections.abc import Collection, Iterator
+
+import numpy as np
+
+from aloha_stack.episodes.alignment import AlignedEpisode
+from aloha_stack.episodes.contents import ARM_STATUS
+from aloha_stack.episodes.errors import EpisodeError
+from aloha_stack.episodes.metadata import RECORDING, noted_silences, silences
+from aloha_stack.episodes.quality import CommandFigures, Skew, StreamFigures
+from aloha_stack.episodes.reader import JOINT_STATE, Episode
+from aloha_stack.episodes.stream_quality import Evenness, evenness
+from aloha_stack.episodes.thresholds import Thresholds
+from aloha_stack.robot.description import Robot
+from aloha_stack.robot.joints import FOLLOWERS
+
+REPAIR = "./aloha episodes repair closes it"
+
+
+def missing_things(episode: Episode) -> Iterator[str]:
+    """What is not there at all, in words. Raises EpisodeError for notes that cannot be read."""
+    info, contents = episode.info, episode.contents()
+    if info.outcome == RECORDING:
+        yield f"the recorder ended before the episode did ({REPAIR})"
+    elif not contents.closed:
+        yield f"the file breaks off before its end ({REPAIR})"
+    if info.outcome == "interrupted":
+        yield "the recording was interrupted"
+    for topic in _needed(episode):
+        if not len(contents.stamps_ns.get(topic, ())):
+            yield f"nothing was received on {topic}"
+    try:
+        yield from silences(noted_silences(info))
+    except (ValueError, AttributeError, TypeError) as error:
+        raise EpisodeError(
+            f"{episode.path / 'metadata.yaml'}: the note about silent streams cannot be read: "
+            f"{error}"
+        ) from error
+
+
+def streams_of(episode: Episode, thresholds: Thresholds, robot: Robot) -> tuple[StreamFigures, ...]:
+    """Every topic, in the order of the metadata. Cameras should keep to the rate of `robot`'s."""
+    contents, needed = episode.contents(), _needed(episode)
+    every = [contents.stamps_ns[t] for t in needed if len(contents.stamps_ns.get(t, ()))]
+    span = (min(int(s.min()) for s in every), max(int(s.max()) for s in every)) if every else (0, 0)
+    cameras = {topic: name for name, topic in episode.camera_topics.items()}
+    found = []
+    for topic in dict.fromkeys((*episode.topics, *contents.types)):
+        stamps = contents.stamps_ns.get(topic, np.zeros(0, np.int64))
+        camera = robot.cameras.get(cameras.get(topic, ""))
+        if topic in cameras:
+            nominal_hz = camera.rate_hz if camera is not None else thresholds.camera_hz
+        else:
+            nominal_hz = thresholds.joint_hz
+        if topic in needed:
+            even = evenness(stamps, nominal_hz, span, episode.pauses)
+        else:  # what comes when it has something to say: only the mean rate means anything
+            rate = evenness(stamps, None, span, episode.pauses).rate_hz
+            even = Evenness(rate, None, None, None, None, 0)
+        lost = episode.info.lost.get(topic, 0)
+        found.append(StreamFigures(topic, len(stamps), lost, topic in cameras, even))
+    return tuple(found)
+
+
+def skew_of(aligned: AlignedEpisode) -> Skew | None:
+    """Over all steps and all pairs of a camera and a follower; None without cameras."""
+    states = [aligned.joint_age_ns[f"/{arm}/joint_states"] for arm in FOLLOWERS]
+    gaps = [np.abs(c.skew_ns + age) for c in aligned.cameras.values() for age in states]
+    if not gaps:
+        return None
+    ms = np.concatenate(gaps) * 1e-6
+    return Skew(float(np.median(ms)), float(np.percentile(ms, 99)), float(ms.max()))
+
+
+def commands_of(episode: Episode) -> Iterator[CommandFigures]:
+    """How far the counters of each follower's bridge went on, from the first to the last status."""
+    contents = episode.contents()
+    for arm in FOLLOWERS:
+        topic = f"/{arm}/status"
+        messages = contents.messages.get(topic, ())
+        if contents.types.get(topic) != ARM_STATUS or not messages:
+            continue
+        schema = contents.schemas[ARM_STATUS]
+        first, last = (episode.decode_message(topic, schema, messages[i]) for i in (0, -1))
+        counts = {}
+        for name in ("clamped_commands", "rejected_commands"):
+            before, after = int(getattr(first, name, 0)), int(getattr(last, name, 0))
+            counts[name] = after - before if after >= before else after  # it was started anew
+        yield CommandFigures(arm, counts["clamped_commands"], counts["rejected_commands"])
+
+
+def not_finite(episode: Episode) -> dict[str, int]:
+    """Topic -> how many of its messages hold a position that is no number."""
+    found = {}
+    for topic, stream in episode.contents().joints.items():
+        bad = int((~np.isfinite(stream.position)).any(axis=1).sum())
+        if bad:
+            found[topic] = bad
+    return found
+
+
+def span_s(streams: Collection[np.ndarray]) -> float:
+    """From the first to the last stamp of all."""
+    heard = [stamps for stamps in streams if len(stamps)]
+    if not heard:
+        return 0.0
+    first, last = min(int(s.min()) for s in heard), max(int(s.max()) for s in heard)
+    return (last - first) * 1e-9
+
+
+def paused_s(episode: Episode) -> float:
+    """Time in pauses that ended: what came after them counts."""
+    return sum(end - begin for begin, end in episode.pauses if end is not None) * 1e-9
+
+
+def _needed(episode: Episode) -> list[str]:
+    """Joint states, commands and pictures: what the steps are made of."""
+    cameras = episode.camera_topics.values()
+    joints = [topic for topic, kind in episode.types.items() if kind == JOINT_STATE]
+    return list(dict.fromkeys((*joints, *cameras)))
