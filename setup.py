@@ -7,7 +7,17 @@ from setuptools import find_packages, setup
 NAME = "aloha_stack"
 SHARE = f"share/{NAME}"
 NODES = (
-    *("arm_bridge", "bench_faults", "call", "camera", "description", "recorder", "replay"),
+    *(
+        "arm_bridge",
+        "bench_faults",
+        "bench_images",
+        "call",
+        "camera",
+        "description",
+        "operator",
+        "recorder",
+        "replay",
+    ),
     *("safety", "session", "teleop", "twin"),
 )
 

@@ -22,6 +22,7 @@ class Bench:
 
 
 BENCHES = (
+    Bench("images", "four cameras to recorder and reader: frames lost, latency (3 min)", "images"),
     Bench("bus", "the Dynamixel bus: rate, missed cycles, CPU, lost replies (4 minutes)", "bus"),
     Bench("faults", "every fault on all four arms of the twin: seen, held, recovered", "faults"),
 )

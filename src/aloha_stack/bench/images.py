@@ -1,0 +1,147 @@
+"""`./aloha bench images`: four cameras at 50 Hz, from the camera node to who needs their pictures.
+
+Pictures of 640x480 and 86 kB go from the camera node to the recorder, which writes an episode, and
+to a reader that decodes the newest of each camera, as a policy does: three processes, in wall time.
+Beside it, shorter, the same graph without config/fastdds.xml, and raw images with it and without.
+Of raw images no episode is written (184 MB/s): a process that only takes the messages stands in for
+the recorder, and one that sends them for the camera node.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from aloha_stack.arguments import new_file
+from aloha_stack.bench.footage import footage
+from aloha_stack.bench.image_log import Heard
+from aloha_stack.bench.images_graph import BenchFailed, Outcome, Setting, measure
+from aloha_stack.bench.report import FAILED, USAGE_ERROR, Bar, Report, Row, busy, machine
+from aloha_stack.progress import Progress
+
+EXAMPLE = """examples:
+  ./aloha bench images --json images.json
+  ./aloha bench images --seconds 10
+"""
+PEER_SECONDS = 15.0
+LATENCY_MS = 20.0
+BYTES_A_SECOND = 20e6
+"""Of an episode with four cameras at 50 Hz, rounded up."""
+
+NONE_LOST = Bar("value", "<=", 0.0)
+IN_TIME = Bar("value", "<=", LATENCY_MS)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Carries out the command; the exit status tells whether all bars hold."""
+    options = _parser().parse_args(list(argv))
+    needed, free = options.seconds * BYTES_A_SECOND, shutil.disk_usage(options.folder).free
+    if free < 1.5 * needed:
+        print(
+            f"aloha bench images: the episode takes {needed / 1e9:.1f} GB, and {options.folder} "
+            f"has {free / 1e9:.1f} GB left; make room, or give another folder with --folder",
+            file=sys.stderr,
+        )
+        return USAGE_ERROR
+    progress, found = Progress(), machine()
+    if warning := busy(found):
+        progress.say(f"aloha bench images: {warning}")
+    try:
+        with tempfile.TemporaryDirectory(prefix="aloha_bench_", dir=options.folder) as name:
+            rows = _rows(Path(name), options.seconds, progress)
+    except BenchFailed as failure:
+        progress.say(f"aloha bench images: {failure}")
+        return FAILED
+    report = Report("images", rows, found)
+    progress.say(report.table())
+    if options.json:
+        report.write(options.json)
+    return report.status
+
+
+def _rows(folder: Path, seconds: float, progress: Progress) -> list[Row]:
+    pictures = footage(folder, count=100)
+    short_s = min(PEER_SECONDS, seconds)
+    outcomes = {
+        (raw, profile): measure(
+            Setting(raw, profile, short_s if raw or not profile else seconds),
+            pictures,
+            folder,
+            progress.show,
+        )
+        for raw in (False, True)
+        for profile in (True, False)
+    }
+    rows = outcome_rows("JPEG", outcomes[False, True], outcomes[False, False], True, short_s)
+    return rows + outcome_rows("raw", outcomes[True, True], outcomes[True, False], False, short_s)
+
+
+def outcome_rows(
+    kind: str, ours: Outcome, defaults: Outcome, barred: bool, peer_s: float
+) -> list[Row]:
+    """The figures of one kind of images, beside those under Fast DDS defaults."""
+    peer = f"Fast DDS defaults, {peer_s:g} s"
+    rows = []
+    for name, mine, its in (
+        ("recorder", ours.recorder, defaults.recorder),
+        ("reader", ours.reader, defaults.reader),
+    ):
+        lost = f"{kind}, {name}: lost of {mine.frames + mine.lost} frames"
+        none = NONE_LOST if barred else None
+        rows.append(Row(lost, mine.lost_percent, "%", peer, its.lost_percent, none))
+        ages, its_ages = _ages(mine), _ages(its)
+        until = "exposure to decoded" if len(mine.decoded_ms) else "exposure to receipt"
+        for percent in (50, 99):
+            value, peer_value = _percentile(ages, percent), _percentile(its_ages, percent)
+            in_time = IN_TIME if barred and percent == 99 else None
+            metric = f"{kind}, {name}: {until}, p{percent}"
+            rows.append(Row(metric, value, "ms", peer, peer_value, in_time))
+    unsent = f"{kind}, camera node: frames never sent"
+    rows.append(Row(unsent, ours.recorder.short, "frames", peer, defaults.recorder.short, none))
+    for name, used in ours.cpu_percent.items():
+        metric = f"{kind}, {name}: CPU, of one core"
+        rows.append(Row(metric, used, "%", peer, defaults.cpu_percent[name]))
+    return rows
+
+
+def _ages(heard: Heard) -> np.ndarray:
+    return heard.decoded_ms if len(heard.decoded_ms) else heard.latency_ms
+
+
+def _percentile(values: np.ndarray, percent: float) -> float | None:
+    return float(np.percentile(values, percent)) if len(values) else None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="aloha bench images",
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--seconds",
+        type=_seconds,
+        default=60.0,
+        help=f"how long the graph is measured (60); the others {PEER_SECONDS:g} s at most",
+    )
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path(tempfile.gettempdir()),
+        metavar="DIR",
+        help="takes the episode, which is removed after",
+    )
+    parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
+    return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 2.0 <= seconds <= 600.0:
+        raise argparse.ArgumentTypeError(f"{text} is outside 2 … 600 s")
+    return seconds
