@@ -77,6 +77,12 @@ COMMANDS = (
         "",
     ),
     Command(
+        "operator",
+        "record episodes by keys, in a terminal that shows how the robot does",
+        "./aloha operator --task transfer_cube --episodes 50 --reset-time 5",
+        "",
+    ),
+    Command(
         "test",
         "ruff, mypy and all tests (some 3 minutes); further arguments go to pytest",
         "./aloha test -k limits",
@@ -122,11 +128,12 @@ def run_tests(argv: list[str]) -> int:
     return status or int(any(result != "ok" for _, result in results))
 
 
-def run_call(argv: list[str]) -> int:
-    """Become the client node: only nodes/ imports ROS."""
-    return run_python(["-m", "aloha_stack.nodes.call", *argv])
+def run_client(name: str, argv: list[str]) -> int:
+    """Become the client node of a command: only nodes/ imports ROS."""
+    return run_python(["-m", f"aloha_stack.nodes.{name}", *argv])
 
 
+CLIENTS = ("call", "operator")
 BUILT_IN = {"test": run_tests, "python": run_python}
 STARTS_NODES = ("demo", "launch", "evaluate", "bench")
 """Before these the memory of nodes that were killed is given back: theirs could lack it."""
@@ -143,8 +150,8 @@ def main(argv: list[str]) -> int:
         known = ", ".join(c.name for c in COMMANDS)
         print(f"./aloha: there is no command '{name}'; there are: {known}", file=sys.stderr)
         return USAGE_ERROR
-    if name == "call":
-        return run_call(args)
+    if name in CLIENTS:
+        return run_client(name, args)
     if name in BUILT_IN:
         if args[:1] in (["-h"], ["--help"]):
             print(f"usage: ./aloha {name} [ARGUMENTS]\n\n{command.does}")

@@ -1,0 +1,239 @@
+"""What the operator's keys mean, and which episode of how many is next."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from aloha_interfaces.action import RecordEpisode
+from aloha_interfaces.msg import RecorderState, TeleopState
+
+from aloha_stack.nodes._operator_known import Known
+from aloha_stack.nodes._operator_requests import Requests
+
+KEYS = (
+    (("SPACE", "start / stop: success"), ("s", "success"), ("f", "failure"), ("p", "pause")),
+    (("d", "discard"), ("r", "record again"), ("l", "label the last"), ("g", "disengage")),
+    (("e", "E-STOP"), ("R", "reset the e-stop"), ("q", "quit")),
+)
+"""The help that is always shown: rows of (key, what it does)."""
+
+OUTCOMES = {"s": "success", "f": "failure", "u": ""}
+NOTICE_S = 15.0
+"""Steady time for which a notice is shown."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the tool was started for. `episodes` 0: no number; `reset_s` None: each is started by
+    hand."""
+
+    task: str = ""
+    labels: tuple[str, ...] = ()
+    duration_s: float = 0.0
+    episodes: int = 0
+    reset_s: float | None = None
+
+
+class Tallied:
+    """The episodes that were kept since the tool was started, as the recorder's state tells."""
+
+    def __init__(self) -> None:
+        self.episodes: dict[str, str] = {}
+        """Outcome by path, in their order."""
+        self._before: str | None = None
+        self._last_kept: int | None = None
+
+    def missing(self) -> None:
+        """There is no recorder now; the next one counts from 0."""
+        self._last_kept = None
+
+    def saw(self, state: RecorderState) -> bool:
+        """Takes a state; True if it tells of a further episode."""
+        path, before, self._last_kept = state.last_path, self._last_kept, state.kept
+        if self._before is None:
+            self._before = path
+        elif before is not None and state.kept < before and self.episodes:
+            self.episodes.popitem()
+        elif path and path != self._before and path not in self.episodes:
+            self.episodes[path] = state.last_outcome
+            return True
+        if path in self.episodes:
+            self.episodes[path] = state.last_outcome
+        return False
+
+
+class Session:
+    """For several threads: keys, the screen and answers come from their own."""
+
+    def __init__(self, plan: Plan, known: Known, requests: Requests) -> None:
+        self.plan, self._known, self._requests = plan, known, requests
+        self._lock = threading.RLock()
+        self.tallied = Tallied()
+        self.question = ""
+        self.left = False
+        self._answers: dict[str, Callable[[], None]] = {}
+        self._notice, self._notice_s = "", 0.0
+        self._next_s: float | None = None
+        self._held = False
+
+    # -- what is shown ----------------------------------------------------------------------
+
+    def tell(self, words: str) -> None:
+        """A notice, until the next one."""
+        self._notice, self._notice_s = words, time.monotonic()
+
+    @property
+    def notice(self) -> str:
+        """What happened last, while it is news."""
+        return self._notice if time.monotonic() - self._notice_s < NOTICE_S else ""
+
+    @property
+    def done(self) -> int:
+        """Episodes that count."""
+        return len(self.tallied.episodes)
+
+    @property
+    def upcoming(self) -> str:
+        """When the next episode begins by itself; empty if it does not."""
+        if self._next_s is None:
+            return ""
+        if self._held:
+            return "next episode: held (p goes on, SPACE starts)"
+        left_s = self._next_s - time.monotonic()
+        if left_s > 0:
+            return f"next episode in {left_s:.0f} s (SPACE: now, p: hold)"
+        return "next episode: as soon as teleoperation is engaged (SPACE: now, p: hold)"
+
+    # -- what happens -----------------------------------------------------------------------
+
+    def look(self) -> None:
+        """To be called some ten times a second."""
+        with self._lock:
+            self._look()
+
+    def press(self, key: str) -> None:
+        """A key. `e` stops whatever is going on, also in the middle of a question."""
+        with self._lock:
+            self._press(key)
+
+    def _look(self) -> None:
+        safety = self._known.safety.now
+        self._requests.look(e_stopped=safety is not None and safety.e_stopped)
+        state = self._known.recorder.now
+        if state is None:
+            self.tallied.missing()
+            return
+        if self.tallied.saw(state) and self.plan.reset_s is not None and self._wants_more():
+            self._next_s = time.monotonic() + self.plan.reset_s
+        if state.state != RecorderState.IDLE:
+            self._next_s = None
+        if self._next_s is None or self._held or time.monotonic() < self._next_s:
+            return
+        teleop = self._known.teleop.now
+        if teleop is not None and teleop.state == TeleopState.ENGAGED:
+            self._start()
+
+    def _press(self, key: str) -> None:
+        if key in ("e", "E"):
+            self._requests.e_stop()
+            self._next_s = None
+            self.tell("E-STOP asked for")
+        elif self.question:
+            answer = self._answers.get(key)
+            self.question, self._answers = "", {}
+            if answer is None:
+                self.tell("nothing was done")
+            else:
+                answer()
+        elif key in ("R", "g", "q"):
+            self._press_for_all(key)
+        elif key in (" ", "s", "f", "p", "d", "r", "l"):
+            self._press_for_recorder(key)
+
+    def _press_for_all(self, key: str) -> None:
+        if key == "R":
+            self._ask("reset the e-stop? The arms may move again", self._reset)
+        elif key == "g":
+            self._requests.ask("/teleop/disengage")
+        elif self._recording():
+            self._ask("an episode is being recorded, and goes on without us: quit?", self._leave)
+        else:
+            self._leave()
+
+    def _press_for_recorder(self, key: str) -> None:
+        state = self._known.recorder.now
+        if state is None:
+            self.tell(f"the recorder is {self._known.recorder.absence}: nothing was done")
+        elif state.state == RecorderState.CLOSING:
+            self.tell("the episode is being closed; wait for it")
+        elif state.state == RecorderState.IDLE:
+            self._press_while_idle(key, state)
+        else:
+            self._press_while_recording(key, state)
+
+    def _press_while_recording(self, key: str, state: RecorderState) -> None:
+        name = state.path.rpartition("/")[2]
+        if key in (" ", "s", "f"):
+            self._requests.stop("failure" if key == "f" else "success")
+        elif key == "p":
+            paused = state.state == RecorderState.PAUSED
+            self._requests.ask("/recorder/resume" if paused else "/recorder/pause")
+        elif key == "d":
+            self._ask(f"discard {name}?", lambda: self._requests.stop(discard=True))
+        elif key == "r":
+            self._requests.stop(discard=True, then=self._start)
+        else:
+            self.tell("stop it first: s success, f failure")
+
+    def _press_while_idle(self, key: str, state: RecorderState) -> None:
+        name = state.last_path.rpartition("/")[2]
+        if key == " ":
+            self._start()
+        elif key == "p" and self._next_s is not None:
+            self._held = not self._held
+        elif not name or key == "p":
+            self.tell("there is no episode yet" if key != "p" else "nothing is being recorded")
+        elif key in ("s", "f"):
+            self._label(OUTCOMES[key])
+        elif key == "d":
+            self._ask(f"set {name} aside?", self._discard)
+        elif key == "r":
+            self._ask(f"set {name} aside and record it again?", lambda: self._discard(self._start))
+        else:
+            self.question = f"{name}: s success, f failure, u neither (any other key: as it is)"
+            self._answers = {key: partial(self._label, o) for key, o in OUTCOMES.items()}
+
+    # -- parts ------------------------------------------------------------------------------
+
+    def _ask(self, question: str, yes: Callable[[], None]) -> None:
+        self.question, self._answers = f"{question} (y: yes, any other key: no)", {"y": yes}
+
+    def _start(self) -> None:
+        plan = self.plan
+        goal = RecordEpisode.Goal(
+            task=plan.task, seed=-1, labels=list(plan.labels), duration=plan.duration_s
+        )
+        with self._lock:
+            self._next_s, self._held = None, False
+        self._requests.start(goal)
+
+    def _label(self, outcome: str) -> None:
+        self._requests.label(outcome, self.plan.labels)
+
+    def _discard(self, then: Callable[[], None] | None = None) -> None:
+        self._requests.ask("/recorder/discard_last", then=then)
+
+    def _reset(self) -> None:
+        self._requests.ask("/e_stop_reset")
+
+    def _leave(self) -> None:
+        self.left = True
+
+    def _recording(self) -> bool:
+        state = self._known.recorder.now
+        return state is not None and state.state != RecorderState.IDLE
+
+    def _wants_more(self) -> bool:
+        return not self.plan.episodes or self.done < self.plan.episodes
