@@ -2,6 +2,7 @@
 
 import socket
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -48,3 +49,21 @@ def test_a_session_that_fails_hands_on_its_own_words(tmp_path, monkeypatch):
     graph = Graph("anything", {}, tmp_path / "log")
     with pytest.raises(GraphFailed, match="no leaders came"), graph:
         list(graph.session("demonstrate"))
+
+
+def test_a_session_uses_the_projects_dds_profile_or_the_operators_own(tmp_path, monkeypatch):
+    standin = tmp_path / "standin.py"
+    standin.write_text(
+        "import json, os; print(json.dumps({'event': 'profile', 'file':"
+        "os.environ['FASTRTPS_DEFAULT_PROFILES_FILE']}))"
+    )
+    monkeypatch.setattr(graph_module, "SESSION", [str(standin)])
+    monkeypatch.setattr(graph_module, "LAUNCH", ["-c", "import signal; signal.sigwait([2])"])
+    monkeypatch.delenv("FASTRTPS_DEFAULT_PROFILES_FILE", raising=False)
+    for given in ("", "mine.xml"):
+        if given:
+            monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", given)
+        graph = Graph("anything", {}, tmp_path / "log")
+        with suppress(GraphFailed), graph:  # of the end, which comes early
+            (event,) = graph.session("demonstrate")
+        assert event["file"].endswith(given or "config/fastdds.xml")

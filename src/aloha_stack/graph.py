@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from aloha_stack.robot.share import share_folder
+
 DOMAINS = range(1, 101)
 STOP_S = 150.0
 """Wall time in which a graph must end after SIGINT: longer than any launch file's time-outs."""
@@ -22,6 +24,8 @@ STOP_S = 150.0
 TAIL_LINES = 25
 LAUNCH = ["-m", "aloha_stack.launch"]
 SESSION = ["-m", "aloha_stack.nodes.session"]
+PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
+"""Selects the DDS profile; the launch files do so for nodes, a session needs it, too."""
 
 
 class GraphFailed(RuntimeError):
@@ -78,6 +82,7 @@ class Graph:
         self._ports = tempfile.mkdtemp(prefix="aloha_ports_")
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.environment = {
+            PROFILE: str(share_folder() / "config/fastdds.xml"),  # unless the environment has one
             **os.environ,
             "ROS_DOMAIN_ID": str(self._domain.number),
             "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",

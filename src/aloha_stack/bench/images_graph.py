@@ -23,10 +23,9 @@ import yaml
 
 from aloha_stack.bench.image_log import Heard, read_log, recorded
 from aloha_stack.episodes.reader import Episode
-from aloha_stack.graph import Domain
+from aloha_stack.graph import PROFILE, Domain
 from aloha_stack.robot.share import share_folder
 
-PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 RATE_HZ = 50.0
 CAMERAS = ("cam_high", "cam_low", "cam_left_wrist", "cam_right_wrist")
 ARM = "leader_left"

@@ -52,7 +52,8 @@ class FileCamera:
             self._sequence += late
             self._due_ns += late * period_ns
         jpeg, self._ready = self._ready, None
-        frame = Frame(time.time_ns(), self._sequence, jpeg, self.camera.width, self.camera.height)
+        exposed_ns = time.time_ns() - (time.monotonic_ns() - self._due_ns)  # however late we woke
+        frame = Frame(exposed_ns, self._sequence, jpeg, self.camera.width, self.camera.height)
         self._sequence += 1
         self._due_ns += period_ns
         return frame
