@@ -82,9 +82,9 @@ class MemoryBus:
         return any(self.on[s.id] for s in self.arm.servos if s.joint == joint)
 
     def is_firm(self, joint: str) -> bool:
-        """Whether all servos of a joint hold their goal."""
-        ids = {s.id for s in self.arm.servos if s.joint == joint}
-        return all(self.on[i] for i in ids) and not ids & self.tripped
+        """Whether the servo that is told a joint's goal holds it, whatever its shadow does."""
+        (told,) = (s.id for s in self.arm.addressed if s.joint == joint)
+        return self.on[told] and told not in self.tripped
 
     # -- ArmBus -------------------------------------------------------------------------------
 

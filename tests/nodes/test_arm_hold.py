@@ -91,3 +91,24 @@ def test_a_limp_joint_beyond_its_servos_limits_is_refused_by_name(
         hold.take(keep)
     assert not any(hold.bus.torque().values())
     assert servos.position[WAIST] == pytest.approx(3.4)
+
+
+def test_a_joint_whose_shadow_alone_is_limp_keeps_its_goal(servos: BenchArm, hold: ArmHold) -> None:
+    before = hold.take()
+    servos.speed_rad_s = 0.0
+    servos.place(before + KEEP_RAD / 2)
+    servos.servos[3].put("torque_enable", 0)
+    assert np.array_equal(hold.take(keep=True), before)
+
+
+@pytest.mark.parametrize("beyond_rad", [np.pi, np.pi + 0.01, -np.pi - 0.01])
+def test_a_limp_joint_a_little_beyond_its_one_turn_is_refused(
+    servos: BenchArm, hold: ArmHold, beyond_rad: float
+) -> None:
+    """With torque the servo would forget the turn, and run through it to the nearest goal."""
+    stands = servos.position.copy()
+    stands[WAIST] = beyond_rad
+    servos.place(stands)
+    with pytest.raises(Refused, match="waist stands at"):
+        hold.take()
+    assert not any(hold.bus.torque().values())

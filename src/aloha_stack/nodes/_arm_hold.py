@@ -7,6 +7,7 @@ import numpy as np
 
 from aloha_stack.dynamixel.arm_bus import ArmBus, BusState
 from aloha_stack.dynamixel.errors import ServoError
+from aloha_stack.dynamixel.units import RAD_PER_TICK as TICK_RAD
 from aloha_stack.dynamixel.words import call
 from aloha_stack.nodes._jobs import Refused
 from aloha_stack.robot.joints import ARM_JOINTS, GRIPPER, JOINTS
@@ -93,7 +94,10 @@ class ArmHold:
     ) -> None:
         """A limp joint beyond what its servo takes as a goal would run there with its torque on."""
         for servo, here, goal in zip(self.bus.arm.addressed, present, goals, strict=True):
-            if not torque[servo.id] and abs(goal - here) > JUMP_RAD:
+            # With its torque on a servo forgets its whole turns: a tick beyond its one turn, and it
+            # would run through all of it.
+            over = abs(here) > np.pi - TICK_RAD / 2 and abs(goal - here) > TICK_RAD / 2
+            if not torque[servo.id] and (over or abs(goal - here) > JUMP_RAD):
                 raise Refused(
                     f"{self.bus.arm.name}: {servo.joint} stands at {here:.2f} rad, beyond the "
                     f"position limits of its servo ({goal:.2f} rad is the nearest goal that it "
@@ -102,15 +106,15 @@ class ArmHold:
 
     def _to_keep(self, state: BusState, torque: Mapping[int, bool]) -> np.ndarray:
         """The goals (7,) rad as they were, but where the arm is for joints that let go of theirs:
-        one of their servos is limp, its watchdog has tripped, or they are not where they were told
-        to be. (A gripper that is not is gripping something.)"""
+        they are limp, their watchdog has tripped, or they are not where they were told to be. (A
+        gripper that is not is gripping something; a shadow that is limp alone leaves its master's
+        goal as it is.)"""
         if self.goals is None:
             return state.position
-        loose = {
-            servo.joint
-            for servo in self.bus.arm.servos
-            if not torque[servo.id] or self.bus.read_register(servo.id, "bus_watchdog") < 0
-        }
+        loose = [
+            not torque[servo.id] or self.bus.read_register(servo.id, "bus_watchdog") < 0
+            for servo in self.bus.arm.addressed
+        ]
         away = np.abs(state.position - self.goals) > KEEP_RAD
         away[JOINTS.index(GRIPPER)] = False
-        return np.where(away | [joint in loose for joint in JOINTS], state.position, self.goals)
+        return np.where(away | loose, state.position, self.goals)
