@@ -16,7 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cameras": {"robot"},
     "control": {"robot"},
     "episodes": {"robot", "progress"},
-    "analysis": {"episodes", "robot"},
+    "analysis": {"episodes", "robot", "progress"},
     "twin": {"robot", "dynamixel", "control"},
     "launch": set(),
     "bench": {

@@ -12,7 +12,9 @@ from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.reader import JOINT_STATE, Episode, JointStream
 from aloha_stack.robot.joints import JOINTS, SIDES
 
-INK, GRID = "#3c4043", "#e3e6ea"
+INK, GRID, PAUSE = "#3c4043", "#e3e6ea", "#eceef1"
+BROKEN_S = 0.25
+"""A line is not drawn across a longer time without a message."""
 STYLES = {
     # label: topic of a side, colour, width, order of drawing
     "leader": ("/leader_{side}/joint_states", "#9aa5b1", 2.4, 1),
@@ -29,12 +31,14 @@ def plot_joints(episode: Episode, path: Path, dpi: int = 110) -> Path:
     """
     streams = _streams(episode)
     start_ns = min(int(stream.stamps_ns[0]) for stream in streams.values())
+    end_ns = max(int(stream.stamps_ns[-1]) for stream in streams.values())
     figure = Figure(figsize=(12.5, 15.0), facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(JOINTS), len(SIDES), sharex=True, sharey="row", squeeze=False)
     for column, side in enumerate(SIDES):
         for row, joint in enumerate(JOINTS):
             _panel(axes[row][column], streams, side, joint, start_ns)
+            shade_pauses(axes[row][column], episode, start_ns, end_ns)
         axes[0][column].set_title(f"{side} arms", fontsize=12, color=INK, pad=10)
         axes[-1][column].set_xlabel("time (s)", fontsize=10, color=INK)
     for row, joint in enumerate(JOINTS):
@@ -89,11 +93,25 @@ def _panel(
         if stream is None or joint not in stream.names:
             continue
         times = (stream.stamps_ns - start_ns) * 1e-9
-        values = stream.position[:, stream.names.index(joint)]
+        gaps = np.flatnonzero(np.diff(times) > BROKEN_S) + 1
+        values = np.insert(stream.position[:, stream.names.index(joint)], gaps, np.nan)
+        times = np.insert(times, gaps, np.nan)
         axis.plot(times, values, color=colour, linewidth=width, zorder=order, label=label)
+    axis.margins(x=0.0, y=0.12)
+    plain(axis)
+
+
+def shade_pauses(axis: Axes, episode: Episode, start_ns: int, end_ns: int) -> None:
+    """Grey where the recording was paused; the axis counts s from `start_ns`."""
+    for begin, end in episode.pauses:
+        stop = end if end is not None else end_ns
+        axis.axvspan((begin - start_ns) * 1e-9, (stop - start_ns) * 1e-9, color=PAUSE, zorder=0)
+
+
+def plain(axis: Axes) -> None:
+    """The look of every panel: a light grid, two thin spines, readable ticks."""
     axis.grid(True, color=GRID, linewidth=0.8)
     axis.set_axisbelow(True)
-    axis.margins(x=0.0, y=0.12)
     axis.tick_params(labelsize=9, colors=INK, length=0)
     for name, spine in axis.spines.items():
         spine.set_visible(name in ("left", "bottom"))

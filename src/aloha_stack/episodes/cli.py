@@ -28,6 +28,12 @@ SUBCOMMANDS = (
         "./aloha episodes list out",
         "aloha_stack.episodes.listing",
     ),
+    Subcommand(
+        "inspect",
+        "draws one episode: joints, rates, agreement in time and a strip of all cameras",
+        "./aloha episodes inspect out/episode_000000",
+        "aloha_stack.analysis.inspecting",
+    ),
 )
 
 

@@ -86,6 +86,23 @@ class FrameIndex:
             os.close(file)
         return repeated
 
+    def broken(self) -> np.ndarray:
+        """(n,) bool: whether a picture is not whole: a JPEG without its begin or its end, as a
+        camera leaves on a bad cable, or a raw one of another size. Nothing is decoded.
+        """
+        if self.encoding not in COMPRESSED:
+            return self.size != self.width * self.height * bytes_per_pixel(self.encoding)
+        broken = np.zeros(len(self), bool)
+        if self.encoding != "jpeg":
+            return broken
+        file = os.open(self.path, os.O_RDONLY)
+        try:
+            for index, (offset, size) in enumerate(zip(self.offset, self.size, strict=True)):
+                broken[index] = not _whole_jpeg(file, int(offset), int(size))
+        finally:
+            os.close(file)
+        return broken
+
 
 def frame_indexes(episode: Episode) -> dict[str, FrameIndex]:
     """The cameras that pictures came of, by name, the known cameras first.
@@ -138,6 +155,15 @@ def _index(episode: Episode, camera: str, table: PictureTable) -> FrameIndex:
             "supported: publish them without padding, or compressed"
         )
     return index
+
+
+def _whole_jpeg(file: int, offset: int, size: int) -> bool:
+    """Whether it begins and ends with JPEG's markers; some cameras fill up with zeros behind."""
+    if size < 4 or os.pread(file, 2, offset) != b"\xff\xd8":
+        return False
+    if os.pread(file, 2, offset + size - 2) == b"\xff\xd9":
+        return True
+    return os.pread(file, size, offset).rstrip(b"\0").endswith(b"\xff\xd9")
 
 
 def _equal(file: int, a: int, b: int, size: int, part: int = 16 << 10) -> bool:

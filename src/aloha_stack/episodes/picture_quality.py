@@ -11,20 +11,23 @@ from aloha_stack.robot.joints import FOLLOWERS, JOINTS, SIDES, side_of
 
 
 @dataclass(frozen=True)
-class Repetition:
-    """Figures of one camera; only the time counts in which something in view was moving."""
+class CameraFigures:
+    """One camera. Repetitions count only while something in view was moving; times are from the
+    camera's first picture."""
 
     pictures: int
+    broken: int  # that are not whole
+    broken_at_s: float
     moving: int  # pictures that were taken in motion
     repeated_share: float  # of those, how many are byte for byte the one before
     frozen_s: float  # longest run of one and the same picture, time in motion
-    frozen_at_s: float  # when that run begins, from the camera's first picture
+    frozen_at_s: float  # when that run begins
 
 
-def repetition(
+def camera_figures(
     index: FrameIndex, joints: Mapping[str, JointStream], moving_rad_s: float
-) -> Repetition:
-    """Of one camera, compared byte for byte."""
+) -> CameraFigures:
+    """Of one camera that pictures came of; they are compared byte for byte, and not decoded."""
     stamps, repeated = index.stamps_ns, index.repeated()
     moving = np.zeros(len(index), bool)
     if len(index) > 1:
@@ -37,14 +40,21 @@ def repetition(
     interval_s = np.diff(stamps, prepend=stamps[:1]) * 1e-9
     held_s = np.bincount(run, weights=np.where(still, interval_s, 0.0), minlength=1)
     longest = int(np.argmax(held_s))
-    begin = int(np.argmax(run == longest)) if len(run) else 0
-    return Repetition(
+    begin = int(np.argmax(run == longest))
+    broken = index.broken()
+    return CameraFigures(
         pictures=len(index),
+        broken=int(broken.sum()),
+        broken_at_s=_since_first(index, int(np.argmax(broken))),
         moving=int(moving.sum()),
         repeated_share=float(still.sum() / moving.sum()) if moving.any() else 0.0,
         frozen_s=float(held_s[longest]),
-        frozen_at_s=float(stamps[begin] - stamps[0]) * 1e-9 if len(stamps) else 0.0,
+        frozen_at_s=_since_first(index, begin),
     )
+
+
+def _since_first(index: FrameIndex, frame: int) -> float:
+    return float(index.stamps_ns[frame] - index.stamps_ns[0]) * 1e-9
 
 
 def in_view(camera: str) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from aloha_stack.episodes.picture_quality import Repetition
+from aloha_stack.episodes.picture_quality import CameraFigures
 from aloha_stack.episodes.stream_quality import Evenness
 from aloha_stack.episodes.thresholds import Thresholds
 
@@ -55,7 +55,7 @@ class Figures:
 
     missing: tuple[str, ...]
     streams: Sequence[StreamFigures]  # joint states, commands and pictures
-    cameras: Mapping[str, Repetition]
+    cameras: Mapping[str, CameraFigures]
     skew: Skew | None
     commands: Sequence[CommandFigures]
     not_finite: Mapping[str, int]  # topic -> messages with positions that are no numbers
@@ -72,26 +72,44 @@ def judge(figures: Figures, thresholds: Thresholds) -> Verdict:
 
 
 def _flaws(figures: Figures, limits: Thresholds) -> Iterator[str]:
+    """The gravest first: what is wrong comes before what is late."""
     if figures.recorded_s < limits.shortest_s:
         yield f"it lasts {figures.recorded_s:.2f} s (at least {limits.shortest_s:g} s)"
-    for stream in figures.streams:
-        yield from _stream(stream, limits)
     for topic, count in figures.not_finite.items():
         yield f"{count} messages of {topic} hold positions that are no numbers"
+    for camera, found in figures.cameras.items():
+        yield from _pictures(camera, found, limits)
+    for check in (_gap, _loss, _rate):
+        for stream in figures.streams:
+            yield from check(stream, limits)
     if figures.skew is not None:
         yield from _skew(figures.skew, limits)
-    for camera, repetition in figures.cameras.items():
-        yield from _repetition(camera, repetition, limits)
     for arm in figures.commands:
         yield from _commands(arm, figures.steps, limits)
 
 
-def _stream(stream: StreamFigures, limits: Thresholds) -> Iterator[str]:
+def _gap(stream: StreamFigures, limits: Thresholds) -> Iterator[str]:
     even, topic = stream.evenness, stream.topic
+    longest = limits.camera_gap_s if stream.is_camera else limits.joint_gap_s
+    if even.longest_gap_s is not None and even.longest_gap_s > longest:
+        yield (
+            f"{topic} has a gap of {even.longest_gap_s:.2f} s at {even.gap_at_s:.1f} s (at most "
+            f"{longest:g} s)"
+        )
+    if even.backwards:
+        yield f"{even.backwards} stamps of {topic} are earlier than the one before"
+
+
+def _loss(stream: StreamFigures, limits: Thresholds) -> Iterator[str]:
     everything = stream.messages + stream.lost
     if stream.lost > limits.lost_share * everything:
         allowed = f", {_percent(limits.lost_share)} allowed" if limits.lost_share else ""
-        yield f"{stream.lost} lost on {topic} ({_percent(stream.lost / everything)}{allowed})"
+        share = _percent(stream.lost / everything)
+        yield f"{stream.lost} lost on {stream.topic} ({share}{allowed})"
+
+
+def _rate(stream: StreamFigures, limits: Thresholds) -> Iterator[str]:
+    even, topic = stream.evenness, stream.topic
     if even.nominal_hz is not None and even.rate_hz is not None:
         lowest = limits.rate_share * even.nominal_hz
         if even.rate_hz < lowest:
@@ -101,14 +119,6 @@ def _stream(stream: StreamFigures, limits: Thresholds) -> Iterator[str]:
             f"{_percent(even.late_share)} of {topic} came late (at most "
             f"{_percent(limits.late_share)})"
         )
-    longest = limits.camera_gap_s if stream.is_camera else limits.joint_gap_s
-    if even.longest_gap_s is not None and even.longest_gap_s > longest:
-        yield (
-            f"{topic} has a gap of {even.longest_gap_s:.2f} s at {even.gap_at_s:.1f} s (at most "
-            f"{longest:g} s)"
-        )
-    if even.backwards:
-        yield f"{even.backwards} stamps of {topic} are earlier than the one before"
 
 
 def _skew(skew: Skew, limits: Thresholds) -> Iterator[str]:
@@ -122,7 +132,12 @@ def _skew(skew: Skew, limits: Thresholds) -> Iterator[str]:
             )
 
 
-def _repetition(camera: str, found: Repetition, limits: Thresholds) -> Iterator[str]:
+def _pictures(camera: str, found: CameraFigures, limits: Thresholds) -> Iterator[str]:
+    if found.broken:
+        yield (
+            f"{found.broken} pictures of {camera} are not whole, the first at "
+            f"{found.broken_at_s:.1f} s"
+        )
     if found.frozen_s > limits.frozen_s:
         yield (
             f"{camera} froze at {found.frozen_at_s:.1f} s: the same picture during "

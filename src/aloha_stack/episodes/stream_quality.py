@@ -33,7 +33,7 @@ def evenness(
     """
     times = np.sort(stamps_ns)
     steps = np.diff(times)
-    counted = ~_touched(times[:-1], times[1:], pauses)
+    counted = ~paused(times[:-1], times[1:], pauses)
     steps, begins = steps[counted], times[:-1][counted]
     total_s = float(steps.sum()) * 1e-9
     rate = len(steps) / total_s if total_s > 0 else None
@@ -56,7 +56,7 @@ def _longest_gap(
         return None, None
     first, last = span_ns
     edges = np.array([[first, times[0]], [times[-1], last]], np.int64)
-    edges = edges[~_touched(edges[:, 0], edges[:, 1], pauses)]
+    edges = edges[~paused(edges[:, 0], edges[:, 1], pauses)]
     begins = np.concatenate([begins, edges[:, 0]])
     lengths = np.concatenate([steps, edges[:, 1] - edges[:, 0]])
     if not len(lengths):
@@ -65,7 +65,7 @@ def _longest_gap(
     return max(float(lengths[longest]), 0.0) * 1e-9, float(begins[longest] - first) * 1e-9
 
 
-def _touched(
+def paused(
     begin_ns: np.ndarray, end_ns: np.ndarray, pauses: Sequence[tuple[int, int | None]]
 ) -> np.ndarray:
     """Whether a pause lies in, or reaches into, each interval (n,)."""

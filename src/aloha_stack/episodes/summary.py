@@ -19,7 +19,7 @@ from aloha_stack.episodes.figures import (
     span_s,
     streams_of,
 )
-from aloha_stack.episodes.picture_quality import Repetition, repetition
+from aloha_stack.episodes.picture_quality import CameraFigures, camera_figures
 from aloha_stack.episodes.quality import (
     DAMAGED,
     CommandFigures,
@@ -46,7 +46,8 @@ class StreamSummary:
     messages: int
     rate_hz: float | None  # pauses left out; None below two messages
     lost: int
-    late_share: float | None = None  # None for a stream without a fixed rate
+    nominal_hz: float | None = None  # None for a stream without a fixed rate
+    late_share: float | None = None
     longest_gap_s: float | None = None
 
 
@@ -68,7 +69,7 @@ class EpisodeSummary:
     messages: int = 0
     lost: int = 0
     streams: tuple[StreamSummary, ...] = ()
-    pictures: Mapping[str, Repetition] = field(default_factory=dict)
+    pictures: Mapping[str, CameraFigures] = field(default_factory=dict)
     skew: Skew | None = None
     commands: tuple[CommandFigures, ...] = ()
     real_time_factor: float | None = None
@@ -120,7 +121,7 @@ def summarise(
     paused = paused_s(episode)
     duration_s = max(span_s(contents.stamps_ns.values()) - paused, 0.0)
     pictures = {
-        name: repetition(index, contents.joints, thresholds.moving_rad_s)
+        name: camera_figures(index, contents.joints, thresholds.moving_rad_s)
         for name, index in (aligned.frames.items() if aligned else ())
     }
     commands = tuple(commands_of(episode))
@@ -180,6 +181,7 @@ def _summary(stream: StreamFigures, episode: Episode) -> StreamSummary:
         stream.messages,
         even.rate_hz,
         stream.lost,
+        even.nominal_hz,
         even.late_share,
         even.longest_gap_s,
     )

@@ -1,0 +1,66 @@
+"""A few moments of an episode as all its cameras saw them, side by side."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from aloha_stack.analysis.plots import INK
+from aloha_stack.episodes.errors import EpisodeError
+from aloha_stack.episodes.frame_index import FrameIndex
+from aloha_stack.episodes.step_grid import NEAREST, pick
+
+MOMENTS = 8
+TILE = 240
+"""Width of one picture, px."""
+DPI = 110
+
+
+def plot_strip(frames: Mapping[str, FrameIndex], path: Path, moments: int = MOMENTS) -> Path:
+    """Draws `moments` × cameras, evenly from the first to the last picture, into the PNG `path`.
+
+    A picture that cannot be decoded is shown as such. Raises EpisodeError if there is no camera,
+    OSError if the file cannot be written.
+    """
+    if not frames:
+        raise EpisodeError("there are no pictures to show; was it recorded without cameras?")
+    start = min(int(index.stamps_ns[0]) for index in frames.values())
+    end = max(int(index.stamps_ns[-1]) for index in frames.values())
+    times = np.linspace(start, end, moments).astype(np.int64)
+    shapes = [index.height / index.width for index in frames.values()]
+    left, top, gap, width = 1.35, 0.75, 0.04, 1.62
+    height = top + sum(width * shape + gap for shape in shapes) + 0.1
+    figure = Figure(figsize=(left + moments * (width + gap) + 0.1, height), facecolor="white")
+    FigureCanvasAgg(figure)
+    total_w, total_h = figure.get_size_inches()
+    figure.text(0.1 / total_w, 1 - 0.32 / total_h, "What the cameras saw", fontsize=14, color=INK)
+    y = height - top
+    for row, ((camera, index), shape) in enumerate(zip(frames.items(), shapes, strict=True)):
+        y -= width * shape
+        for column, frame in enumerate(pick(index.stamps_ns, times, NEAREST)):
+            x = left + column * (width + gap)
+            axis = figure.add_axes(
+                (x / total_w, y / total_h, width / total_w, width * shape / total_h)
+            )
+            axis.set_axis_off()
+            if row == 0:
+                seconds = (times[column] - start) * 1e-9
+                axis.set_title(f"{seconds:.1f} s", fontsize=10, color=INK, pad=4)
+            try:
+                axis.imshow(_small(index.rgb(int(frame))), aspect="auto")
+            except EpisodeError:
+                axis.text(0.5, 0.5, "damaged", ha="center", transform=axis.transAxes, color=INK)
+        label = camera.replace("_wrist", "\nwrist")
+        middle = (y + width * shape / 2) / total_h
+        figure.text(0.1 / total_w, middle, label, fontsize=10, color=INK, va="center")
+        y -= gap
+    figure.savefig(path, dpi=DPI)
+    return path
+
+
+def _small(picture: np.ndarray) -> np.ndarray:
+    height = max(round(picture.shape[0] * TILE / picture.shape[1]), 1)
+    return cv2.resize(picture, (TILE, height), interpolation=cv2.INTER_AREA)
