@@ -12,8 +12,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ ARM = "leader_left"
 END_S = 20.0
 RECORDER, READER, CAMERA = "recorder", "reader", "camera node"
 
-Show = Callable[[str], None]
+Show = Callable[[str, float | None], None]
+"""Tells what is being done, and which part of it is done (0 … 1), if that is known."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,9 @@ def measure(setting: Setting, pictures: Path, folder: Path, show: Show) -> Outco
     work = Path(tempfile.mkdtemp(prefix="images_", dir=folder))
     try:
         with _processes(setting, pictures, work) as processes:
-            show(f"{setting}: starting")
+            show(f"{setting}: starting", None)
             told, cpu_percent = _follow(setting, processes, work, show)
-        show(f"{setting}: counting")
+        show(f"{setting}: counting", None)
         reader = read_log(work / "reader.npz", RATE_HZ)
         if setting.raw:
             recorder = read_log(work / "recorder.npz", RATE_HZ)
@@ -87,11 +89,16 @@ def _follow(
     """From the reader's `began` to its `ended`: what it told, and the CPU time meanwhile."""
     nodes = {name: psutil.Process(one.pid) for name, one in processes.items()}
     before: dict[str, float] = {}
+    cpu_s: dict[str, float] = {}
+    began_s = time.monotonic()
     for event in _events(setting, processes, work):
-        cpu_s = {name: _cpu_s(node) for name, node in nodes.items()}
-        if event["event"] == "began":
-            before = cpu_s
-            show(f"{setting}: {setting.seconds:g} s")
+        cpu_s = {**cpu_s, **_cpu_s(nodes)}
+        if not event:
+            if before:
+                elapsed_s = time.monotonic() - began_s
+                show(f"{setting}: {setting.seconds:g} s", elapsed_s / setting.seconds)
+        elif event["event"] == "began":
+            before, began_s = cpu_s, time.monotonic()
         else:
             used = {name: cpu_s[name] - before[name] for name in nodes}
             percent = {name: 100 * used_s / setting.seconds for name, used_s in used.items()}
@@ -104,7 +111,10 @@ def _follow(
 def _events(
     setting: Setting, processes: dict[str, subprocess.Popen[str]], work: Path
 ) -> Iterator[dict[str, Any]]:
-    """What the reader tells. Raises BenchFailed if a process ends before the reader is done."""
+    """What the reader tells, and meanwhile an empty event now and then.
+
+    Raises BenchFailed if a process ends before the reader is done.
+    """
     told = processes[READER].stdout
     assert told is not None
     while True:
@@ -117,11 +127,18 @@ def _events(
             if not line:
                 raise BenchFailed(f"{setting}: {_last_words(work / f'{READER}.log')}")
             yield json.loads(line)
+        else:
+            yield {}
 
 
-def _cpu_s(node: psutil.Process) -> float:
-    times = node.cpu_times()
-    return float(times.user + times.system)
+def _cpu_s(nodes: dict[str, psutil.Process]) -> dict[str, float]:
+    """The CPU time of those that still run."""
+    used = {}
+    for name, node in nodes.items():
+        with suppress(psutil.NoSuchProcess):  # the stand-in for the recorder ends when it is done
+            times = node.cpu_times()
+            used[name] = times.user + times.system
+    return used
 
 
 def _episode(path: Path) -> Heard:

@@ -39,7 +39,7 @@ from aloha_stack.nodes._qos import IMAGES, JOINTS
 from aloha_stack.robot.description import Camera, Robot, load_robot
 
 READY_S, SETTLE_S = 30.0, 2.0
-"""Steady time in which all cameras must be heard; and until the measurement then begins."""
+"""Steady time in which everybody must hear everybody; and between two attempts to begin."""
 
 JOINTS_HZ = 10.0
 """The recorder records no robot whose joints are silent."""
@@ -125,26 +125,37 @@ class Reader(SimpleNode):
                 return
         if self._ending.wait(SETTLE_S):
             return
-        began_ns, told = time.time_ns(), {}
-        print(json.dumps({"event": "began"}), flush=True)
+        told: dict[str, Any] = {}
         if self._record:
-            told = self._have_recorded()
+            while not told:
+                began_ns = self._begin()
+                told = self._have_recorded(may_be_refused=time.monotonic() < end_s)
         else:
+            began_ns = self._begin()
             self._ending.wait(self._seconds)
         self._log.write(self._out, began_ns, time.time_ns())
         print(json.dumps({"event": "ended", **told}), flush=True)
         self.finish()
 
-    def _have_recorded(self) -> dict[str, Any]:
-        """An episode; where it is, and what the recorder says that it lost."""
+    def _begin(self) -> int:
+        print(json.dumps({"event": "began"}), flush=True)
+        return time.time_ns()
+
+    def _have_recorded(self, may_be_refused: bool) -> dict[str, Any]:
+        """An episode: where it is, and what the recorder says that it lost.
+
+        Empty if the recorder does not hear everything yet.
+        """
         if not self._recorder.wait_for_server(READY_S):
             raise RuntimeError("there is no recorder")
         goal = RecordEpisode.Goal(task="bench", seed=-1, duration=self._seconds)
         accepted = self._wait(self._recorder.send_goal_async(goal), READY_S)
         result = self._wait(accepted.get_result_async(), self._seconds + READY_S).result
-        if not result.kept:
-            raise RuntimeError(f"the recorder kept no episode: {result.message}")
-        return {"path": result.path, "lost": result.lost}
+        if result.kept:
+            return {"path": result.path, "lost": result.lost}
+        if may_be_refused and not self._ending.wait(SETTLE_S):
+            return {}
+        raise RuntimeError(f"the recorder kept no episode: {result.message}")
 
     def _wait(self, future: Any, limit_s: float) -> Any:
         done = threading.Event()
