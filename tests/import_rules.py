@@ -18,10 +18,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "episodes": {"robot", "progress"},
     "analysis": {"episodes", "robot", "progress"},
     "twin": {"robot", "dynamixel", "control"},
+    "training": {"episodes", "robot", "control", "progress"},
     "launch": set(),
     "bench": {
         *("robot", "dynamixel", "control", "twin", "episodes", "cameras"),
-        *("arguments", "graph", "progress"),
+        *("training", "arguments", "graph", "progress"),
     },
     "arms": {"robot", "dynamixel", "episodes"},
     "doctor": {

@@ -1,0 +1,1 @@
+"""What learning reads: episodes as steps, chunks and sequences for torch."""

@@ -1,0 +1,44 @@
+"""What is read of episodes for learning."""
+
+from dataclasses import dataclass, field
+
+from aloha_stack.episodes.alignment import AlignmentSettings
+from aloha_stack.episodes.joint_numbers import NAMES
+from aloha_stack.episodes.quality import GOOD
+from aloha_stack.episodes.scaled import Size
+
+STATES = ("position", "velocity", "effort")
+ACTIONS = ("executed", "leader")
+LARGEST = 4096
+
+
+@dataclass(frozen=True)
+class ReadSettings:
+    """Raises ValueError for what cannot be."""
+
+    cameras: tuple[str, ...] | None = None  # None: those of the first episode
+    image_size: Size | None = None  # (height, width); None: as recorded
+    state: tuple[str, ...] = ("position",)  # which of STATES, 14 numbers each
+    action: str = "executed"  # the command as written to the wire, or what the "leader" asked for
+    alignment: AlignmentSettings = field(default_factory=AlignmentSettings)
+    allowed: tuple[str, ...] = (GOOD,)  # verdicts of the quality gate that may be learnt from
+
+    def __post_init__(self) -> None:
+        wrong = [name for name in self.state if name not in STATES]
+        if wrong or not self.state or len(set(self.state)) != len(self.state):
+            raise ValueError(f"state {self.state} has to name some of {', '.join(STATES)}, once")
+        if self.action not in ACTIONS:
+            raise ValueError(f"action {self.action!r} is none of {', '.join(ACTIONS)}")
+        if self.cameras is not None and len(set(self.cameras)) != len(self.cameras):
+            raise ValueError(f"cameras {', '.join(self.cameras)} has one twice")
+        if self.image_size is not None and not all(1 <= px <= LARGEST for px in self.image_size):
+            raise ValueError(f"image_size {self.image_size} is outside 1 … {LARGEST} px")
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Of the state's columns: joints, and for velocity and effort what of them."""
+        return tuple(
+            name if part == "position" else f"{name}_{part}"
+            for part in self.state
+            for name in NAMES
+        )

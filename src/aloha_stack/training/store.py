@@ -1,0 +1,179 @@
+"""Episodes that learning draws from: alike in robot, cameras and rates, addressed by step."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from aloha_stack.episodes.errors import EpisodeError
+from aloha_stack.episodes.folder import episode_paths
+from aloha_stack.episodes.metadata import FILE_NAME
+from aloha_stack.training.episode import TrainingEpisode, read_episode
+from aloha_stack.training.frames import Frames, RecordedFrames
+from aloha_stack.training.settings import ReadSettings
+
+Progress = Callable[[str, float], None]
+"""Told what is being done, and how much of it is (0 … 1)."""
+
+SAME_RATE = 0.2
+"""How far a stream's rate may be from the first episode's, as a part of it."""
+NAMED = 10
+"""Of the episodes that are refused, so many are named with their reasons."""
+
+
+class EpisodeStore:
+    """N steps of all episodes, one after the other. Can be sent to other processes."""
+
+    def __init__(
+        self,
+        episodes: Sequence[TrainingEpisode],
+        settings: ReadSettings,
+        frames: Frames | None = None,
+    ) -> None:
+        """`frames` says where pictures come from, if not from the episodes. Raises EpisodeError if
+        there is no episode, or one is unlike the first."""
+        if not episodes:
+            raise EpisodeError("there is no episode to learn from; record some, or give others")
+        check_alike(episodes)
+        self.episodes = tuple(episodes)
+        self.settings = settings
+        self.image_size = image_size(episodes[0], settings)
+        self.frames = frames or RecordedFrames(self.episodes, self.image_size)
+        self.first = np.concatenate([[0], np.cumsum([len(one) for one in episodes])])
+
+    def __len__(self) -> int:
+        return int(self.first[-1])
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """The cameras, in the order of the pictures."""
+        return tuple(index.camera for index in self.episodes[0].cameras)
+
+    @property
+    def picture_shape(self) -> tuple[int, int, int, int]:
+        """Of one step's pictures: cameras, height, width, 3."""
+        return (len(self.cameras), *self.image_size, 3)
+
+    def locate(self, index: int) -> tuple[int, int]:
+        """Number of the episode, and step in it, of a step of all."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"step {index} of {len(self)}")
+        episode = int(np.searchsorted(self.first, index, side="right")) - 1
+        return episode, index - int(self.first[episode])
+
+
+def open_episodes(
+    paths: Iterable[Path | str], settings: ReadSettings, progress: Progress | None = None
+) -> EpisodeStore:
+    """The episodes at `paths` (episodes, or folders of them), pictures decoded as they are asked
+    for. Raises EpisodeError, which names every episode that cannot be used, and why."""
+    found = find_episodes(paths)
+    episodes, refused = [], []
+    for number, path in enumerate(found):
+        if progress is not None:
+            progress(f"reading {path.name}", number / len(found))
+        try:
+            episodes.append(read_episode(path, settings))
+        except EpisodeError as error:
+            refused.append(str(error))
+    if refused:
+        shown = "\n  ".join(refused[:NAMED])
+        more = f"\n  and {len(refused) - NAMED} more" if len(refused) > NAMED else ""
+        raise EpisodeError(
+            f"{len(refused)} of {len(found)} episodes cannot be learnt from; leave them out, or "
+            f"allow their verdict:\n  {shown}{more}"
+        )
+    return EpisodeStore(episodes, settings)
+
+
+def find_episodes(paths: Iterable[Path | str]) -> list[Path]:
+    """The episodes that are meant by `paths`: episodes themselves, or folders that hold some."""
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if (path / FILE_NAME).exists():
+            found.append(path)
+            continue
+        inside = episode_paths(path)
+        if not inside:
+            raise EpisodeError(f"{path} is no episode and holds none (episode_000000, …)")
+        found += inside
+    twice = sorted({str(path) for path in found if found.count(path) > 1})
+    if twice:
+        raise EpisodeError(f"{', '.join(twice)} is given twice")
+    return found
+
+
+def split_episodes(
+    paths: Iterable[Path | str], validation: float = 0.2, seed: int = 0
+) -> tuple[list[Path], list[Path]]:
+    """Episodes to learn from and episodes to validate with: a share of them, drawn with `seed`.
+
+    The same episodes give the same split, in whatever order they are given. At least one episode
+    is on each side, unless `validation` is 0. Raises EpisodeError where there are too few.
+    """
+    if not 0.0 <= validation < 1.0:
+        raise ValueError(f"validation {validation} is outside 0 … 1")
+    found = sorted(find_episodes(paths), key=os.fspath)
+    if validation == 0.0:
+        return found, []
+    if len(found) < 2:
+        raise EpisodeError(f"{len(found)} episode cannot be split; two are needed at least")
+    count = min(max(round(validation * len(found)), 1), len(found) - 1)
+    chosen = set(np.random.default_rng(seed).permutation(len(found))[:count].tolist())
+    return (
+        [path for number, path in enumerate(found) if number not in chosen],
+        [path for number, path in enumerate(found) if number in chosen],
+    )
+
+
+def image_size(episode: TrainingEpisode, settings: ReadSettings) -> tuple[int, int]:
+    """Height and width of the pictures that are read. Raises EpisodeError where recorded ones are
+    smaller, or of several sizes without one being asked for."""
+    sizes = {index.camera: (index.height, index.width) for index in episode.cameras}
+    if settings.image_size is None:
+        if len(set(sizes.values())) > 1:
+            raise EpisodeError(
+                f"{episode.path}: its cameras differ in size ({_sizes(sizes)}); ask for an "
+                "image_size"
+            )
+        return next(iter(sizes.values()), (0, 0))
+    height, width = settings.image_size
+    small = {name: size for name, size in sizes.items() if size[0] < height or size[1] < width}
+    if small:
+        raise EpisodeError(
+            f"{episode.path}: pictures of {_sizes(small)} are smaller than the image_size "
+            f"{height}×{width}; ask for a smaller one"
+        )
+    return height, width
+
+
+def check_alike(episodes: Sequence[TrainingEpisode]) -> None:
+    """Raises EpisodeError, which names every episode that is unlike the first, and in what."""
+    first = episodes[0]
+    unlike = [f"{one.path}: {what}" for one in episodes[1:] for what in _differences(first, one)]
+    if unlike:
+        shown = "\n  ".join(unlike[:NAMED])
+        raise EpisodeError(
+            f"episodes differ from the first, {first.path}; learn from those that are alike:\n"
+            f"  {shown}"
+        )
+
+
+def _differences(first: TrainingEpisode, other: TrainingEpisode) -> Iterable[str]:
+    if other.robot != first.robot:
+        yield f"its robot is {other.robot} instead of {first.robot}"
+    sizes, theirs = (
+        {index.camera: (index.height, index.width) for index in one.cameras}
+        for one in (other, first)
+    )
+    if sizes != theirs:
+        yield f"its cameras are {_sizes(sizes)} instead of {_sizes(theirs)}"
+    for stream, rate in first.rates_hz.items():
+        found = other.rates_hz.get(stream, rate)
+        if abs(found - rate) > SAME_RATE * rate:
+            yield f"{stream} came at {found:.1f} Hz instead of {rate:.1f} Hz"
+
+
+def _sizes(sizes: dict[str, tuple[int, int]]) -> str:
+    return ", ".join(f"{name} {h}×{w}" for name, (h, w) in sizes.items()) or "none"
