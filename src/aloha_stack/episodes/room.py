@@ -68,7 +68,9 @@ class Room:
 
 
 def minutes(seconds: float) -> str:
-    """12 s, 1.5 min, 340 min."""
+    """12 s, 1.5 min, 90 min, 5 h."""
     if seconds < 60:
         return f"{seconds:.0f} s"
+    if seconds > 7200:
+        return f"{seconds / 3600:.0f} h"
     return f"{seconds / 60:.{1 if seconds < 600 else 0}f} min"

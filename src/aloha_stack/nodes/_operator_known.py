@@ -12,6 +12,7 @@ from aloha_interfaces.msg import ArmStatus, RecorderState, SafetyState, TeleopSt
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 
+from aloha_stack.nodes._conversions import stamp_ns
 from aloha_stack.nodes._qos import STATE
 
 Message = TypeVar("Message")
@@ -54,14 +55,13 @@ class Voice(Generic[Message]):
 
 @dataclass
 class Pace:
-    """A counter's growth per second of steady time, over the last two seconds."""
+    """A counter's growth per second of ROS time, over the last two seconds."""
 
     _seen: deque[tuple[float, int]] = field(default_factory=deque)
 
-    def saw(self, count: int) -> None:
-        """Notes the counter now."""
-        now_s = time.monotonic()
-        if self._seen and count < self._seen[-1][1]:
+    def saw(self, count: int, now_s: float) -> None:
+        """Notes the counter at `now_s`. A counter or a time that runs backwards begins anew."""
+        if self._seen and (now_s < self._seen[-1][0] or count < self._seen[-1][1]):
             self._seen.clear()
         self._seen.append((now_s, count))
         while now_s - self._seen[0][0] > 2.0:
@@ -96,7 +96,7 @@ class Known:
 
     def _on_arm(self, arm: str, message: ArmStatus) -> None:
         self.arms[arm].hear(message)
-        self.paces[arm].saw(message.cycles)
+        self.paces[arm].saw(message.cycles, stamp_ns(message.header.stamp) * 1e-9)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

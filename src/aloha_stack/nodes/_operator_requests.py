@@ -70,6 +70,7 @@ class Requests:
         def accepted(future: Any) -> None:
             self._end(number)
             if future.result().accepted:
+                self._tell("asked for a recording")
                 future.result().get_result_async().add_done_callback(self._recorded)
             else:
                 self._tell("the recorder refused the goal; its log says why")

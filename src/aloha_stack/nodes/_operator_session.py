@@ -158,7 +158,7 @@ class Session:
         elif key == "g":
             self._requests.ask("/teleop/disengage")
         elif self._recording():
-            self._ask("an episode is being recorded, and goes on without us: quit?", self._leave)
+            self._ask("the recording goes on without this tool: quit?", self._leave)
         else:
             self._leave()
 
@@ -202,13 +202,13 @@ class Session:
         elif key == "r":
             self._ask(f"set {name} aside and record it again?", lambda: self._discard(self._start))
         else:
-            self.question = f"{name}: s success, f failure, u neither (any other key: as it is)"
+            self.question = f"{name}: s success, f failure, u neither (else: as it is)"
             self._answers = {key: partial(self._label, o) for key, o in OUTCOMES.items()}
 
     # -- parts ------------------------------------------------------------------------------
 
     def _ask(self, question: str, yes: Callable[[], None]) -> None:
-        self.question, self._answers = f"{question} (y: yes, any other key: no)", {"y": yes}
+        self.question, self._answers = f"{question} (y: yes, else: no)", {"y": yes}
 
     def _start(self) -> None:
         plan = self.plan
