@@ -1,80 +1,249 @@
-"""The camera node: one camera that breaks neither ends the others nor stays lost."""
+"""The camera node: what one camera does, or its driver, is no matter to the others."""
 
 import threading
 import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import yaml
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
-from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import CameraInfo, CompressedImage
 
-from aloha_stack.cameras.source import PASSTHROUGH, Frame, SourceError, SourceHealth
+from aloha_stack.cameras import factory, v4l2
+from aloha_stack.cameras.v4l2 import V4L2Camera
+from aloha_stack.nodes import _camera_diagnostics, _camera_feed
+from aloha_stack.nodes._conversions import stamp_ns
 from aloha_stack.nodes._qos import IMAGES
 from aloha_stack.nodes.camera import CameraNode
-from aloha_stack.robot.joints import CAMERAS
+from aloha_stack.robot.description import RobotConfigError
+from aloha_stack.robot.share import share_folder
+from cameras.fake_capture import FakeCamera
 from nodes.arm_rig import ros, spinning, wait_for, with_parameters
 
-
-class Source:
-    """Delivers at 50 Hz while it is open and plugged in."""
-
-    def __init__(self) -> None:
-        self.plugged = threading.Event()
-        self.plugged.set()
-        self.health = SourceHealth(PASSTHROUGH)
-        self.is_open, self.count = False, 0
-
-    def open(self) -> None:
-        if not self.plugged.is_set():
-            raise SourceError("there is no such camera")
-        self.is_open = True
-
-    def read(self, timeout_s: float) -> Frame | None:
-        time.sleep(0.02)
-        if not (self.plugged.is_set() and self.is_open):
-            raise SourceError("the camera was pulled out")
-        self.count += 1
-        return Frame(time.time_ns(), self.count, b"jpeg", 640, 480)
-
-    def close(self) -> None:
-        self.is_open = False
+ENTRY = {"width": 320, "height": 240, "rate_hz": 50, "jpeg_quality": 90, "calibration": None}
+TWO = {"cam_high": "v4l2:/dev/high", "cam_low": "v4l2:/dev/low"}
 
 
-def test_a_camera_that_breaks_comes_back_and_the_others_go_on(
-    monkeypatch: pytest.MonkeyPatch,
+@dataclass
+class Rig:
+    """A camera node over fake cameras, and what a listener heard of it."""
+
+    folder: Path
+    cameras: dict[str, dict[str, Any]]
+    fakes: dict[str, FakeCamera]
+    node: CameraNode = None  # type: ignore[assignment]
+    images: dict[str, list[CompressedImage]] = field(default_factory=lambda: defaultdict(list))
+    infos: dict[str, list[CameraInfo]] = field(default_factory=lambda: defaultdict(list))
+    diagnostics: dict[str, DiagnosticStatus] = field(default_factory=dict)
+
+    def heard(self, name: str) -> int:
+        return len(self.images[name])
+
+    def hears_more(self, name: str, count: int = 5) -> None:
+        """Waits until so many further images have come."""
+        before = self.heard(name)
+        wait_for(lambda: self.heard(name) >= before + count)
+
+    def says(self, name: str, words: str) -> DiagnosticStatus:
+        """The status of a camera, once its message holds `words`."""
+        wait_for(lambda: name in self.diagnostics and words in self.diagnostics[name].message)
+        return self.diagnostics[name]
+
+    @contextmanager
+    def running(self, *, start: bool = True) -> Iterator[None]:
+        path = self.folder / "robot.yaml"
+        values = yaml.safe_load((share_folder() / "config/robots/aloha.yaml").read_text())
+        path.write_text(yaml.safe_dump(values | {"cameras": self.cameras}))
+        with ros():
+            self.node = CameraNode(parameter_overrides=with_parameters(robot=str(path)))
+            listener = Node("listener")
+            for name in self.cameras:
+                listener.create_subscription(
+                    CompressedImage,
+                    f"/{name}/image_raw/compressed",
+                    self.images[name].append,
+                    IMAGES,
+                )
+                listener.create_subscription(
+                    CameraInfo, f"/{name}/camera_info", self.infos[name].append, IMAGES
+                )
+            listener.create_subscription(DiagnosticArray, "/diagnostics", self._keep, 10)
+            with spinning(self.node), spinning(listener):
+                try:
+                    if start:
+                        assert self.node.transition("configure")
+                        assert self.node.transition("activate")
+                    yield
+                finally:
+                    for fake in self.fakes.values():
+                        fake.wake()
+                    self.node.close()
+                    self.node.time.close()
+            self.node.destroy_node()
+            listener.destroy_node()
+
+    def _keep(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            self.diagnostics[status.name.removeprefix("cameras/")] = status
+
+
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    fakes: dict[str, FakeCamera] = {path: FakeCamera() for path in ("/dev/high", "/dev/low")}
+    monkeypatch.setattr(
+        factory, "V4L2Camera", lambda path, camera: V4L2Camera(path, camera, fakes[path].open)
+    )
+    monkeypatch.setattr(_camera_feed, "REOPEN_S", 0.1)
+    monkeypatch.setattr(_camera_diagnostics, "PERIOD_S", 0.1)
+    return Rig(tmp_path, {name: ENTRY | {"source": uri} for name, uri in TWO.items()}, fakes)
+
+
+def values_of(status: DiagnosticStatus) -> dict[str, str]:
+    return {value.key: value.value for value in status.values}
+
+
+def test_images_are_published_as_they_came_with_the_stamp_of_their_exposure(rig: Rig) -> None:
+    fake = rig.fakes["/dev/high"]
+    fake.stamp = lambda now_s: now_s - 0.02
+    with rig.running():
+        rig.hears_more("cam_high")
+        image, info = rig.images["cam_high"][0], rig.infos["cam_high"][0]
+        age_s = (time.time_ns() - stamp_ns(image.header.stamp)) * 1e-9
+        wait_for(lambda: values_of(rig.says("cam_high", "well"))["rate (Hz)"] != "unknown")
+        status = rig.says("cam_high", "all is well")
+    assert bytes(image.data) in fake.images
+    assert image.format == "rgb8; jpeg compressed bgr8"
+    assert 0.02 <= age_s < 10
+    assert (info.width, info.height, info.k[0]) == (320, 240, 0)
+    stamps = {stamp_ns(other.header.stamp) for other in rig.infos["cam_high"]}
+    assert stamp_ns(image.header.stamp) in stamps
+    assert image.header.frame_id == info.header.frame_id == "cam_high_optical"
+    values = values_of(status)
+    assert status.level == DiagnosticStatus.OK
+    assert values["mode"] == "passthrough"
+    assert float(values["rate (Hz)"]) > 40
+    assert float(values["age (s)"]) < 5
+
+
+def test_a_camera_that_is_pulled_out_is_told_comes_back_and_the_others_go_on(rig: Rig) -> None:
+    with rig.running():
+        rig.hears_more("cam_high")
+        rig.fakes["/dev/high"].plugged = False
+        status = rig.says("cam_high", "does not exist: plug the camera in")
+        assert status.level == DiagnosticStatus.ERROR
+        before = rig.heard("cam_high")
+        rig.hears_more("cam_low", 10)
+        assert rig.heard("cam_high") == before
+        rig.fakes["/dev/high"].plugged = True
+        rig.hears_more("cam_high")
+        assert values_of(rig.says("cam_high", "well"))["reconnects"] == "1"
+        assert values_of(rig.diagnostics["cam_low"])["reconnects"] == "0"
+        assert not rig.node.finished
+    assert all(fake.opened == fake.closed for fake in rig.fakes.values())
+
+
+def test_a_driver_that_hangs_holds_up_neither_the_other_camera_nor_the_end(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ALOHA_PORTS", "ports")
-    heard = dict.fromkeys(CAMERAS, 0)
+    monkeypatch.setattr(v4l2, "SILENT_S", 0.2)
+    with rig.running():
+        rig.hears_more("cam_high")
+        rig.fakes["/dev/high"].hang()
+        rig.says("cam_high", "hangs: unplug the camera")
+        rig.hears_more("cam_low", 10)
+        ended = threading.Thread(target=rig.node.close)
+        ended.start()
+        ended.join(5.0)  # what the launch files give a node to end
+        assert not ended.is_alive()
 
-    def hear(name: str) -> None:
-        heard[name] += 1
 
-    with ros():
-        node = CameraNode(parameter_overrides=with_parameters(robot="twin"))
-        sources = [Source() for _ in node._feeds]
-        for feed, source in zip(node._feeds, sources, strict=True):
-            feed.source = source
-        listener = Node("listener")
-        for name in CAMERAS:
-            listener.create_subscription(
-                CompressedImage, f"/{name}/image_raw/compressed", lambda _, n=name: hear(n), IMAGES
-            )
-        with spinning(node), spinning(listener):
-            assert node.transition("configure")
-            assert node.transition("activate")
-            try:
-                wait_for(lambda: all(heard.values()))
-                broken, other = CAMERAS[:2]
-                sources[0].plugged.clear()
-                wait_for(lambda: not sources[0].is_open)  # it has been tried to be opened again
-                before = dict(heard)
-                wait_for(lambda: heard[other] > before[other] + 10)
-                assert heard[broken] == before[broken]
-                assert not node.finished
-                sources[0].plugged.set()
-                wait_for(lambda: heard[broken] > before[broken])
-            finally:
-                node.close()
-                node.time.close()
-        assert not any(source.is_open for source in sources)
-        node.destroy_node()
-        listener.destroy_node()
+def test_damaged_and_lost_images_are_told(rig: Rig) -> None:
+    good = rig.fakes["/dev/low"].images[0]
+    rig.fakes["/dev/low"].images = [good, good, good[:700]]
+    with rig.running():
+        status = rig.says("cam_low", "damaged in the last second")
+        rig.hears_more("cam_low", 30)
+    assert status.level == DiagnosticStatus.WARN
+    values = values_of(status)
+    assert "without an end" in values["last damage"]
+    assert int(values["damaged"]) > 0
+    assert {bytes(image.data) for image in rig.images["cam_low"]} == {good}
+
+
+def test_the_start_waits_for_every_camera_and_names_those_that_are_missing(rig: Rig) -> None:
+    rig.fakes["/dev/low"].plugged = False
+    with rig.running(start=False):
+        assert not rig.node.transition("configure")
+        status = rig.says("cam_low", "/dev/low does not exist: plug the camera in")
+        assert status.level == DiagnosticStatus.ERROR
+        assert rig.fakes["/dev/high"].closed == 1  # it is not kept from other programs
+        rig.fakes["/dev/low"].plugged = True
+        assert rig.node.transition("configure")
+        assert rig.node.transition("activate")
+        rig.hears_more("cam_low")
+
+
+def test_what_waited_while_the_node_was_inactive_is_not_published(rig: Rig) -> None:
+    with rig.running():
+        rig.hears_more("cam_high")
+        assert rig.node.transition("deactivate")
+        time.sleep(0.3)
+        begun_ns = time.time_ns()
+        before = rig.heard("cam_high")
+        assert rig.node.transition("activate")
+        rig.hears_more("cam_high", 3)
+        first = rig.images["cam_high"][before + 1]
+        assert stamp_ns(first.header.stamp) > begun_ns - 0.1e9
+        assert values_of(rig.says("cam_high", "well"))["dropped"] == "0"
+
+
+def test_another_drivers_camera_is_left_alone(rig: Rig) -> None:
+    rig.cameras["cam_low"]["source"] = "topic:/d405/color/image_raw/compressed"
+    with rig.running():
+        rig.hears_more("cam_high")
+        assert rig.node.count_publishers("/d405/color/image_raw/compressed") == 0
+        assert rig.node.count_publishers("/cam_low/image_raw/compressed") == 0
+        assert set(rig.diagnostics) <= {"cam_high"}
+
+
+def calibrated(rig: Rig, width: int) -> None:
+    """Gives cam_high a calibration beside the robot file, for images of that width."""
+    matrix = {"rows": 3, "cols": 3, "data": [300.0, 0, 160, 0, 301.0, 120, 0, 0, 1]}
+    content = {
+        "image_width": width,
+        "image_height": 240,
+        "camera_name": "cam_high",
+        "camera_matrix": matrix,
+        "distortion_model": "plumb_bob",
+        "distortion_coefficients": {"rows": 1, "cols": 5, "data": [0.1, 0.2, 0.0, 0.0, 0.3]},
+        "rectification_matrix": {**matrix, "data": np.eye(3).ravel().tolist()},
+        "projection_matrix": {"rows": 3, "cols": 4, "data": list(range(12))},
+    }
+    (rig.folder / "high.yaml").write_text(yaml.safe_dump(content))
+    rig.cameras["cam_high"]["calibration"] = "high.yaml"
+
+
+def test_a_calibration_stands_in_every_camera_info(rig: Rig) -> None:
+    calibrated(rig, 320)
+    with rig.running():
+        rig.hears_more("cam_high")
+        info = rig.infos["cam_high"][-1]
+    assert (info.distortion_model, list(info.d)) == ("plumb_bob", [0.1, 0.2, 0.0, 0.0, 0.3])
+    assert list(info.k) == [300, 0, 160, 0, 301, 120, 0, 0, 1]
+    assert list(info.r) == [1, 0, 0, 0, 1, 0, 0, 0, 1]
+    assert list(info.p) == list(range(12))
+
+
+def test_a_calibration_of_another_size_is_refused_at_once(rig: Rig) -> None:
+    calibrated(rig, 640)
+    with pytest.raises(RobotConfigError, match=r"high\.yaml: image_width: 640, but cam_high"):  # noqa: SIM117
+        with rig.running():
+            pass
+

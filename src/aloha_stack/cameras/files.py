@@ -25,6 +25,7 @@ class FileCamera:
     def __init__(self, path: Path, camera: Camera) -> None:
         self.path, self.camera = path, camera
         self.health = SourceHealth(ENCODED)
+        self._period_ns = round(1e9 / camera.rate_hz)
         self._open = False
         self._sequence = 0
         self._due_ns = 0
@@ -40,28 +41,31 @@ class FileCamera:
     def read(self, timeout_s: float) -> Frame | None:
         if not self._open:
             raise SourceError(f"{self.camera.name} is closed: open it before reading")
+        self._skip_what_is_too_late()
         if self._ready is None:
             self._ready = self._next()
         wait_s = (self._due_ns - time.monotonic_ns()) * 1e-9
         time.sleep(max(0.0, min(wait_s, timeout_s)))
         if wait_s > timeout_s:
             return None
-        period_ns = round(1e9 / self.camera.rate_hz)
-        late = int(-wait_s * 1e9) // period_ns
-        if late > QUEUE:
-            self._sequence += late
-            self._due_ns += late * period_ns
         jpeg, self._ready = self._ready, None
         exposed_ns = time.time_ns() - (time.monotonic_ns() - self._due_ns)  # however late we woke
         frame = Frame(exposed_ns, self._sequence, jpeg, self.camera.width, self.camera.height)
         self._sequence += 1
-        self._due_ns += period_ns
+        self._due_ns += self._period_ns
         return frame
 
     def close(self) -> None:
         if self._open:
             self._open = False
             self._unload()
+
+    def _skip_what_is_too_late(self) -> None:
+        late = (time.monotonic_ns() - self._due_ns) // self._period_ns
+        if late > QUEUE:
+            self._sequence += late
+            self._due_ns += late * self._period_ns
+            self._ready = None
 
     def _load(self) -> None:
         raise NotImplementedError

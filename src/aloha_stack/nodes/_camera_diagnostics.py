@@ -69,7 +69,9 @@ class CameraDiagnostics:
             yield WARN, "open, not streaming"
             return
         silent_s = time.monotonic() - counts.arrived_s
-        if counts.frames and silent_s > max(STALE_S, STALE_PERIODS / feed.camera.rate_hz):
+        if not counts.frames:
+            yield WARN, "no image yet"
+        elif silent_s > max(STALE_S, STALE_PERIODS / feed.camera.rate_hz):
             yield WARN, f"no image for {silent_s:.1f} s"
         elif rate_hz < ENOUGH * feed.camera.rate_hz:
             yield WARN, f"{rate_hz:.1f} of {feed.camera.rate_hz:g} images/s"
