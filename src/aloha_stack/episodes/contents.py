@@ -1,7 +1,8 @@
 """Everything of an episode but the pictures themselves, from one pass over its files."""
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,7 @@ Progress = Callable[[int, int], None]
 """Told the bytes of the files that are done, and their total."""
 
 _TELL_EVERY = 64 << 20
+_LATEST_NS = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def read_contents(
         walk = McapWalk(path)
         by_channel: dict[int, _Topic] = {}
         told = 0
-        try:
+        with _naming(path):
             for found in walk.messages(verify):
                 topic = by_channel.get(found.channel)
                 if topic is None:
@@ -72,22 +74,38 @@ def read_contents(
                 if progress is not None and found.offset - told > _TELL_EVERY:
                     told = found.offset
                     progress(done + told, total)
-        except EpisodeError as error:
-            raise error if str(path) in str(error) else EpisodeError(f"{path}: {error}") from error
         schemas |= {schema.name: schema for schema in walk.schemas.values()}
         closed = closed and walk.closed is True
         done += path.stat().st_size
         for channel in walk.channels:
             _topic_of(walk, channel, topics)
+    with _naming(files[-1] if files else Path()):
+        joints = {topic.name: topic.joints.stream() for topic in topics.values() if topic.joints}
+    pictures = {t.name: t.pictures.table() for t in topics.values() if t.pictures}
     return Contents(
         {topic.name: topic.type for topic in topics.values()},
-        {topic.name: _stamps(topic) for topic in topics.values()},
-        {topic.name: topic.joints.stream() for topic in topics.values() if topic.joints},
-        {topic.name: topic.pictures.table() for topic in topics.values() if topic.pictures},
+        {
+            **{topic.name: np.array(topic.stamps, np.int64) for topic in topics.values()},
+            **{name: stream.stamps_ns for name, stream in joints.items()},
+            **{name: table.stamps_ns for name, table in pictures.items()},
+        },
+        joints,
+        pictures,
         {t.name: tuple(t.messages) for t in topics.values() if t.messages is not None},
         schemas,
         closed,
     )
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Lets errors about messages say which file they are in."""
+    try:
+        yield
+    except EpisodeError as error:
+        if str(path) in str(error):
+            raise
+        raise EpisodeError(f"{path}: {error}") from error
 
 
 def _topic_of(walk: McapWalk, channel_id: int, topics: dict[str, _Topic]) -> _Topic:
@@ -129,14 +147,3 @@ def _take(topic: _Topic, path: Path, found: Found) -> None:
         assert topic.messages is not None
         topic.messages.append(found.head)
     topic.stamps.append(min(found.publish_ns, _LATEST_NS))
-
-
-_LATEST_NS = 2**63 - 1
-
-
-def _stamps(topic: _Topic) -> np.ndarray:
-    if topic.joints is not None:
-        return topic.joints.stream().stamps_ns
-    if topic.pictures is not None:
-        return topic.pictures.table().stamps_ns
-    return np.array(topic.stamps, np.int64)
