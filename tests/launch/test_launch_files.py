@@ -140,6 +140,8 @@ def test_arguments_reach_the_nodes_with_their_types() -> None:
     nodes = plan("teleop_record", directory="7", extra_topics="[/a, /b]", **given)
     assert not {"camera", "description"} & {node.executable for node in nodes}
     twin, recorder = inline(nodes[0]), inline(nodes[-1])
+    assert (recorder["task"], recorder["start_on_engage"]) == ("insertion", False)
+    assert recorder["stop_hold"] == 2.0
     assert (twin["task"], twin["seed"], twin["operator"]) == ("insertion", 7, False)
     assert (recorder["directory"], recorder["extra_topics"]) == ("7", ["/a", "/b"])
 

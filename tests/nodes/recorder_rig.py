@@ -75,7 +75,8 @@ class Graph:
     """A recorder, a robot and a client."""
 
     def __init__(self, directory: Path, silent: tuple[str, ...] = (), **parameters: Any) -> None:
-        rclpy.init(domain_id=random.randint(1, 100))
+        self.domain = random.randint(1, 100)
+        rclpy.init(domain_id=self.domain)
         given = {"robot": "twin", "directory": str(directory), **parameters}
         self.recorder = Recorder(
             parameter_overrides=[Parameter(name, value=value) for name, value in given.items()],

@@ -1,0 +1,366 @@
+"""The operator's tool on a pseudo-terminal, among live nodes."""
+
+import fcntl
+import os
+import pty
+import random
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rclpy
+from aloha_interfaces.msg import ArmStatus, RecorderState, TeleopState
+from aloha_interfaces.srv import StopRecording
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from aloha_stack.episodes.reader import Episode
+from aloha_stack.nodes._executor import LeanExecutor
+from aloha_stack.nodes._operator_known import Known
+from aloha_stack.nodes._operator_requests import Requests
+from aloha_stack.nodes._operator_screen import screen
+from aloha_stack.nodes._operator_session import Plan, Session, Tallied
+from aloha_stack.nodes._qos import STATE
+from aloha_stack.robot.joints import ARMS
+from nodes.recorder_rig import Graph, graph_maker, wait_for
+
+__all__ = ["graph_maker"]  # pytest finds the fixture by its presence here
+
+CODE = "import sys; from aloha_stack.nodes.operator import main; sys.exit(main(sys.argv[1:]))"
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+class Tool:
+    """The process `operator`, with a terminal or with pipes."""
+
+    def __init__(self, domain: int, *arguments: str, terminal: bool = True) -> None:
+        path = os.pathsep.join(entry for entry in sys.path if entry)
+        self.master, self.slave = pty.openpty()
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.found = termios.tcgetattr(self.slave)
+        self.text = ""
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", CODE, *arguments],
+            env={**os.environ, "PYTHONPATH": path, "ROS_DOMAIN_ID": str(domain)},
+            stdin=self.slave if terminal else subprocess.PIPE,
+            stdout=self.slave if terminal else subprocess.PIPE,
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._source = self.master if terminal else self.process.stdout.fileno()  # type: ignore[union-attr]
+        self._closing = False
+        self._reader.start()
+
+    def _read(self) -> None:
+        while not self._closing:
+            if select.select([self._source], [], [], 0.05)[0]:
+                self.text += os.read(self._source, 65536).decode(errors="replace")
+
+    @property
+    def frame(self) -> str:
+        """The last whole screen."""
+        frames = self.text.split("\x1b[H")
+        return CONTROL.sub("", frames[-2]) if len(frames) > 2 else ""
+
+    def sees(self, *words: str) -> None:
+        """Waits for all of these on one screen."""
+        try:
+            wait_for(lambda: all(word in self.frame for word in words))
+        except AssertionError:
+            raise AssertionError(f"{words} did not show; the screen was:\n{self.frame}") from None
+
+    def press(self, keys: str) -> None:
+        os.write(self.master, keys.encode())
+
+    @property
+    def restored(self) -> bool:
+        return termios.tcgetattr(self.slave) == self.found
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._closing = True
+        self._reader.join()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+        os.close(self.master)
+        os.close(self.slave)
+
+
+class Stand(Node):
+    """Stands in for nodes that misbehave: it answers or not, speaks or not, as told."""
+
+    def __init__(self, *services: str, hanging: tuple[str, ...] = ()) -> None:
+        super().__init__("stand")
+        group = ReentrantCallbackGroup()
+        self.called: list[str] = []
+        self.recorder: RecorderState | None = None
+        self.arm: ArmStatus | None = None
+        self._hang = threading.Event()
+        for name in (*services, *hanging):
+            kind = StopRecording if name == "/recorder/stop" else Trigger
+            self.create_service(
+                kind, name, self._server(name, name in hanging), callback_group=group
+            )
+        self._states = self.create_publisher(RecorderState, "/recorder/state", STATE)
+        self._arms = self.create_publisher(ArmStatus, "/follower_left/status", STATE)
+        self.teleop = self.create_publisher(TeleopState, "/teleop/state", STATE)
+        self._executor_here = LeanExecutor(workers=4)
+        self._executor_here.add_node(self)
+        self._end = threading.Event()
+        self._threads = [threading.Thread(target=work) for work in (self._spin, self._speak)]
+        for thread in self._threads:
+            thread.start()
+
+    def _server(self, name: str, hangs: bool) -> Callable[[Any, Any], Any]:
+        def serve(_: Any, response: Any) -> Any:
+            self.called.append(name)
+            if hangs:
+                self._hang.wait(30.0)
+            response.success, response.message = True, "so be it"
+            return response
+
+        return serve
+
+    def _spin(self) -> None:
+        while not self._end.is_set():
+            self._executor_here.spin_once(timeout_sec=0.05)
+
+    def _speak(self) -> None:
+        while not self._end.wait(0.1):
+            if self.recorder is not None:
+                self._states.publish(self.recorder)
+            if self.arm is not None:
+                self._arms.publish(self.arm)
+
+    def close(self) -> None:
+        self._hang.set()
+        self._end.set()
+        for thread in self._threads:
+            thread.join()
+        self._executor_here.shutdown()
+        self._executor_here.release()
+        self.destroy_node()
+
+
+@pytest.fixture(name="tools")
+def tool_maker() -> Iterator[Callable[..., Tool]]:
+    tools: list[Tool] = []
+
+    def make(*arguments: Any, **options: Any) -> Tool:
+        tools.append(Tool(*arguments, **options))
+        return tools[-1]
+
+    yield make
+    for tool in tools:
+        tool.close()
+
+
+@pytest.fixture(name="stands")
+def stand_maker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[Stand, int]]]:
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    stands: list[Stand] = []
+
+    def make(*services: str, **options: Any) -> tuple[Stand, int]:
+        domain = random.randint(1, 100)
+        rclpy.init(domain_id=domain)
+        stands.append(Stand(*services, **options))
+        return stands[-1], domain
+
+    yield make
+    for stand in stands:
+        stand.close()
+    rclpy.try_shutdown()
+
+
+def test_episodes_are_recorded_labelled_and_set_aside_by_keys(
+    tmp_path: Path, make_graph: Callable[..., Graph], tools: Callable[..., Tool]
+) -> None:
+    graph = make_graph(tmp_path)
+    graph.wait_for_streams()
+    tool = tools(graph.domain, "--task", "insertion", "--label", "demo", "--episodes", "3")
+    tool.sees("recorder        IDLE", "insertion", "0 of 3 episodes", "SPACE", "e E-STOP", "q quit")
+    tool.press(" ")
+    tool.sees("RECORDING episode_000000", "0 lost")
+    tool.press("p")
+    tool.sees("PAUSED episode_000000")
+    tool.press("p")
+    tool.sees("RECORDING episode_000000")
+    tool.press("d")
+    tool.sees("discard episode_000000?", "y: yes")
+    tool.press("n")
+    tool.sees("nothing was done", "RECORDING episode_000000")
+    tool.press("f")
+    tool.sees("recorder        IDLE", "1 of 3 episodes", "episode_000000  failure")
+    episode = Episode(tmp_path / "episode_000000")
+    assert (episode.info.outcome, episode.info.task) == ("failure", "insertion")
+    assert episode.info.labels == ("demo",)
+    tool.press("ls")
+    tool.sees("episode_000000  success")
+    assert Episode(tmp_path / "episode_000000").info.outcome == "success"
+    tool.press("r")
+    tool.sees("set episode_000000 aside and record it again?")
+    tool.press("y")
+    tool.sees("RECORDING episode_000001", "0 of 3 episodes")
+    assert (tmp_path / "discarded" / "episode_000000").is_dir()
+    tool.press("q")
+    tool.sees("quit? (y: yes")
+    tool.press("y")
+    assert tool.process.wait(10.0) == 0
+    assert tool.restored
+    assert graph.recorder.take is not None  # it goes on
+
+
+def test_the_next_episode_begins_by_itself_once_teleoperation_is_engaged(
+    tmp_path: Path, make_graph: Callable[..., Graph], tools: Callable[..., Tool]
+) -> None:
+    graph = make_graph(tmp_path)
+    graph.wait_for_streams()
+    teleop = graph.client.create_publisher(TeleopState, "/teleop/state", STATE)
+    options = ("--episodes", "2", "--reset-time", "0.2", "--duration", "0.2")
+    tool = tools(graph.domain, *options)
+    tool.sees("recorder        IDLE")
+    tool.press(" ")
+    tool.sees("1 of 2 episodes", "as soon as teleoperation is engaged")
+
+    def engaged() -> bool:
+        teleop.publish(TeleopState(state=TeleopState.ENGAGED))
+        return "2 of 2 episodes" in tool.frame
+
+    wait_for(engaged)
+    time.sleep(0.5)
+    assert "next episode" not in tool.frame
+    assert graph.recorder.take is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_terminal_is_as_it_was_after_a_signal(
+    number: int, stands: Callable[..., tuple[Stand, int]], tools: Callable[..., Tool]
+) -> None:
+    _, domain = stands()
+    tool = tools(domain)
+    tool.sees("recorder        missing")
+    assert not tool.restored
+    tool.process.send_signal(number)
+    assert tool.process.wait(10.0) == 0
+    assert tool.restored
+    assert tool.text.endswith("\x1b[?25h\x1b[?1049l")
+
+
+def test_who_falls_silent_is_shown_as_silent_and_shown_again_when_he_is_back(
+    stands: Callable[..., tuple[Stand, int]], tools: Callable[..., Tool]
+) -> None:
+    stand, domain = stands()
+    recording = RecorderState(state=RecorderState.RECORDING, path="/x/episode_000004")
+    stand.recorder = recording
+    stand.arm = ArmStatus(arm="follower_left", mode=ArmStatus.FAULT, reason="no power")
+    tool = tools(domain)
+    tool.sees("RECORDING episode_000004", "FAULT", "no power", "leader_left     missing")
+    stand.recorder = stand.arm = None
+    tool.sees("recorder        silent for", "follower_left   silent for")
+    assert "RECORDING" not in tool.frame
+    assert "no power" not in tool.frame
+    tool.press(" ")
+    tool.sees("the recorder is silent for", "nothing was done")
+    stand.recorder = RecorderState()
+    tool.sees("recorder        IDLE")
+
+
+def test_the_e_stop_acts_while_another_request_hangs_and_a_question_is_open(
+    stands: Callable[..., tuple[Stand, int]], tools: Callable[..., Tool]
+) -> None:
+    stand, domain = stands("/e_stop", "/follower_left/e_stop", hanging=("/recorder/stop",))
+    stand.recorder = RecorderState(state=RecorderState.RECORDING, path="/x/episode_000004")
+    tool = tools(domain)
+    tool.sees("RECORDING")
+    tool.press("s")
+    tool.sees("waiting for /recorder/stop")
+    tool.press("d")
+    tool.sees("discard episode_000004?")
+    tool.press("e")
+    wait_for(lambda: "/e_stop" in stand.called)
+    tool.sees("waiting for /recorder/stop")
+    # It answers, but no state of the safety node tells of a stop: every arm is asked.
+    wait_for(lambda: "/follower_left/e_stop" in stand.called)
+
+
+def test_without_a_safety_node_the_e_stop_goes_to_each_arm(
+    stands: Callable[..., tuple[Stand, int]], tools: Callable[..., Tool]
+) -> None:
+    stand, domain = stands("/follower_left/e_stop", "/leader_left/e_stop")
+    stand.recorder = RecorderState()
+    tool = tools(domain)
+    tool.sees("recorder        IDLE", "the safety node is missing")
+    tool.press("e")
+    wait_for(lambda: len(stand.called) == 2)
+    assert sorted(stand.called) == ["/follower_left/e_stop", "/leader_left/e_stop"]
+
+
+def test_without_a_terminal_changes_are_lines_and_keys_come_from_standard_input(
+    tmp_path: Path, make_graph: Callable[..., Graph], tools: Callable[..., Tool]
+) -> None:
+    graph = make_graph(tmp_path)
+    graph.wait_for_streams()
+    tool = tools(graph.domain, terminal=False)
+    keys = tool.process.stdin
+    assert keys is not None
+    wait_for(lambda: "recorder" in tool.text and "IDLE" in tool.text)
+    keys.write(b" \n")
+    keys.flush()
+    wait_for(lambda: "RECORDING episode_000000" in tool.text)
+    keys.write(b"s\n")
+    keys.flush()
+    wait_for(lambda: "1 episodes" in tool.text)
+    assert "\x1b" not in tool.text
+    keys.write(b"q")
+    keys.flush()
+    assert tool.process.wait(10.0) == 0
+    assert Episode(tmp_path / "episode_000000").info.outcome == "success"
+
+
+def test_episodes_are_counted_through_discards_and_a_recorder_that_is_started_anew() -> None:
+    tallied = Tallied()
+
+    def state(kept: int, last: str, outcome: str = "success") -> bool:
+        return tallied.saw(RecorderState(kept=kept, last_path=last, last_outcome=outcome))
+
+    assert not state(3, "/e/2")  # kept before the tool was started
+    assert state(4, "/e/3")
+    assert not state(4, "/e/3", "failure")
+    assert tallied.episodes == {"/e/3": "failure"}
+    assert state(5, "/e/4")
+    assert not state(4, "/e/3")
+    assert list(tallied.episodes) == ["/e/3"]
+    tallied.missing()
+    assert not state(0, "")
+    assert list(tallied.episodes) == ["/e/3"]
+    assert state(1, "/e/5")
+    assert list(tallied.episodes) == ["/e/3", "/e/5"]
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (40, 10), (20, 3), (200, 60)])
+def test_the_screen_fits_any_terminal_and_keeps_its_keys(
+    stands: Callable[..., tuple[Stand, int]], columns: int, rows: int
+) -> None:
+    stand, _ = stands()
+    known = Known(stand, ARMS)
+    requests = Requests(stand, ARMS, lambda words: None)
+    session = Session(Plan("transfer_cube"), known, requests)
+    state = RecorderState(message="much to say; " * 30, silent=["/a"] * 30)
+    known.recorder.hear(state)
+    known.arms["leader_left"].hear(ArmStatus(reason="line\nbreak \x1b[2J"))
+    lines = screen(known, session, requests, columns, rows)
+    assert len(lines) <= rows
+    assert all(len(text) <= columns and text.isprintable() for _, text in lines)
+    assert lines[-1][1].startswith("e E-STOP")
