@@ -34,6 +34,18 @@ SUBCOMMANDS = (
         "./aloha episodes inspect out/episode_000000",
         "aloha_stack.analysis.inspecting",
     ),
+    Subcommand(
+        "export",
+        "writes episodes as a LeRobotDataset v3.0, or as ALOHA HDF5 files",
+        "./aloha episodes export out --format lerobot --out cube",
+        "aloha_stack.episodes.exporting",
+    ),
+    Subcommand(
+        "import",
+        "makes episodes of ALOHA HDF5 files",
+        "./aloha episodes import data/episode_0.hdf5 --out out",
+        "aloha_stack.episodes.importing",
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""Pictures as they are kept, decoded to RGB."""
+"""Pictures as they are kept, decoded to RGB and encoded from it."""
 
 from collections.abc import Callable, Mapping
 
@@ -43,6 +43,15 @@ def decode(encoding: str, data: bytes, width: int = 0, height: int = 0) -> np.nd
         )
     pixels = np.frombuffer(data, np.uint8).reshape(height, width, width_bytes)
     return np.ascontiguousarray(to_rgb(pixels))
+
+
+def encode_jpeg(rgb: np.ndarray, quality: int) -> bytes:
+    """JPEG of a picture (H, W, 3) uint8 RGB; quality 1-100."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)
+    if not done:
+        raise ValueError(f"OpenCV cannot encode a picture of shape {rgb.shape} as JPEG")
+    return bytes(data.tobytes())
 
 
 def bytes_per_pixel(encoding: str) -> int:

@@ -1,0 +1,66 @@
+"""Serialises the messages that an import makes, without ROS (layout: see `cdr`)."""
+
+import struct
+from collections.abc import Sequence
+
+from aloha_stack.episodes.cdr import HEADER_BYTES
+
+NS = 1_000_000_000
+
+
+def joint_state(
+    stamp_ns: int,
+    names: Sequence[str],
+    position: Sequence[float],
+    velocity: Sequence[float] = (),
+    effort: Sequence[float] = (),
+) -> bytes:
+    """A sensor_msgs/JointState; velocity and effort may be empty."""
+    out = _Writer()
+    out.header(stamp_ns)
+    out.unsigned(len(names))
+    for name in names:
+        out.string(name)
+    for values in (position, velocity, effort):
+        out.doubles(values)
+    return bytes(out.data)
+
+
+def compressed_image(stamp_ns: int, frame_id: str, picture: bytes) -> bytes:
+    """A sensor_msgs/CompressedImage of a JPEG, its format as image_transport names it."""
+    out = _Writer()
+    out.header(stamp_ns, frame_id)
+    out.string("rgb8; jpeg compressed bgr8")
+    out.unsigned(len(picture))
+    out.data += picture
+    return bytes(out.data)
+
+
+class _Writer:
+    """Little endian, plain CDR."""
+
+    def __init__(self) -> None:
+        self.data = bytearray(b"\x00\x01\x00\x00")
+
+    def align(self, width: int) -> None:
+        self.data += bytes(-(len(self.data) - HEADER_BYTES) % width)
+
+    def header(self, stamp_ns: int, frame_id: str = "") -> None:
+        seconds, nanoseconds = divmod(stamp_ns, NS)
+        self.data += struct.pack("<iI", seconds, nanoseconds)
+        self.string(frame_id)
+
+    def unsigned(self, value: int) -> None:
+        self.align(4)
+        self.data += struct.pack("<I", value)
+
+    def string(self, text: str) -> None:
+        coded = text.encode() + b"\0"
+        self.unsigned(len(coded))
+        self.data += coded
+
+    def doubles(self, values: Sequence[float]) -> None:
+        self.unsigned(len(values))
+        if len(values):
+            self.align(8)
+            self.data += struct.pack(f"<{len(values)}d", *values)

@@ -1,0 +1,160 @@
+"""Episode → ALOHA HDF5 → import: the same numbers, the same pictures, the same times."""
+
+import hashlib
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CompressedImage, JointState
+
+from aloha_stack.episodes import cli
+from aloha_stack.episodes.alignment import AlignedEpisode, align
+from aloha_stack.episodes.cdr_writing import compressed_image, joint_state
+from aloha_stack.episodes.reader import Episode
+from aloha_stack.robot.joints import CAMERAS
+from episodes.sample_episodes import write_episode
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_episode(tmp_path_factory.mktemp("recorded"), camera_delay_ns=2_000_000)
+
+
+def aligned(path: Path) -> AlignedEpisode:
+    return align(Episode(path))
+
+
+def export(recorded: Path, target: Path, *options: str) -> Path:
+    words = ["export", str(recorded), "--format", "hdf5", "--out", str(target), *options]
+    assert cli.main(words) == 0
+    return target / "episode_0.hdf5"
+
+
+def imported(file: Path, folder: Path, *options: str) -> Path:
+    assert cli.main(["import", str(file), "--out", str(folder), *options]) == 0
+    return folder / "episode_000000"
+
+
+def digest(folder: Path) -> str:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def test_import_gives_back_the_exported_numbers_pictures_and_times(recorded, tmp_path):
+    before = digest(recorded)
+    file = export(recorded, tmp_path / "aloha", "--compress")
+    old, new = aligned(recorded), aligned(imported(file, tmp_path / "back"))
+
+    assert len(new) == len(old)
+    np.testing.assert_array_equal(new.time_ns, old.time_ns)
+    for name in ("state", "action", "velocity", "effort"):
+        np.testing.assert_allclose(getattr(new, name), getattr(old, name), atol=1e-12, err_msg=name)
+    assert tuple(new.cameras) == CAMERAS
+    for name in CAMERAS:
+        frames = [(e.frames[name], e.cameras[name].frame) for e in (old, new)]
+        pictures = [[index.picture(i) for i in chosen] for index, chosen in frames]
+        assert pictures[0] == pictures[1]
+        np.testing.assert_array_equal(
+            new.cameras[name].stamp_ns[1:-1], old.cameras[name].stamp_ns[1:-1]
+        )
+    assert digest(recorded) == before
+
+
+def test_files_are_laid_out_as_aloha_has_them(recorded, tmp_path):
+    steps = aligned(recorded)
+    with h5py.File(export(recorded, tmp_path / "raw")) as raw:
+        assert not raw.attrs["compress"]
+        assert raw.attrs["sim"]
+        np.testing.assert_array_equal(raw["/action"], steps.action)
+        np.testing.assert_array_equal(raw["/observations/qpos"], steps.state)
+        for name in CAMERAS:
+            data = raw[f"/observations/images/{name}"]
+            assert data.shape == (len(steps), 48, 64, 3)
+            assert data.chunks == (1, 48, 64, 3)
+            frame = int(steps.cameras[name].frame[7])
+            np.testing.assert_array_equal(data[7], steps.frames[name].rgb(frame))
+    with h5py.File(export(recorded, tmp_path / "compressed", "--compress")) as compressed:
+        lengths = compressed["/compress_len"]
+        assert compressed.attrs["compress"]
+        assert lengths.shape == (len(CAMERAS), len(steps))
+        for row, name in enumerate(sorted(CAMERAS)):
+            data = compressed[f"/observations/images/{name}"]
+            jpeg = data[7][: lengths[row, 7]].tobytes()
+            assert jpeg == steps.frames[name].picture(int(steps.cameras[name].frame[7]))
+            assert not data[7][lengths[row, 7] :].any()
+
+
+def foreign(path: Path, count: int = 12, compress: bool = True) -> np.ndarray:
+    """A file as Interbotix/aloha's record_episodes writes it; returns its RGB pictures."""
+    rng = np.random.default_rng(1)
+    small = rng.integers(0, 255, (count, 6, 8, 3), np.uint8)
+    pictures = np.stack([cv2.resize(p, (64, 48), interpolation=cv2.INTER_CUBIC) for p in small])
+    pictures[:, :, :, 0] //= 3  # little red: exchanged colours would show
+    with h5py.File(path, "w") as file:
+        file.attrs["sim"], file.attrs["compress"] = False, compress
+        names = ("cam_high", "cam_low", "cam_left_wrist")
+        coded = [[cv2.imencode(".jpg", p)[1] for p in np.roll(pictures, i, 0)] for i in range(3)]
+        lengths = np.array([[len(jpeg) for jpeg in row] for row in coded])
+        for row, name in enumerate(names):
+            if compress:
+                data = np.zeros((count, lengths.max()), np.uint8)
+                for step, jpeg in enumerate(coded[row]):
+                    data[step, : len(jpeg)] = jpeg
+            else:
+                data = np.roll(pictures, row, 0)
+            file[f"/observations/images/{name}"] = data
+        for name in ("observations/qpos", "observations/qvel", "observations/effort", "action"):
+            file.create_dataset(name, data=rng.uniform(0.1, 0.9, (count, 14)).astype(np.float32))
+        if compress:
+            file["/compress_len"] = lengths.astype(np.float32)
+    return pictures
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_files_of_aloha_recorders_come_in_with_true_colours(tmp_path, compress):
+    pictures = foreign(tmp_path / "theirs.hdf5", compress=compress)
+    new = aligned(imported(tmp_path / "theirs.hdf5", tmp_path / "back", "--task", "x"))
+    with h5py.File(tmp_path / "theirs.hdf5") as file:
+        np.testing.assert_allclose(new.state, file["/observations/qpos"], atol=1e-9)
+        np.testing.assert_allclose(new.action, file["/action"], atol=1e-9)
+    assert new.task == "x"
+    assert new.robot == "aloha"
+    for row, name in enumerate(("cam_high", "cam_low", "cam_left_wrist")):
+        for step, frame in enumerate(new.cameras[name].frame):
+            wanted = np.roll(pictures, row, 0)[step].astype(int)
+            assert np.abs(new.frames[name].rgb(int(frame)) - wanted).mean() < 8
+
+
+def test_exchanged_colours_are_right_for_readers_that_take_imdecode_for_rgb(recorded, tmp_path):
+    folder = tmp_path / "theirs"
+    foreign(tmp_path / "a.hdf5", compress=False)
+    colourful = imported(tmp_path / "a.hdf5", folder)
+    file = export(colourful, tmp_path / "out", "--compress", "--exchange-colours")
+    steps = aligned(colourful)
+    with h5py.File(file) as theirs:
+        row = sorted(steps.cameras).index("cam_high")
+        data = theirs["/observations/images/cam_high"][5][: theirs["/compress_len"][row, 5]]
+        as_act_reads_it = cv2.imdecode(data, 1)
+    wanted = steps.frames["cam_high"].rgb(int(steps.cameras["cam_high"].frame[5]))
+    assert np.abs(as_act_reads_it.astype(int) - wanted).mean() < 4
+    again = aligned(imported(file, tmp_path / "back"))
+    found = again.frames["cam_high"].rgb(int(again.cameras["cam_high"].frame[5]))
+    assert np.abs(found.astype(int) - wanted).mean() < 5
+
+
+def test_messages_of_an_import_are_those_that_ros_reads():
+    names, numbers = ("waist", "left_finger"), (0.5, -1.25)
+    state = deserialize_message(joint_state(3_000_000_007, names, numbers, (), numbers), JointState)
+    assert (state.header.stamp.sec, state.header.stamp.nanosec) == (3, 7)
+    assert (tuple(state.name), tuple(state.position), tuple(state.effort)) == (
+        names,
+        numbers,
+        numbers,
+    )
+    assert not state.velocity
+    image = deserialize_message(compressed_image(1, "cam_high", b"\xff\xd8!"), CompressedImage)
+    assert (image.header.frame_id, bytes(image.data)) == ("cam_high", b"\xff\xd8!")
+    assert "jpeg" in image.format
