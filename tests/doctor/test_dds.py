@@ -1,14 +1,12 @@
 """The DDS profile: whether it is in force, holds the robot's images, and finds its memory."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from aloha_stack.doctor import dds
-from aloha_stack.doctor.dds import DEFAULT_SEGMENT, PROFILE, check_dds, segment_bytes
+from aloha_stack.doctor.dds import DEFAULT_SEGMENT, PROFILE, check_dds
 from aloha_stack.doctor.finding import OK, RED, WARN
 from aloha_stack.robot.description import load_robot
 from aloha_stack.robot.share import share_folder
@@ -24,18 +22,6 @@ def found(environment, memory=Path("/dev/shm")):
 def test_the_projects_profile_is_in_force_and_holds_four_cameras_raw():
     profile = found({PROFILE: str(OURS)})["DDS profile"]
     assert (profile.level, "segments of 32 MiB" in profile.text) == (OK, True)
-
-
-def test_processes_with_the_projects_profile_have_its_segment():
-    script = (
-        "import os, rclpy; rclpy.init(); node = rclpy.create_node('big');"
-        "files = {line.split()[-1] for line in open('/proc/self/maps') if '/dev/shm/fast' in line};"
-        "print(max(os.stat(file).st_size for file in files)); rclpy.shutdown()"
-    )
-    environment = {**os.environ, PROFILE: str(OURS), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-    command = [sys.executable, "-c", script]
-    largest = int(subprocess.run(command, env=environment, check=True, stdout=-1).stdout)
-    assert segment_bytes(OURS) <= largest < 1.2 * segment_bytes(OURS)
 
 
 @pytest.mark.parametrize(
