@@ -80,8 +80,8 @@ def test_nothing_is_written_while_it_is_paused_and_the_pause_is_on_the_disk_at_o
     messages, elapsed = graph.state.messages, graph.state.elapsed
     time.sleep(0.3)
     assert graph.ask("pause").message.endswith("is paused already")
-    assert graph.ask("resume").success
     assert (graph.state.messages - messages, graph.state.elapsed) == (0, elapsed)
+    assert graph.ask("resume").success
     ((_, ended),) = json.loads(custom_data(episode)["pauses"])
     assert ended - began > 3e8
     wait_for(lambda: recording(graph, messages + 50))

@@ -15,6 +15,9 @@ HOME, CLEAR_LINE, CLEAR_REST = "\x1b[H", "\x1b[K", "\x1b[J"
 STYLES = {"": "", "bold": "\x1b[1m", "bad": "\x1b[1;31m", "good": "\x1b[32m", "dim": "\x1b[2m"}
 PLAIN = "\x1b[0m"
 
+CLOSE_S = 0.5
+"""Steady time for which a terminal is waited for at the end."""
+
 Line = tuple[str, str]
 """A line of the screen: its style, one of STYLES, and its text."""
 
@@ -54,9 +57,10 @@ class Terminal:
         if self._found is not None:
             termios.tcsetattr(self._in, termios.TCSANOW, self._found)  # type: ignore[arg-type]
             self._found = None
-        if self._shown:
-            self._shown = False
+        # A terminal that takes nothing (its window hangs, Ctrl-S) must not hold the process.
+        if self._shown and select.select([], [self._out], [], CLOSE_S)[1]:
             self._write(CLOSE_SCREEN)
+        self._shown = False
 
     def keys(self, timeout_s: float) -> str | None:
         """What was pressed within the time, perhaps nothing; None once the input has ended."""

@@ -71,7 +71,11 @@ class Watch:
     def room(self) -> Room:
         """On the disk, by what the streams have brought in the last seconds."""
         least = RESERVE * self._settings.min_free_gib
-        return Room(free_gib(self._settings.directory), least, self._rate.per_s)
+        try:
+            free = free_gib(self._settings.directory)
+        except OSError:  # a disk that does not answer has room for nothing
+            free = 0.0
+        return Room(free, least, self._rate.per_s)
 
     def look(self) -> float:
         """Does what is due; for how long (s) nothing will be."""

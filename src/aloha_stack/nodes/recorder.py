@@ -215,6 +215,7 @@ class Recorder(ManagedNode):
         """The recording is closed: the next may begin."""
         kept = take.recording.wait(0)
         assert kept is not None
+        take.recording.timeline.end(self.time.now_ns())  # if its writer has ended it
         if kept.path is not None:
             self.episodes.add(kept.path, kept.outcome)
         self.take = self.taps.recording = None
