@@ -25,8 +25,8 @@ def jpeg_of(image: np.ndarray) -> bytes:
 class FakeCamera:
     """Give `open` to a V4L2Camera. Images: the JPEGs (or arrays) of `images`, round and round.
 
-    plugged: whether it is there. hanging: its driver does not come back from a call. stamp: the
-    driver's stamp in s for each image, from the steady clock.
+    plugged: whether it is there. hanging: its driver does not come back from a call. stamp: what
+    the driver says of an image exposed at that time, s of the steady clock.
     """
 
     def __init__(self, images: Iterable[bytes | np.ndarray] = ()) -> None:
@@ -34,7 +34,7 @@ class FakeCamera:
         self.plugged, self.hanging = True, threading.Event()
         self.awake = threading.Event()
         self.opened = self.closed = 0
-        self.stamp: Callable[[float], float] = lambda now_s: now_s
+        self.stamp: Callable[[float], float] = lambda exposed_s: exposed_s
         self.silent = False
 
     def open(self, path: str, camera: Camera) -> "FakeCapture":
@@ -76,9 +76,10 @@ class FakeCapture:
             raise SourceError("/dev/fake is gone: is the camera plugged in?")
         if self._fake.silent:
             return None
-        time.sleep(max(0.0, self._due_s - time.monotonic()))
+        exposed_s = self._due_s
+        time.sleep(max(0.0, exposed_s - time.monotonic()))
         self._due_s += self._period_s
-        return next(self._images), self._fake.stamp(time.monotonic())
+        return next(self._images), self._fake.stamp(exposed_s)
 
     def close(self) -> None:
         self._fake.closed += 1

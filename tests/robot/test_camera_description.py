@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from aloha_stack.robot.camera import Camera, load_cameras
-from aloha_stack.robot.yaml_section import Section
+from aloha_stack.robot.yaml_section import RobotConfigError, Section
 
 ENTRY = "{source: '%s', width: 640, height: 480, rate_hz: 30, jpeg_quality: 90}"
 
@@ -53,3 +53,9 @@ def test_controls_are_whole_numbers_and_switches_and_may_be_left_out() -> None:
 def test_a_calibration_may_lie_where_a_variable_says() -> None:
     camera = load("v4l2:/dev/a", ", calibration: '${HERE}/high.yaml'")
     assert camera.calibration == "/calibrations/high.yaml"
+
+
+@pytest.mark.parametrize("extra", [", controls: {gain: 3}", ", calibration: high.yaml"])
+def test_what_belongs_to_another_driver_is_refused_here(extra: str) -> None:
+    with pytest.raises(RobotConfigError, match="comes from another driver: give it to that driver"):
+        load("topic:/usb_cam/image_raw", extra)

@@ -27,7 +27,7 @@ class CameraNode(ManagedNode):
 
     def __init__(self, **options: Any) -> None:
         super().__init__("camera", **options)
-        name = declare(self, "robot", str, "file in config/robots, without .yaml")
+        name = declare(self, "robot", "aloha", "robot file: a name in config/robots, or a path")
         cameras = load_robot(name).cameras.values()
         sources = Sources()
         self._feeds = [

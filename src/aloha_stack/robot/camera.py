@@ -87,9 +87,13 @@ def _load(name: str, cameras: Section, environment: Mapping[str, str]) -> Camera
     section = cameras.section(name)
     section.check_keys(KEYS)
     calibration = section.values.get("calibration")
+    source = _source(section, environment)
+    for key in ("calibration", "controls"):
+        if source.startswith("topic:") and section.values.get(key):
+            section.complain(key, f"{source} comes from another driver: give it to that driver")
     return Camera(
         name=name,
-        source=_source(section, environment),
+        source=source,
         width=section.integer("width", 16, 4096),
         height=section.integer("height", 16, 4096),
         rate_hz=section.number("rate_hz", 0.1, 240.0),
