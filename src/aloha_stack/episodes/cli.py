@@ -35,6 +35,12 @@ SUBCOMMANDS = (
         "aloha_stack.analysis.inspecting",
     ),
     Subcommand(
+        "repair",
+        "closes episodes that a kill -9, a full disk or a loss of power left open",
+        "./aloha episodes repair out",
+        "aloha_stack.episodes.repairing",
+    ),
+    Subcommand(
         "export",
         "writes episodes as a LeRobotDataset v3.0, or as ALOHA HDF5 files",
         "./aloha episodes export out --format lerobot --out cube",
@@ -45,6 +51,12 @@ SUBCOMMANDS = (
         "makes episodes of ALOHA HDF5 files",
         "./aloha episodes import data/episode_0.hdf5 --out out",
         "aloha_stack.episodes.importing",
+    ),
+    Subcommand(
+        "convert",
+        "makes a LeRobotDataset v3.0 of ALOHA HDF5 files",
+        "./aloha episodes convert data --task 'pick the cube' --out cube",
+        "aloha_stack.episodes.converting",
     ),
 )
 

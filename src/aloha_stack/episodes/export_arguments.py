@@ -4,8 +4,10 @@ import argparse
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from aloha_stack.episodes.errors import EpisodeError
+from aloha_stack.episodes.lerobot_video import CODECS
 
 
 def add_pictures(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +18,20 @@ def add_pictures(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=size, metavar="HxW", help="bring pictures to this size, e.g. 240x320"
     )
+
+
+def add_lerobot(parser: argparse.ArgumentParser) -> None:
+    """What only a LeRobotDataset has."""
+    group = parser.add_argument_group("lerobot")
+    group.add_argument("--codec", choices=tuple(CODECS), default="av1", help="of the videos (av1)")
+    group.add_argument(
+        "--repo-id", default="local/aloha", metavar="NAME", help="what LeRobot shall call it"
+    )
+
+
+def how_to_load(repo_id: str, target: Path) -> str:
+    """The line of Python that opens the data set."""
+    return f'LeRobotDataset("{repo_id}", root="{target}")'
 
 
 def size(text: str) -> tuple[int, int]:

@@ -37,6 +37,7 @@ class Plan:
 
     sources: tuple[Source, ...]
     forms: tuple[Form, ...]  # of each episode
+    tasks: frozenset[str]
     steps: int
     pictures: int
 
@@ -53,6 +54,7 @@ def look_over(sources: Sequence[Source], progress: Progress, alike: bool = True)
     """
     first = ""
     forms: list[Form] = []
+    tasks: set[str] = set()
     steps_count = pictures = 0
     problems = []
     for number, source in enumerate(sources):
@@ -63,6 +65,7 @@ def look_over(sources: Sequence[Source], progress: Progress, alike: bool = True)
                 steps_count += len(steps)
                 pictures += len(steps) * len(steps.cameras)
                 forms.append(Form.of(steps))
+                tasks.add(steps.task)
                 first = first or steps.source
                 difference = forms[0].difference(forms[-1])
                 if alike and difference:
@@ -75,11 +78,11 @@ def look_over(sources: Sequence[Source], progress: Progress, alike: bool = True)
         )
     if not forms:
         raise EpisodeError("there is nothing to export")
-    return Plan(tuple(sources), tuple(forms), steps_count, pictures)
+    return Plan(tuple(sources), tuple(forms), frozenset(tasks), steps_count, pictures)
 
 
 def write_all(
-    plan: Plan, target: Path, sink_in: Callable[[Path, Plan], Sink], progress: Progress
+    plan: Plan, target: Path, sink_in: Callable[[Path], Sink], progress: Progress
 ) -> None:
     """Writes `plan` to the folder `target`, which comes into being whole or not at all.
 
@@ -94,7 +97,7 @@ def write_all(
         progress.show(f"{name}: {done} of {plan.pictures} pictures", done / plan.pictures)
 
     with new_target(target) as folder:
-        sink = sink_in(folder, plan)
+        sink = sink_in(folder)
         for source in plan.sources:
             name = source.path.name
             for steps in source.read():

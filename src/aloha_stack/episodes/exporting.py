@@ -11,10 +11,12 @@ from pathlib import Path
 from aloha_stack.episodes.aligned_steps import recorded_steps
 from aloha_stack.episodes.alignment import AlignmentSettings
 from aloha_stack.episodes.errors import EpisodeError
-from aloha_stack.episodes.export_arguments import add_pictures, rate, run
-from aloha_stack.episodes.export_plan import Plan, Source, look_over, write_all
+from aloha_stack.episodes.export_arguments import add_lerobot, add_pictures, how_to_load, rate, run
+from aloha_stack.episodes.export_plan import Plan, Sink, Source, look_over, write_all
 from aloha_stack.episodes.folder import episode_paths
 from aloha_stack.episodes.hdf5_folder import Hdf5Folder
+from aloha_stack.episodes.lerobot_video import CODECS
+from aloha_stack.episodes.lerobot_writer import LeRobotWriter, check_form
 from aloha_stack.episodes.metadata import FILE_NAME
 from aloha_stack.episodes.quality import GOOD
 from aloha_stack.episodes.step_grid import METHODS, NEAREST
@@ -48,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     steps = parser.add_argument_group("steps")
     steps.add_argument("--fps", type=rate, default=50, help="steps per second (50)")
     steps.add_argument("--method", choices=METHODS, default=NEAREST, help="how samples are chosen")
+    add_lerobot(parser)
     hdf5 = parser.add_argument_group("hdf5")
     hdf5.add_argument("--compress", action="store_true", help="keep the cameras' own JPEGs")
     hdf5.add_argument(
@@ -71,14 +74,20 @@ def _export(options: argparse.Namespace) -> None:
         for path in paths
     ]
     plan = look_over(sources, progress)
-    write_all(plan, options.out, lambda folder, _: _sink(options, folder, plan), progress)
+    if options.format == LEROBOT:
+        check_form(plan.form, plan.tasks)
+    write_all(plan, options.out, lambda folder: _sink(options, folder, plan), progress)
     progress.say(
         f"{options.out}: {len(plan.forms)} episodes of {len(paths)} recorded, {plan.steps} steps"
     )
+    if options.format == LEROBOT:
+        progress.say(f"to load it: {how_to_load(options.repo_id, options.out)}")
 
 
-def _sink(options: argparse.Namespace, folder: Path, plan: Plan) -> Hdf5Folder:
-    return Hdf5Folder(folder, options.compress, options.exchange_colours)
+def _sink(options: argparse.Namespace, folder: Path, plan: Plan) -> Sink:
+    if options.format == HDF5:
+        return Hdf5Folder(folder, options.compress, options.exchange_colours)
+    return LeRobotWriter(folder, plan.form, CODECS[options.codec])
 
 
 def _episodes(given: Sequence[Path]) -> list[Path]:
