@@ -100,6 +100,11 @@ def outcome_rows(
             in_time = IN_TIME if barred and percent == 99 else None
             metric = f"{kind}, {name}: {until}, p{percent}"
             rows.append(Row(metric, value, "ms", peer, peer_value, in_time))
+    overtaken, its_overtaken = (
+        one.reader.frames - len(one.reader.decoded_ms) for one in (ours, defaults)
+    )
+    metric = f"{kind}, reader: not decoded, a newer one had come"
+    rows.append(Row(metric, overtaken, "frames", peer, its_overtaken))
     unsent = f"{kind}, camera node: frames never sent"
     rows.append(Row(unsent, ours.recorder.short, "frames", peer, defaults.recorder.short, none))
     for name, used in ours.cpu_percent.items():

@@ -38,7 +38,7 @@ from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._qos import IMAGES, JOINTS
 from aloha_stack.robot.description import Camera, Robot, load_robot
 
-READY_S, SETTLE_S = 30.0, 2.0
+READY_S, SETTLE_S = 60.0, 2.0
 """Steady time in which everybody must hear everybody; and between two attempts to begin."""
 
 JOINTS_HZ = 10.0
