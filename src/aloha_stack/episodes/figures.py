@@ -39,8 +39,11 @@ def missing_things(episode: Episode) -> Iterator[str]:
         ) from error
 
 
-def streams_of(episode: Episode, thresholds: Thresholds, robot: Robot) -> tuple[StreamFigures, ...]:
-    """Every topic, in the order of the metadata. Cameras should keep to the rate of `robot`'s."""
+def streams_of(
+    episode: Episode, thresholds: Thresholds, robot: Robot | None
+) -> tuple[StreamFigures, ...]:
+    """Every topic, in the order of the metadata. Cameras should keep to the rate of `robot`'s, or
+    where it is not known to that of the thresholds."""
     contents, needed = episode.contents(), _needed(episode)
     every = [contents.stamps_ns[t] for t in needed if len(contents.stamps_ns.get(t, ()))]
     span = (min(int(s.min()) for s in every), max(int(s.max()) for s in every)) if every else (0, 0)
@@ -48,7 +51,7 @@ def streams_of(episode: Episode, thresholds: Thresholds, robot: Robot) -> tuple[
     found = []
     for topic in dict.fromkeys((*episode.topics, *contents.types)):
         stamps = contents.stamps_ns.get(topic, np.zeros(0, np.int64))
-        camera = robot.cameras.get(cameras.get(topic, ""))
+        camera = robot.cameras.get(cameras.get(topic, "")) if robot is not None else None
         if topic in cameras:
             nominal_hz = camera.rate_hz if camera is not None else thresholds.camera_hz
         else:

@@ -87,7 +87,9 @@ class Episode:
         try:
             return pauses(self.info)
         except ValueError as error:
-            raise EpisodeError(f"{self.path / 'metadata.yaml'}: {error}") from error
+            raise EpisodeError(
+                f"{self.path / 'metadata.yaml'}: the note about pauses cannot be read: {error}"
+            ) from error
 
     @property
     def closed(self) -> bool:

@@ -108,7 +108,10 @@ def summarise(
     if not isinstance(episode, Episode):
         episode = Episode(episode)
     thresholds = thresholds or load_thresholds()
-    robot = robot or robot_of(episode.info)[0]
+    known = robot
+    if robot is None:
+        robot, remark = robot_of(episode.info)
+        known = None if remark else robot
     missing = list(missing_things(episode))
     if aligned is None:
         try:
@@ -117,7 +120,7 @@ def summarise(
             if not missing:  # else that is why
                 missing.append(_without_folder(str(error), episode.path))
     contents, info = episode.contents(), episode.info
-    streams = streams_of(episode, thresholds, robot)
+    streams = streams_of(episode, thresholds, known)
     paused = paused_s(episode)
     duration_s = max(span_s(contents.stamps_ns.values()) - paused, 0.0)
     pictures = {

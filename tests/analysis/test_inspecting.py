@@ -1,0 +1,129 @@
+"""`./aloha episodes inspect`: pictures and one page of an episode, as much as there is of it."""
+
+import html.parser
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from aloha_stack.episodes.cli import main
+from aloha_stack.episodes.metadata import pause_notes
+from aloha_stack.episodes.reader import Episode
+from episodes.altered_episodes import altered, with_note
+from episodes.sample_episodes import START_NS, write_episode
+
+DRAWN = ["joints", "rates", "agreement", "cameras"]
+
+
+class Page(html.parser.HTMLParser):
+    """What a browser would see: the text, and where pictures and other things come from."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.words, self.sources, self.open = "", [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.sources += [value for name, value in attrs if name in ("src", "href")]
+        if tag not in ("img", "meta"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words += data
+
+
+def inspect(path: Path, out: Path) -> Page:
+    assert main(["inspect", str(path), "--out", str(out)]) == 0
+    page = Page((out / "inspect.html").read_text())
+    assert not page.open
+    return page
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
+    folder = tmp_path_factory.mktemp("inspected")
+    out = folder / "out" / "deep"
+    return out, inspect(write_episode(folder / "data", seconds=1.2), out)
+
+
+def test_a_good_episode_is_drawn_and_its_page_needs_no_other_file(
+    drawn: tuple[Path, Page],
+) -> None:
+    out, page = drawn
+    for name in DRAWN:
+        picture = cv2.imread(str(out / f"{name}.png"), cv2.IMREAD_GRAYSCALE)
+        assert picture is not None
+        assert picture.shape[1] > 1000
+        assert len(np.unique(picture)) > 20
+    assert len(page.sources) == len(DRAWN)
+    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
+    for words in ("good", "transfer_cube", "/follower_left/command_executed", "late_share"):
+        assert words in page.words
+
+
+def test_the_strip_shows_what_each_camera_saw_then(drawn: tuple[Path, Page]) -> None:
+    """Picture n of the sample is uniformly of shade 2 n, on a white page."""
+    picture = cv2.imread(str(drawn[0] / "cameras.png"), cv2.IMREAD_GRAYSCALE)
+    shades, counts = np.unique(picture, return_counts=True)
+    large = {int(shade) for shade, count in zip(shades, counts, strict=True) if count > 40_000}
+    for shade in (round(n * 59 / 7) * 2 for n in range(8)):
+        assert any(abs(shade - found) <= 2 for found in large)
+
+
+def test_faults_and_pauses_are_on_the_page_and_all_words_are_text(tmp_path: Path) -> None:
+    source = write_episode(tmp_path / "a", seconds=1.5)
+    begin, end = START_NS + 500_000_000, START_NS + 700_000_000
+    noted = with_note(Episode(source).info, **pause_notes([(begin, end)]))
+    info = replace(noted, task="<script>alert(1)</script>")
+
+    def change(record):
+        if begin < record.publish_ns < end:
+            return None
+        late = record.publish_ns > START_NS + 1_000_000_000
+        return None if late and record.topic.startswith("/cam_low") else record
+
+    page = inspect(altered(source, tmp_path / "b", change, info=info), tmp_path / "out")
+    assert "flawed" in page.words
+    assert "/cam_low/image_raw/compressed has a gap of" in page.words
+    assert "paused 0.20 s" in page.words
+    assert "<script>alert(1)</script>" in page.words
+
+
+def test_what_cannot_be_aligned_is_drawn_as_far_as_it_goes(tmp_path: Path) -> None:
+    def blind(record):
+        return None if record.topic.startswith(("/cam", "/follower_left")) else record
+
+    path = altered(write_episode(tmp_path / "a"), tmp_path / "b", blind)
+    page = inspect(path, tmp_path / "out")
+    drawn = sorted(file.stem for file in (tmp_path / "out").glob("*.png"))
+    assert drawn == ["joints", "rates"]
+    assert "incomplete" in page.words
+
+
+@pytest.mark.parametrize("make", ["nothing", "file", "damaged"])
+def test_what_is_no_episode_is_named(
+    tmp_path: Path, make: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "episode_000000"
+    if make == "file":
+        path.touch()
+    elif make == "damaged":
+        write_episode(tmp_path, seconds=0.1)
+        next(path.glob("*.mcap")).write_bytes(b"?" * 99)
+    assert main(["inspect", str(path), "--out", str(tmp_path / "out")]) == 2
+    assert "episode_000000" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_episode(tmp_path, seconds=0.1)
+    (tmp_path / "out").touch()
+    assert main(["inspect", str(path), "--out", str(tmp_path / "out")]) == 2
+    assert f"cannot write {tmp_path / 'out'}" in capsys.readouterr().err
