@@ -100,6 +100,7 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rig:
     monkeypatch.setattr(
         factory, "V4L2Camera", lambda path, camera: V4L2Camera(path, camera, fakes[path].open)
     )
+    monkeypatch.setattr(v4l2, "QUEUE", 1000)  # none is lost on machines that have much to do
     monkeypatch.setattr(_camera_feed, "REOPEN_S", 0.1)
     monkeypatch.setattr(_camera_diagnostics, "PERIOD_S", 0.1)
     return Rig(tmp_path, {name: ENTRY | {"source": uri} for name, uri in TWO.items()}, fakes)
@@ -143,7 +144,7 @@ def test_a_camera_that_is_pulled_out_is_told_comes_back_and_the_others_go_on(rig
         assert rig.heard("cam_high") == before
         rig.fakes["/dev/high"].plugged = True
         rig.hears_more("cam_high")
-        assert values_of(rig.says("cam_high", "well"))["reconnects"] == "1"
+        wait_for(lambda: values_of(rig.diagnostics["cam_high"])["reconnects"] == "1")
         assert values_of(rig.diagnostics["cam_low"])["reconnects"] == "0"
         assert not rig.node.finished
     assert all(fake.opened == fake.closed for fake in rig.fakes.values())
@@ -190,7 +191,10 @@ def test_the_start_waits_for_every_camera_and_names_those_that_are_missing(rig: 
         rig.hears_more("cam_low")
 
 
-def test_what_waited_while_the_node_was_inactive_is_not_published(rig: Rig) -> None:
+def test_what_waited_while_the_node_was_inactive_is_not_published(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(v4l2, "QUEUE", 8)
     with rig.running():
         rig.hears_more("cam_high")
         assert rig.node.transition("deactivate")
@@ -201,8 +205,10 @@ def test_what_waited_while_the_node_was_inactive_is_not_published(rig: Rig) -> N
         rig.hears_more("cam_high", 3)
         first = rig.images["cam_high"][before + 1]
         assert stamp_ns(first.header.stamp) > begun_ns - 0.1e9
+        rig.hears_more("cam_high", 20)
+        wait_for(lambda: int(values_of(rig.diagnostics["cam_high"])["frames"]) > before + 3)
         # 50 came meanwhile.
-        assert int(values_of(rig.says("cam_high", "well"))["dropped"]) < 20
+        assert int(values_of(rig.diagnostics["cam_high"])["dropped"]) < 20
 
 
 def test_another_drivers_camera_is_left_alone(rig: Rig) -> None:

@@ -53,7 +53,7 @@ def _open(sources: Sources, camera: Camera) -> CameraSource | Finding:
         source = sources.open_source(camera.source, camera)
         source.open()
     except SourceError as error:
-        return Finding(RED, camera.name, str(error))
+        return Finding(RED, camera.name, str(error).removeprefix(f"{camera.name}: "))
     return source
 
 
@@ -70,7 +70,7 @@ def _measure(camera: Camera, source: CameraSource | Finding) -> Finding:
     try:
         measured = measure(source)
     except SourceError as error:
-        return Finding(RED, camera.name, str(error))
+        return Finding(RED, camera.name, str(error).removeprefix(f"{camera.name}: "))
     if measured is None:
         return Finding(
             RED,
