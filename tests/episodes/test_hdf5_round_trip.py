@@ -1,6 +1,5 @@
 """Episode → ALOHA HDF5 → import: the same numbers, the same pictures, the same times."""
 
-import hashlib
 from pathlib import Path
 
 import cv2
@@ -15,6 +14,7 @@ from aloha_stack.episodes.alignment import AlignedEpisode, align
 from aloha_stack.episodes.cdr_writing import compressed_image, joint_state
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.robot.joints import CAMERAS
+from episodes.aloha_files import digest, foreign
 from episodes.sample_episodes import write_episode
 
 
@@ -36,11 +36,6 @@ def export(recorded: Path, target: Path, *options: str) -> Path:
 def imported(file: Path, folder: Path, *options: str) -> Path:
     assert cli.main(["import", str(file), "--out", str(folder), *options]) == 0
     return folder / "episode_000000"
-
-
-def digest(folder: Path) -> str:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def test_import_gives_back_the_exported_numbers_pictures_and_times(recorded, tmp_path):
@@ -85,32 +80,6 @@ def test_files_are_laid_out_as_aloha_has_them(recorded, tmp_path):
             jpeg = data[7][: lengths[row, 7]].tobytes()
             assert jpeg == steps.frames[name].picture(int(steps.cameras[name].frame[7]))
             assert not data[7][lengths[row, 7] :].any()
-
-
-def foreign(path: Path, count: int = 12, compress: bool = True) -> np.ndarray:
-    """A file as Interbotix/aloha's record_episodes writes it; returns its RGB pictures."""
-    rng = np.random.default_rng(1)
-    small = rng.integers(0, 255, (count, 6, 8, 3), np.uint8)
-    pictures = np.stack([cv2.resize(p, (64, 48), interpolation=cv2.INTER_CUBIC) for p in small])
-    pictures[:, :, :, 0] //= 3  # little red: exchanged colours would show
-    with h5py.File(path, "w") as file:
-        file.attrs["sim"], file.attrs["compress"] = False, compress
-        names = ("cam_high", "cam_low", "cam_left_wrist")
-        coded = [[cv2.imencode(".jpg", p)[1] for p in np.roll(pictures, i, 0)] for i in range(3)]
-        lengths = np.array([[len(jpeg) for jpeg in row] for row in coded])
-        for row, name in enumerate(names):
-            if compress:
-                data = np.zeros((count, lengths.max()), np.uint8)
-                for step, jpeg in enumerate(coded[row]):
-                    data[step, : len(jpeg)] = jpeg
-            else:
-                data = np.roll(pictures, row, 0)
-            file[f"/observations/images/{name}"] = data
-        for name in ("observations/qpos", "observations/qvel", "observations/effort", "action"):
-            file.create_dataset(name, data=rng.uniform(0.1, 0.9, (count, 14)).astype(np.float32))
-        if compress:
-            file["/compress_len"] = lengths.astype(np.float32)
-    return pictures
 
 
 @pytest.mark.parametrize("compress", [True, False])

@@ -27,6 +27,11 @@ class StepFrames:
     def height(self) -> int:
         return self.index.height
 
+    @property
+    def rate_hz(self) -> float | None:
+        between = np.diff(self.index.stamps_ns)
+        return 1e9 / max(float(np.median(between)), 1.0) if len(between) else None
+
     def rgb(self, step: int) -> np.ndarray:
         return self.index.rgb(int(self.frame[step]))
 

@@ -14,22 +14,31 @@ from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.export_arguments import add_lerobot, add_pictures, how_to_load, rate, run
 from aloha_stack.episodes.export_plan import Plan, Sink, Source, look_over, write_all
 from aloha_stack.episodes.folder import episode_paths
-from aloha_stack.episodes.hdf5_folder import Hdf5Folder
+from aloha_stack.episodes.hdf5_folder import Hdf5Folder, check_room
 from aloha_stack.episodes.lerobot_video import CODECS
 from aloha_stack.episodes.lerobot_writer import LeRobotWriter, check_form
 from aloha_stack.episodes.metadata import FILE_NAME
 from aloha_stack.episodes.quality import GOOD
 from aloha_stack.episodes.step_grid import METHODS, NEAREST
-from aloha_stack.episodes.summary import summarise
+from aloha_stack.episodes.steps import SAME_RATE
+from aloha_stack.episodes.summary import damaged, summarise
 from aloha_stack.episodes.target import check_target
 from aloha_stack.progress import Progress
 
 HDF5, LEROBOT = "hdf5", "lerobot"
 
+CAMERAS_OWN = (
+    "the JPEGs are the cameras' own: cv2.imdecode gives BGR. For act-plus-plus and other readers "
+    "that take it for RGB: --exchange-colours"
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit status: 2 if nothing could be exported."""
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.exchange_colours and not options.compress:
+        parser.error("--exchange-colours goes with --compress: raw pictures are RGB")
     return run(lambda: _export(options))
 
 
@@ -76,10 +85,17 @@ def _export(options: argparse.Namespace) -> None:
     plan = look_over(sources, progress)
     if options.format == LEROBOT:
         check_form(plan.form, plan.tasks)
+    elif not options.compress:
+        check_room(options.out, plan)
+    for name, hz in plan.form.rates.items():
+        if hz and hz < options.fps * (1 - SAME_RATE):
+            progress.say(f"{name} has {hz:.1f} Hz: at {options.fps} steps a second pictures repeat")
     write_all(plan, options.out, lambda folder: _sink(options, folder, plan), progress)
     progress.say(
         f"{options.out}: {len(plan.forms)} episodes of {len(paths)} recorded, {plan.steps} steps"
     )
+    if options.format == HDF5 and options.compress and not options.exchange_colours:
+        progress.say(CAMERAS_OWN)
     if options.format == LEROBOT:
         progress.say(f"to load it: {how_to_load(options.repo_id, options.out)}")
 
@@ -107,13 +123,13 @@ def _chosen(paths: list[Path], only_good: bool, progress: Progress) -> list[Path
     for number, path in enumerate(paths):
         progress.show(f"judging {path.name}", number / len(paths))
         try:
-            verdict, reasons = summarise(path).verdict, ""
+            summary = summarise(path)
         except EpisodeError as error:
-            verdict, reasons = "damaged", str(error)
-        if verdict == GOOD:
+            summary = damaged(path, error)
+        if summary.verdict == GOOD:
             good.append(path)
         else:
-            progress.say(f"left out: {path} is {verdict} {reasons}".rstrip())
+            progress.say(f"left out: {path} is {summary.verdict}: {'; '.join(summary.reasons)}")
     if not good:
         raise EpisodeError("none of the episodes is good; aloha episodes list tells why")
     return good

@@ -12,6 +12,7 @@ says nothing is taken for one of theirs.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 
 import cv2
@@ -34,6 +35,9 @@ COLUMNS = "columns"
 """What ours has beside ALOHA's: when things really happened. Other readers pass over it."""
 
 _NUMBERS = ("/action", "/observations/qpos", "/observations/qvel", "/observations/effort")
+MOST_UNNAMED = 6
+"""Cameras whose lengths are looked for in any order."""
+
 NS = 1_000_000_000
 _JPEG_END = b"\xff\xd9"
 
@@ -53,6 +57,10 @@ class RawPictures:
     def width(self) -> int:
         return int(self.data.shape[2])
 
+    @property
+    def rate_hz(self) -> float | None:
+        return None
+
     def rgb(self, step: int) -> np.ndarray:
         return _read(self.source, self.data, step)
 
@@ -70,6 +78,10 @@ class JpegPictures:
     exchanged: bool  # red and blue
     height: int = 0
     width: int = 0
+
+    @property
+    def rate_hz(self) -> float | None:
+        return None
 
     def rgb(self, step: int) -> np.ndarray:
         data = self._bytes(step)
@@ -220,8 +232,8 @@ def _lengths(path: Path, file: h5py.File, cameras: Sequence[str]) -> Mapping[str
     """Of each camera's JPEGs, (T,) int64.
 
     Which row is whose the file does not say: recorders write them in the order of their
-    configuration, readers take them in that of the alphabet. The order that fits is taken: each
-    first JPEG has to end where its row says.
+    configuration, readers take them in that of the alphabet. The first order that fits is taken:
+    some JPEGs of each camera have to end where its row says.
     """
     data = file.get("/compress_len")
     if not isinstance(data, h5py.Dataset) or data.ndim != 2 or data.shape[0] != len(cameras):
@@ -230,23 +242,25 @@ def _lengths(path: Path, file: h5py.File, cameras: Sequence[str]) -> Mapping[str
     if not rows.size or not np.isfinite(rows).all():
         raise EpisodeError(f"{path}: /compress_len holds no lengths (cameras, T): {data.shape}")
     rows = rows.astype(np.int64)
-    for order in (tuple(sorted(cameras)), _in_order(cameras)):
-        lengths = dict(zip(order, rows, strict=True))
-        if all(_ends(path, file[f"{IMAGES}/{name}"], lengths[name]) for name in cameras):
-            return lengths
-    raise EpisodeError(
-        f"{path}: the first JPEGs do not end where /compress_len says; was the file cut, or made "
-        "by a recorder with other cameras?"
-    )
+    fits = {name: _fitting(path, file[f"{IMAGES}/{name}"], rows) for name in cameras}
+    usual = (tuple(sorted(cameras)), _in_order(cameras))
+    for order in (*usual, *(permutations(cameras) if len(cameras) <= MOST_UNNAMED else ())):
+        if all(fits[name][row] for row, name in enumerate(order)):
+            return dict(zip(order, rows, strict=True))
+    raise EpisodeError(f"{path}: its JPEGs do not end where /compress_len says; was the file cut?")
 
 
-def _ends(path: Path, data: h5py.Dataset, lengths: np.ndarray) -> bool:
-    """Whether the first JPEG ends at its length: an end mark, and only padding behind it."""
-    if data.ndim != 2 or not 2 <= lengths[0] <= data.shape[1]:
-        return False
-    first = _read(f"{path}: {data.name}", data, 0)
-    end = int(lengths[0])
-    return _JPEG_END in first[:end].tobytes()[-64:] and not first[end:].any()
+def _fitting(path: Path, data: h5py.Dataset, rows: np.ndarray) -> list[bool]:
+    """For each row, whether JPEGs of `data` end at its lengths: a mark, and padding behind it."""
+    if data.ndim != 2 or len(data) != rows.shape[1]:
+        return [False] * len(rows)
+    fits = [True] * len(rows)
+    for step in {0, len(data) // 2, len(data) - 1}:
+        jpeg = _read(f"{path}: {data.name}", data, step)
+        for row, length in enumerate(rows[:, step]):
+            whole = 2 <= length <= len(jpeg) and not jpeg[length:].any()
+            fits[row] &= whole and _JPEG_END in jpeg[max(0, length - 64) : length].tobytes()
+    return fits
 
 
 def _times(path: Path, file: h5py.File, count: int) -> np.ndarray | None:

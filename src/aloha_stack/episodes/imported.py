@@ -23,6 +23,9 @@ from aloha_stack.robot.joints import FOLLOWERS, JOINTS, STATE_JOINTS
 IMPORTED = "imported"
 """The outcome of an imported episode, and the note that names what it was made from."""
 
+STEPS_HZ = "steps_hz"
+"""The note that tells how often everything comes in it: once a step."""
+
 QUALITY = 95
 """Of pictures that were no JPEGs, or had their colours exchanged: encoded once."""
 
@@ -49,7 +52,11 @@ def import_steps(
     joints = [f"/{arm}/{kind}" for arm in FOLLOWERS for kind in ("joint_states", _COMMANDS)]
     topics = [_topic(name, JOINT_STATE, JOINT_QOS) for name in joints]
     topics += [_topic(name, COMPRESSED_IMAGE, IMAGE_QOS) for name in images.values()]
-    notes = {IMPORTED: steps.source, CAMERAS_NOTE: json.dumps(images)}
+    notes = {
+        IMPORTED: steps.source,
+        STEPS_HZ: str(steps.fps),
+        CAMERAS_NOTE: json.dumps(images),
+    }
     info = EpisodeInfo(task=steps.task, robot=robot.name, notes=notes)
     numbers = {arm: _arm_numbers(steps, robot.arm(arm), i) for i, arm in enumerate(FOLLOWERS)}
     stamps = {name: _stamps(steps, name) for name in steps.cameras}

@@ -56,6 +56,7 @@ def encode(
     os.environ.setdefault("SVT_LOG", "1")  # errors only: SVT-AV1 talks to the terminal
     with av.open(str(path), "w", format="mp4") as out:
         stream = out.add_stream(codec.encoder, rate=fps, options=dict(codec.options))
+        assert isinstance(stream, av.VideoStream)
         stream.height, stream.width = size
         stream.pix_fmt = "yuv420p"
         for number, picture in enumerate(pictures):
@@ -97,7 +98,10 @@ class CameraVideos:
     ) -> Stretch:
         """Encodes an episode of `count` pictures. Raises EpisodeError, which names it; OSError."""
         path = self._root / f"{self._camera}.mp4"
-        encode(pictures, path, self._codec, self._fps, size)
+        try:
+            encode(pictures, path, self._codec, self._fps, size)
+        except av.error.FFmpegError as error:
+            raise EpisodeError(f"{source}: {self._camera} cannot be encoded: {error}") from error
         check_video(path, count, self._fps, f"{source}: {self._camera}")
         length = path.stat().st_size
         full = self._bytes + length >= VIDEO_MB << 20

@@ -18,6 +18,9 @@ from aloha_stack.episodes.errors import EpisodeError
 LOOK_AHEAD = 8
 """Pictures that are decoded ahead: enough for two threads, and no more than 8 MB of 640x480."""
 
+SAME_RATE = 0.1
+"""Share by which the rates of one camera may differ between episodes."""
+
 
 class Pictures(Protocol):
     """The T pictures of one camera, one for each step."""
@@ -29,6 +32,10 @@ class Pictures(Protocol):
     @property
     def height(self) -> int:
         """Pixels."""
+
+    @property
+    def rate_hz(self) -> float | None:
+        """Of the camera; None where it is not known."""
 
     def rgb(self, step: int) -> np.ndarray:
         """(height, width, 3) uint8. Raises EpisodeError, which names the picture."""
@@ -68,6 +75,7 @@ class Form:
     robot: str
     fps: int
     sizes: Mapping[str, tuple[int, int]]  # camera -> (height, width)
+    rates: Mapping[str, float | None]  # camera -> Hz, if known
     velocity: bool
     effort: bool
     capture: bool
@@ -80,6 +88,7 @@ class Form:
             steps.robot,
             steps.fps,
             {name: (p.height, p.width) for name, p in steps.cameras.items()},
+            {name: p.rate_hz for name, p in steps.cameras.items()},
             steps.velocity is not None,
             steps.effort is not None,
             bool(steps.capture_ns),
@@ -89,11 +98,16 @@ class Form:
     def difference(self, other: "Form") -> str:
         """What `other` has differently, in words; "" if it is the same."""
         mine, its = vars(self), vars(other)
-        return "; ".join(
-            f"{_WORDS[key]} {_words(its[key])} instead of {_words(mine[key])}"
-            for key in mine
+        found = [
+            f"{words} {_words(its[key])} instead of {_words(mine[key])}"
+            for key, words in _WORDS.items()
             if mine[key] != its[key]
-        )
+        ]
+        for name, rate in self.rates.items():
+            its_rate = other.rates.get(name)
+            if rate and its_rate and abs(its_rate / rate - 1) > SAME_RATE:
+                found.append(f"{name} came at {its_rate:.1f} Hz instead of {rate:.1f} Hz")
+        return "; ".join(found)
 
 
 _WORDS = {
@@ -137,6 +151,10 @@ class Resized:
     pictures: Pictures
     height: int
     width: int
+
+    @property
+    def rate_hz(self) -> float | None:
+        return self.pictures.rate_hz
 
     def rgb(self, step: int) -> np.ndarray:
         picture = self.pictures.rgb(step)
