@@ -263,6 +263,20 @@ def test_a_rate_is_judged_by_the_robots_own_cameras(tmp_path: Path) -> None:
         assert summary.verdict == "good"
 
 
+def test_an_imported_episode_is_judged_by_the_rate_of_its_steps(
+    whole: Path, tmp_path: Path
+) -> None:
+    def each_step(record: Record) -> Record | None:
+        return None if at_step(record) % 2 else record
+
+    for steps_hz, verdict in (("50", "good"), ("100", "flawed")):
+        info = with_note(Episode(whole).info, steps_hz=steps_hz)
+        assert judged(whole, tmp_path / steps_hz, each_step, info=info).verdict == verdict
+    info = with_note(Episode(whole).info, steps_hz="often")
+    with pytest.raises(EpisodeError, match=r"'steps_hz' is 'often'"):
+        judged(whole, tmp_path / "wrong", each_step, info=info)
+
+
 def test_the_shipped_thresholds_are_read() -> None:
     thresholds = load_thresholds()
     assert isinstance(thresholds, Thresholds)

@@ -15,6 +15,9 @@ from aloha_stack.episodes.thresholds import Thresholds
 from aloha_stack.robot.description import Robot
 from aloha_stack.robot.joints import FOLLOWERS
 
+STEPS_HZ = "steps_hz"
+"""The note of an imported episode: the rate of its steps, Hz."""
+
 REPAIR = "./aloha episodes repair closes it"
 
 
@@ -43,16 +46,19 @@ def streams_of(
     episode: Episode, thresholds: Thresholds, robot: Robot | None
 ) -> tuple[StreamFigures, ...]:
     """Every topic, in the order of the metadata. Cameras should keep to the rate of `robot`'s, or
-    where it is not known to that of the thresholds."""
+    where it is not known to that of the thresholds; imported episodes to their steps."""
     contents, needed = episode.contents(), _needed(episode)
     every = [contents.stamps_ns[t] for t in needed if len(contents.stamps_ns.get(t, ()))]
     span = (min(int(s.min()) for s in every), max(int(s.max()) for s in every)) if every else (0, 0)
     cameras = {topic: name for name, topic in episode.camera_topics.items()}
+    steps_hz = _steps_hz(episode)
     found = []
     for topic in dict.fromkeys((*episode.topics, *contents.types)):
         stamps = contents.stamps_ns.get(topic, np.zeros(0, np.int64))
         camera = robot.cameras.get(cameras.get(topic, "")) if robot is not None else None
-        if topic in cameras:
+        if steps_hz is not None:
+            nominal_hz = steps_hz
+        elif topic in cameras:
             nominal_hz = camera.rate_hz if camera is not None else thresholds.camera_hz
         else:
             nominal_hz = thresholds.joint_hz
@@ -115,6 +121,23 @@ def span_s(streams: Collection[np.ndarray]) -> float:
 def paused_s(episode: Episode) -> float:
     """Time in pauses that ended: what came after them counts."""
     return sum(end - begin for begin, end in episode.pauses if end is not None) * 1e-9
+
+
+def _steps_hz(episode: Episode) -> float | None:
+    """The rate of all streams of an episode that was imported from steps; else None."""
+    note = episode.info.notes.get(STEPS_HZ)
+    if note is None:
+        return None
+    try:
+        rate = float(note)
+    except ValueError:
+        rate = 0.0
+    if not 0.0 < rate < 1e6:
+        raise EpisodeError(
+            f"{episode.path / 'metadata.yaml'}: the note {STEPS_HZ!r} is {note!r}; expected Hz "
+            "above 0"
+        )
+    return rate
 
 
 def _needed(episode: Episode) -> list[str]:

@@ -140,13 +140,8 @@ def summarise(
         recorded_s=duration_s,
     )
     verdict = judge(figures, thresholds)
-    rewards = [
-        episode.decode_message(topic, contents.schemas[TASK_STATE], message)
-        for topic, kind in contents.types.items()
-        if kind == TASK_STATE
-        for message in contents.messages[topic]
-    ]
-    factors = [m.real_time_factor for m in rewards if m.real_time_factor > 0]
+    rewards = _rewards(episode)
+    factors = [rate for *_, rate in rewards if rate > 0]
     return EpisodeSummary(
         path=str(episode.path),
         task=info.task,
@@ -166,13 +161,25 @@ def summarise(
         skew=skew,
         commands=commands,
         real_time_factor=float(np.median(factors)) if factors else None,
-        final_reward=int(rewards[-1].reward) if rewards else None,
-        best_reward=max((int(m.best_reward) for m in rewards), default=None),
-        max_reward=int(rewards[-1].max_reward) if rewards else None,
+        final_reward=rewards[-1][0] if rewards else None,
+        best_reward=max((best for _, best, *_ in rewards), default=None),
+        max_reward=rewards[-1][2] if rewards else None,
         verdict=verdict.name,
         reasons=verdict.reasons,
         remarks=aligned.remarks if aligned else (),
     )
+
+
+def _rewards(episode: Episode) -> list[tuple[int, int, int, float]]:
+    """Of each TaskState: reward, best reward, highest possible reward, real-time factor."""
+    contents = episode.contents()
+    found = []
+    for topic, messages in contents.messages.items():
+        if contents.types[topic] == TASK_STATE:
+            for data in messages:
+                m = episode.decode_message(topic, contents.schemas[TASK_STATE], data)
+                found.append((m.reward, m.best_reward, m.max_reward, m.real_time_factor))
+    return found
 
 
 def _summary(stream: StreamFigures, episode: Episode) -> StreamSummary:
