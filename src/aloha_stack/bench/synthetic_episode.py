@@ -28,7 +28,7 @@ def synthetic_episode(
     images = [f"/{camera}/image_raw/compressed" for camera in cameras]
     topics = [_topic(name, JOINT_STATE) for name in states + commands]
     topics += [_topic(name, COMPRESSED_IMAGE) for name in images]
-    info = EpisodeInfo(task="bench", robot="aloha")
+    info = EpisodeInfo(task="bench", robot="twin")
     writer = EpisodeWriter(directory, topics, info)
     for tick in range(round(seconds * 100)):
         now = START_NS + tick * TICK_NS

@@ -1,0 +1,170 @@
+"""`./aloha bench load`: random training samples a second, four cameras, from files that are warm.
+
+A sample is the pictures of four cameras at one step, the state and a chunk of 100 actions; batches
+of 8, in one process and with two workers, at 480×640 and at 240×320. The same steps are read as
+recorded episodes (JPEG) and from the memory-mapped cache, and by the peers' means: ALOHA HDF5,
+compressed and raw, opened for each sample, and LeRobot v3 video. For 240×320 the peers decode the
+whole picture and shrink it. All take turns, and the median of the rounds counts.
+
+With ALOHA_PEERS=PYTHON in the environment, a Python that has lerobot, its own LeRobotDataset reads
+the video; else PyAV does, as lerobot's decoders do.
+"""
+
+import argparse
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from aloha_stack.arguments import new_file
+from aloha_stack.bench.load_data import LoadData, bytes_needed, prepare, size_of
+from aloha_stack.bench.report import FAILED, USAGE_ERROR, Bar, Report, Row, busy, machine
+from aloha_stack.episodes.errors import EpisodeError
+from aloha_stack.progress import Progress
+
+EXAMPLE = """examples:
+  ./aloha bench load --json load.json
+  ./aloha bench load --folder DIR     (makes the files there once, and keeps them)
+"""
+EPISODES, LENGTH_S = 2, 10.0
+SIZES = ((480, 640), (240, 320))
+WORKERS = (0, 2)
+ROUNDS = 3
+CHUNK = 100
+WARM_BYTES = 6e9
+"""Of memory that the files of one size should find free, to be read from there."""
+
+JPEG, CACHE = "JPEG episodes", "memory-mapped cache"
+COMPRESSED, RAW, VIDEO = "compressed ALOHA HDF5", "raw ALOHA HDF5", "LeRobot v3 video"
+AHEAD = Bar("ratio", ">=", 1.0)
+
+Batches = Callable[[int], Iterator[dict[str, Any]]]
+"""Endless batches, from so many workers."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Carries out the command; the exit status tells whether all bars hold."""
+    options = _parser().parse_args(list(argv))
+    try:
+        import torch  # noqa: F401  # optional: without it there is nothing to load for
+    except ImportError:
+        return _at_fault("torch is not installed; ./aloha --help says how to add it")
+    progress, found = Progress(), machine()
+    if warning := busy(found):
+        progress.say(f"aloha bench load: {warning}")
+    if psutil.virtual_memory().available < WARM_BYTES:
+        progress.say(
+            f"aloha bench load: less than {WARM_BYTES / 1e9:g} GB of memory are free: the figures "
+            "are those of the disk"
+        )
+    with ExitStack() as stack:
+        folder = options.folder
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aloha_bench_")))
+        folder.mkdir(parents=True, exist_ok=True)
+        needed, free = bytes_needed(EPISODES, LENGTH_S), shutil.disk_usage(folder).free
+        if needed > free + size_of(folder):
+            return _at_fault(
+                f"the files take {needed / 1e9:.0f} GB, and {folder} has {free / 1e9:.1f} GB left; "
+                "make room, or give another folder with --folder"
+            )
+        try:
+            data = prepare(folder, EPISODES, LENGTH_S, progress.show)
+            rows = _rows(data, options.seconds, progress)
+        except EpisodeError as error:
+            progress.say(f"aloha bench load: {error}")
+            return FAILED
+    report = Report("load", rows, found)
+    progress.say(report.table())
+    if options.json:
+        report.write(options.json)
+    return report.status
+
+
+def _rows(data: LoadData, seconds: float, progress: Progress) -> list[Row]:
+    from aloha_stack.bench.load_contenders import Contenders
+
+    rows = []
+    with Contenders(data, CHUNK, progress.show) as contenders:
+        for height, width in SIZES:
+            readers = contenders.at((height, width))
+            for workers in WORKERS:
+                rates = _measure(readers, workers, seconds, f"{height}×{width}", progress)
+                rows += rate_rows(rates, (height, width), workers)
+    return rows + _size_rows(data)
+
+
+def _measure(
+    readers: dict[str, Callable[[int, float], float]],
+    workers: int,
+    seconds: float,
+    size: str,
+    progress: Progress,
+) -> dict[str, float]:
+    """Samples a second of each reader, the median of the rounds."""
+    found: dict[str, list[float]] = {name: [] for name in readers}
+    for turn in range(ROUNDS):
+        for number, (name, rate) in enumerate(readers.items()):
+            done = (turn * len(readers) + number) / (ROUNDS * len(readers))
+            progress.show(f"{size}, {_processes(workers)}: {name}", done)
+            found[name].append(rate(workers, seconds))
+    return {name: statistics.median(rates) for name, rates in found.items()}
+
+
+def rate_rows(rates: dict[str, float], size: tuple[int, int], workers: int) -> list[Row]:
+    """Ours beside the peers'. Names of peers begin as the constants above."""
+    where = f"{size[0]}×{size[1]}, {_processes(workers)}"
+    rows = []
+    for ours, peer in ((JPEG, COMPRESSED), (JPEG, VIDEO), (CACHE, RAW)):
+        name = next(name for name in rates if name.startswith(peer))
+        rows.append(Row(f"{ours}, {where}", rates[ours], "samples/s", name, rates[name], AHEAD))
+    return rows
+
+
+def _size_rows(data: LoadData) -> list[Row]:
+    raw = size_of(*data.raw) / 1e6
+    forms = {
+        JPEG: size_of(*data.episodes),
+        COMPRESSED: size_of(*data.compressed),
+        VIDEO: size_of(data.lerobot),
+    }
+    return [Row(f"{name}, on disk", size / 1e6, "MB", RAW, raw) for name, size in forms.items()]
+
+
+def _processes(workers: int) -> str:
+    return f"{workers} workers" if workers else "1 process"
+
+
+def _at_fault(text: str) -> int:
+    print(f"aloha bench load: {text}", file=sys.stderr)
+    return USAGE_ERROR
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="aloha bench load",
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--seconds", type=_seconds, default=2.0, help="of each measurement in each round (2)"
+    )
+    parser.add_argument(
+        "--folder", type=Path, metavar="DIR", help="takes the files, 9 GB, and keeps them"
+    )
+    parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
+    return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0.1 <= seconds <= 60.0:
+        raise argparse.ArgumentTypeError(f"{text} is outside 0.1 … 60 s")
+    return seconds
