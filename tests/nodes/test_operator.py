@@ -321,7 +321,7 @@ def test_without_a_terminal_changes_are_lines_and_keys_come_from_standard_input(
     wait_for(lambda: "RECORDING episode_000000" in tool.text)
     keys.write(b"s\n")
     keys.flush()
-    wait_for(lambda: "1 episodes" in tool.text)
+    wait_for(lambda: "1 kept" in tool.text)
     assert "\x1b" not in tool.text
     keys.write(b"q")
     keys.flush()

@@ -268,7 +268,7 @@ def test_ctrl_c_while_recording_closes_the_episode_and_ends_in_order(
             return file.exists()
 
         wait_for(recording, 20.0)
-        time.sleep(0.3)
+        wait_for(lambda: file.stat().st_size > 150_000)  # it flushes twice a second
         process.send_signal(signal.SIGINT)
         assert process.wait(10.0) == 0
     finally:

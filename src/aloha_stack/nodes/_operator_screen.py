@@ -66,8 +66,8 @@ def _title(session: Session) -> list[Line]:
 
 
 def _progress(session: Session) -> str:
-    wanted = f" of {session.plan.episodes}" if session.plan.episodes else ""
-    return f"{session.done}{wanted} episodes"
+    wanted = session.plan.episodes
+    return f"{session.done} of {wanted} episodes" if wanted else f"{session.done} kept"
 
 
 def _robot(known: Known) -> Iterator[Line]:
