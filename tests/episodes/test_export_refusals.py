@@ -57,6 +57,10 @@ def _wrong_lengths(file: h5py.File) -> None:
     file["/compress_len"][...] = 3
 
 
+def _no_rate(file: h5py.File) -> None:
+    file.attrs["fps"] = 29.97
+
+
 def _other_cameras(file: h5py.File) -> None:
     file.move("/observations/images/cam_low", "/observations/images/cam_side")
 
@@ -77,6 +81,7 @@ def _other_rate(file: h5py.File) -> None:
         (_grey, False, "cam_low is uint8 (12, 48, 64)"),
         (_no_lengths, True, "/compress_len does not tell"),
         (_wrong_lengths, True, "JPEGs do not end where /compress_len says"),
+        (_no_rate, True, "fps is 29.97"),
         (_other_cameras, True, "cam_side 64×48"),
         (_other_rate, True, "steps per second 30 instead of 50"),
     ],
@@ -111,12 +116,14 @@ def test_a_file_that_was_cut_off_is_refused(tmp_path, capsys, keep):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_picture_that_is_no_jpeg_stops_an_import_and_leaves_nothing(tmp_path, capsys):
+@pytest.mark.parametrize("colours", ["true", "exchanged"])
+def test_a_picture_that_is_no_jpeg_stops_an_import_and_leaves_nothing(tmp_path, capsys, colours):
     file = tmp_path / "episode_0.hdf5"
     foreign(file)
     with h5py.File(file, "r+") as spoilt:
         spoilt["/observations/images/cam_low"][7] = 0
-    assert cli.main(["import", str(file), "--out", str(tmp_path / "out")]) == 2
+    words = ["import", str(file), "--out", str(tmp_path / "out"), "--colours", colours]
+    assert cli.main(words) == 2
     assert "cam_low: picture 7" in capsys.readouterr().err
     assert not list((tmp_path / "out").iterdir())
 

@@ -227,3 +227,17 @@ def test_aloha_files_become_a_dataset_directly(tmp_path, capsys):
         assert len(brightness(found.video(key, found.episodes[0]))) == 25
         red, _, blue = np.ravel(found.stats[key]["mean"])
         assert red < blue / 2  # the colours are right in both forms
+
+
+def test_both_ways_to_a_dataset_give_the_same_rows_and_pictures(recorded, tmp_path):
+    words = ["export", str(recorded), "--format", "hdf5", "--compress", "--out"]
+    assert cli.main([*words, str(tmp_path / "aloha")]) == 0
+    words = ["convert", str(tmp_path / "aloha"), "--codec", "h264", "--out", str(tmp_path / "b")]
+    assert cli.main(words) == 0
+    assert export(recorded, tmp_path / "a", "--codec", "h264") == 0
+    a, b = Dataset(tmp_path / "a"), Dataset(tmp_path / "b")
+    assert a.rows == b.rows
+    assert a.episodes == b.episodes
+    assert a.info == b.info
+    for key in KEYS:
+        assert a.video(key, a.episodes[0]).read_bytes() == b.video(key, b.episodes[0]).read_bytes()

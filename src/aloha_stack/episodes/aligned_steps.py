@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from aloha_stack.episodes.alignment import AlignedEpisode, AlignmentSettings, align
+from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.frame_index import FrameIndex
+from aloha_stack.episodes.pictures import whole_jpeg
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.episodes.steps import EpisodeSteps, Pictures, Resized, chosen_cameras
 
@@ -38,7 +40,13 @@ class StepFrames:
     def jpeg(self, step: int) -> bytes | None:
         if self.index.encoding != "jpeg":
             return None
-        return self.index.picture(int(self.frame[step]))
+        number = int(self.frame[step])
+        data = self.index.picture(number)
+        if not whole_jpeg(data):
+            raise EpisodeError(
+                f"{self.index.path}: picture {number} of {self.index.topic} is no whole JPEG"
+            )
+        return data
 
 
 def recorded_steps(
@@ -76,6 +84,7 @@ def _part(
     several = int(aligned.segment[-1]) > 0
     return EpisodeSteps(
         source=f"{aligned.path}{f' (segment {segment})' if several else ''}",
+        remarks=aligned.remarks,
         task=task,
         robot=aligned.robot,
         fps=fps,

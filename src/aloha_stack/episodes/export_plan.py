@@ -56,7 +56,7 @@ def look_over(sources: Sequence[Source], progress: Progress, alike: bool = True)
     forms: list[Form] = []
     tasks: set[str] = set()
     steps_count = pictures = 0
-    problems = []
+    problems, remarks = [], []
     for number, source in enumerate(sources):
         progress.show(f"looking over {source.path.name}", number / len(sources))
         try:
@@ -67,11 +67,14 @@ def look_over(sources: Sequence[Source], progress: Progress, alike: bool = True)
                 forms.append(Form.of(steps))
                 tasks.add(steps.task)
                 first = first or steps.source
+                remarks += [remark for remark in steps.remarks if remark not in remarks]
                 difference = forms[0].difference(forms[-1])
                 if alike and difference:
                     problems.append(f"{steps.source} differs from {first}: {difference}")
         except EpisodeError as error:
             problems.append(str(error))
+    for remark in remarks:
+        progress.say(remark)
     if problems:
         raise EpisodeError(
             "nothing was written:\n" + "\n".join(f"- {problem}" for problem in problems)

@@ -1,4 +1,4 @@
-"""Writes steps as an ALOHA HDF5 file (its parts: `hdf5_reading`), a picture at a time.
+"""Writes steps as an ALOHA HDF5 file (layout: `hdf5_layout`), a picture at a time.
 
 In the compressed form a camera's own JPEG is kept byte for byte, its colours right; anything else
 is encoded once. `exchanged` writes what ALOHA's own recorders write instead: red and blue
@@ -13,7 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from aloha_stack.episodes.hdf5_reading import (
+from aloha_stack.episodes.hdf5_layout import (
     CAPTURE_NS,
     COLUMNS,
     EXCHANGED,

@@ -8,6 +8,7 @@ import numpy as np
 
 from aloha_stack.episodes import schema
 from aloha_stack.episodes.cdr_writing import compressed_image, joint_state
+from aloha_stack.episodes.figures import STEPS_HZ
 from aloha_stack.episodes.metadata import EpisodeInfo, Topic
 from aloha_stack.episodes.pictures import encode_jpeg
 from aloha_stack.episodes.qos import Qos
@@ -22,9 +23,6 @@ from aloha_stack.robot.joints import FOLLOWERS, JOINTS, STATE_JOINTS
 
 IMPORTED = "imported"
 """The outcome of an imported episode, and the note that names what it was made from."""
-
-STEPS_HZ = "steps_hz"
-"""The note that tells how often everything comes in it: once a step."""
 
 QUALITY = 95
 """Of pictures that were no JPEGs, or had their colours exchanged: encoded once."""

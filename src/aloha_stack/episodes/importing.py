@@ -10,7 +10,8 @@ from aloha_stack.episodes.export_arguments import add_pictures, rate, run
 from aloha_stack.episodes.export_plan import Source, look_over
 from aloha_stack.episodes.folder import check_folder
 from aloha_stack.episodes.hdf5_folder import hdf5_files
-from aloha_stack.episodes.hdf5_reading import EXCHANGED, TRUE, hdf5_steps
+from aloha_stack.episodes.hdf5_layout import EXCHANGED, TRUE
+from aloha_stack.episodes.hdf5_reading import hdf5_steps
 from aloha_stack.episodes.imported import import_steps
 from aloha_stack.episodes.metadata import EpisodeInfo
 from aloha_stack.episodes.robots import FALLBACK, robot_of

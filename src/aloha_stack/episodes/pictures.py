@@ -21,6 +21,7 @@ _ALIASES = {
     "yuv422_yuy2": "yuyv",
     "yuv422": "uyvy",
 }
+JPEG_END = b"\xff\xd9"
 COMPRESSED = ("jpeg", "png")
 
 
@@ -52,6 +53,11 @@ def encode_jpeg(rgb: np.ndarray, quality: int) -> bytes:
     if not done:
         raise ValueError(f"OpenCV cannot encode a picture of shape {rgb.shape} as JPEG")
     return bytes(data.tobytes())
+
+
+def whole_jpeg(data: bytes) -> bool:
+    """Whether there is the beginning and the end of a JPEG; cameras may put padding behind it."""
+    return data.startswith(b"\xff\xd8") and JPEG_END in data[-64:]
 
 
 def bytes_per_pixel(encoding: str) -> int:

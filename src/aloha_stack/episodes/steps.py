@@ -63,6 +63,7 @@ class EpisodeSteps:
     cameras: Mapping[str, Pictures]
     capture_ns: Mapping[str, np.ndarray]  # camera -> (T,) int64, exposure
     joint_age_ns: Mapping[str, np.ndarray]  # topic -> (T,) int64, step - stamp of the sample
+    remarks: tuple[str, ...] = ()  # what a person should know
 
     def __len__(self) -> int:
         return len(self.state)
