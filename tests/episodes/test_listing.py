@@ -12,6 +12,7 @@ from aloha_stack.episodes.metadata import EpisodeInfo
 from aloha_stack.episodes.qos import Qos
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.episodes.writer import EpisodeWriter
+from aloha_stack.robot.share import share_folder
 from episodes.altered_episodes import compress
 from episodes.sample_episodes import joint_bytes, topic, write_episode
 
@@ -91,7 +92,9 @@ def test_own_thresholds_decide_and_bad_ones_are_refused(
     write_episode(tmp_path / "data", seconds=0.5)
     mine = tmp_path / "mine.yaml"
     mine.write_text(
-        Path("config/quality.yaml").read_text().replace("shortest_s: 1.0", "shortest_s: 0.1")
+        (share_folder() / "config/quality.yaml")
+        .read_text()
+        .replace("shortest_s: 1.0", "shortest_s: 0.1")
     )
     assert main(["list", str(tmp_path / "data"), "--thresholds", str(mine)]) == 0
     assert "1 good" in capsys.readouterr().out

@@ -15,6 +15,7 @@ from aloha_stack.episodes.reader import Episode
 from aloha_stack.episodes.summary import EpisodeSummary, summarise
 from aloha_stack.episodes.thresholds import Thresholds, load_thresholds
 from aloha_stack.robot.joints import STATE_JOINTS
+from aloha_stack.robot.share import share_folder
 from episodes.altered_episodes import altered, with_note
 from episodes.sample_episodes import (
     START_NS,
@@ -298,7 +299,7 @@ def test_the_shipped_thresholds_are_read() -> None:
 def test_thresholds_that_cannot_be_are_named_by_file_and_key(
     tmp_path: Path, old: str, new: str, words: str
 ) -> None:
-    text = Path("config/quality.yaml").read_text()
+    text = (share_folder() / "config/quality.yaml").read_text()
     assert old in text
     file = tmp_path / "mine.yaml"
     file.write_text(text.replace(old, new))
