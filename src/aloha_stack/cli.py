@@ -48,7 +48,7 @@ COMMANDS = (
     ),
     Command(
         "episodes",
-        "list recorded episodes",
+        "recorded episodes: list, inspect, repair, export, import, convert",
         "./aloha episodes list out",
         "aloha_stack.episodes.cli",
     ),
