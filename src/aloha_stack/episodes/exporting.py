@@ -53,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--format", choices=(LEROBOT, HDF5), required=True)
     parser.add_argument("--out", type=Path, required=True, metavar="TARGET", help="a new folder")
-    parser.add_argument("--only-good", action="store_true", help="leave out what the gate found")
+    parser.add_argument(
+        "--only-good", action="store_true", help="only episodes with the verdict good"
+    )
     parser.add_argument("--task", default="", help="in place of the task that was recorded")
     add_pictures(parser)
     steps = parser.add_argument_group("steps")

@@ -34,7 +34,12 @@ class Codec:
 CODECS = {
     codec.name: codec
     for codec in (
-        Codec("av1", "libsvtav1", {"g": "2", "crf": "30", "preset": "12"}),  # as lerobot's default
+        # lerobot's defaults; lp: two threads, which leave others something and need less memory
+        Codec(
+            "av1",
+            "libsvtav1",
+            {"g": "2", "crf": "30", "preset": "12", "svtav1-params": "lp=2"},
+        ),
         Codec("h264", "libx264", {"g": "2", "crf": "23", "preset": "veryfast", "bf": "0"}),
     )
 }
