@@ -80,3 +80,12 @@ def next_episode(directory: Path) -> Path:
         except FileExistsError:  # another recorder took the number in the meantime
             continue
         return path
+
+
+def sync_folder(folder: Path) -> None:
+    """Forces the names in `folder` to the disk. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

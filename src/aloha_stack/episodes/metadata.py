@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from aloha_stack.episodes.errors import EpisodeError
+from aloha_stack.episodes.folder import sync_folder
 from aloha_stack.episodes.qos import Qos
 
 FILE_NAME = "metadata.yaml"
@@ -17,6 +18,14 @@ VERSION = 9
 RECORDING = "recording"
 """The outcome while messages still come in; found in a file, it tells of a crash."""
 
+START_NOTE = "aloha_stack"
+"""The name of the record, in the MCAP file, of what was known when the recording began."""
+
+BAG_NOTE = "rosbag2"
+"""The name of the record in which rosbag2 keeps a copy of the metadata in the MCAP file."""
+
+REPAIRED = "repaired"
+"""The note of an episode that was cut off and closed afterwards: when, and what was cut."""
 
 SILENT = "silent_streams"
 """The note that holds for how long (s) streams were silent that should not have been, as JSON."""
@@ -171,8 +180,16 @@ def bag_information(
     }
 
 
+def bag_note(information: Mapping[str, Any]) -> dict[str, str]:
+    """The contents of BAG_NOTE."""
+    return {"serialized_metadata": yaml.safe_dump(dict(information), sort_keys=False)}
+
+
 def write_metadata(episode: Path, information: Mapping[str, Any]) -> None:
-    """Replaces `metadata.yaml` at once: a crash leaves the old file or the new one, never half."""
+    """Replaces `metadata.yaml` at once: a crash leaves the old file or the new one, never half.
+
+    It is on the disk when this returns. Raises OSError.
+    """
     text = yaml.safe_dump({"rosbag2_bagfile_information": information}, sort_keys=False)
     temporary = episode / f".{FILE_NAME}.new"
     with temporary.open("w", encoding="utf-8") as file:
@@ -180,6 +197,7 @@ def write_metadata(episode: Path, information: Mapping[str, Any]) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(episode / FILE_NAME)
+    sync_folder(episode)
 
 
 def read_metadata(episode: Path) -> dict[str, Any]:

@@ -8,6 +8,8 @@ import yaml
 # RMW_DURATION_INFINITE, the value of every duration that nobody set (rmw/time.h).
 INFINITE = {"sec": 9223372036, "nsec": 854775807}
 
+_POLICIES = ("reliability", "durability", "history")
+
 
 @dataclass(frozen=True)
 class Qos:
@@ -38,3 +40,23 @@ def to_yaml(profiles: tuple[Qos, ...]) -> str:
     if not profiles:
         return "[]"
     return yaml.safe_dump([profile.as_dict() for profile in profiles], sort_keys=False)
+
+
+def from_yaml(text: str) -> tuple[Qos, ...]:
+    """The reverse; what is not understood, or was written by an older rosbag2, is left out."""
+    try:
+        profiles = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return ()
+    if not isinstance(profiles, list):
+        return ()
+    found = []
+    for profile in profiles:
+        known = profile if isinstance(profile, dict) else {}
+        reliability, durability, history = (known.get(name) for name in _POLICIES)
+        depth = known.get("depth")
+        if isinstance(depth, int) and all(
+            isinstance(word, str) for word in (reliability, durability, history)
+        ):
+            found.append(Qos(str(reliability), str(durability), str(history), depth))
+    return tuple(found)

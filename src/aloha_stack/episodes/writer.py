@@ -4,29 +4,34 @@ Nothing is decoded or compressed: images are JPEG already, and two cores have be
 """
 
 import contextlib
-import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-
-import yaml
-from mcap.writer import CompressionType, Writer
+from typing import Any
 
 from aloha_stack.episodes.errors import EpisodeError
-from aloha_stack.episodes.folder import next_episode
+from aloha_stack.episodes.folder import next_episode, sync_folder
+from aloha_stack.episodes.mcap_output import McapOutput, Syncing
+from aloha_stack.episodes.mcap_records import OpenChunk
+from aloha_stack.episodes.mcap_topics import described
 from aloha_stack.episodes.metadata import (
+    BAG_NOTE,
+    START_NOTE,
     EpisodeInfo,
     Tally,
     Topic,
     bag_information,
+    bag_note,
     write_metadata,
 )
-from aloha_stack.episodes.qos import to_yaml
 
 CHUNK_BYTES = 4 << 20
 """A chunk is closed at this size or at the next flush, whichever comes first."""
+
+FLUSH_S = 0.5
+"""How often what came is handed to the operating system: what the end of the process may cost."""
 
 
 class EpisodeWriter:
@@ -34,8 +39,8 @@ class EpisodeWriter:
 
     From the first moment the folder holds a metadata file with the outcome "recording"; messages
     are flushed every `flush_interval_s` of steady time, so that the end of the process, however
-    abrupt, costs at most the last interval. (The machine's loss of power may cost more: the file
-    is not forced to the disk before `finish`.)
+    abrupt, costs at most the last interval. A thread beside forces them to the disk every second:
+    a loss of power costs little more, and little is left to be done in `finish`.
     """
 
     def __init__(
@@ -43,50 +48,47 @@ class EpisodeWriter:
         directory: Path,
         topics: Sequence[Topic],
         info: EpisodeInfo,
-        flush_interval_s: float = 1.0,
+        flush_interval_s: float = FLUSH_S,
+        chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         """Makes the next `episode_000000` in `directory`, which has to exist. Raises OSError."""
         self.path = next_episode(directory)
         self.info = info
         self._topics = tuple(topics)
-        self._flush_interval_s = flush_interval_s
-        self._counts = {topic.name: 0 for topic in topics}
-        self._first_ns: int | None = None
-        self._last_ns: int | None = None
+        self._flush_interval_s, self._chunk_bytes = flush_interval_s, chunk_bytes
         self._file_name = f"{self.path.name}_0.mcap"
-        self._file = (self.path / self._file_name).open("wb")
-        self._mcap = Writer(self._file, CHUNK_BYTES, CompressionType.NONE)
-        self._mcap.start(profile="ros2", library="aloha_stack")
-        self._channels = self._register()
+        self._chunk = OpenChunk()
         self._flushed_s = time.monotonic()
-        self._file.flush()
-        self._write_metadata()
-
-    def _register(self) -> dict[str, int]:
-        schemas: dict[str, int] = {}
-        channels: dict[str, int] = {}
-        for topic in self._topics:
-            if topic.type not in schemas:
-                schemas[topic.type] = self._mcap.register_schema(
-                    topic.type, "ros2msg", topic.definition.encode()
-                )
-            channels[topic.name] = self._mcap.register_channel(
-                topic.name,
-                "cdr",
-                schemas[topic.type],
-                {"offered_qos_profiles": to_yaml(topic.qos), "topic_type_hash": topic.type_hash},
-            )
-        return channels
+        schemas, channels = described(self._topics)
+        self._channels = {channel.topic: channel.id for channel in channels}
+        try:
+            self._mcap = McapOutput.create(self.path / self._file_name)
+            self._mcap.describe(schemas, channels)
+            self._mcap.add_metadata(START_NOTE, info.as_custom_data())
+            self._write_metadata()
+            sync_folder(directory)
+        except OSError:  # nothing was recorded: nothing is to be left
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise
+        self._syncing = Syncing(self._mcap)
 
     @property
     def tally(self) -> Tally:
         """What has been written up to now."""
-        return Tally(dict(self._counts), self._first_ns, self._last_ns)
+        written, coming = self._mcap.contents, self._chunk
+        counts = {
+            topic: written.counts.get(channel, 0) + coming.counts.get(channel, 0)
+            for topic, channel in self._channels.items()
+        }
+        first = [part.first_ns for part in (written, coming) if part.first_ns is not None]
+        if not first:
+            return Tally(counts)
+        return Tally(counts, min(first), max(written.last_ns, coming.last_ns))
 
     @property
     def closed(self) -> bool:
         """Whether the episode was finished or discarded."""
-        return self._file.closed
+        return self._mcap.closed
 
     def write(
         self, topic: str, data: bytes, log_ns: int, publish_ns: int, sequence: int = 0
@@ -94,17 +96,15 @@ class EpisodeWriter:
         """Adds one serialised message; flushes when it is time. Raises OSError (disk full)."""
         if self.closed:
             raise EpisodeError(f"{self.path} is closed: a message of {topic} came too late")
-        if topic not in self._channels:
+        channel = self._channels.get(topic)
+        if channel is None:
             raise EpisodeError(
                 f"topic {topic} is not of this episode; it has {', '.join(self._channels)}"
             )
         # Times in MCAP are unsigned, and so is its 32-bit sequence number.
-        self._mcap.add_message(
-            self._channels[topic], max(log_ns, 0), data, max(publish_ns, 0), sequence & 0xFFFFFFFF
-        )
-        self._counts[topic] += 1
-        self._first_ns = log_ns if self._first_ns is None else min(self._first_ns, log_ns)
-        self._last_ns = log_ns if self._last_ns is None else max(self._last_ns, log_ns)
+        self._chunk.add(channel, sequence & 0xFFFFFFFF, max(log_ns, 0), max(publish_ns, 0), data)
+        if len(self._chunk.records) >= self._chunk_bytes:
+            self._close_chunk()
         self.flush_if_due()
 
     def flush_if_due(self) -> None:
@@ -113,9 +113,16 @@ class EpisodeWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Closes the chunk and hands everything to the operating system."""
-        self._mcap.flush()
+        """Closes the chunk and hands everything to the operating system. Raises OSError."""
         self._flushed_s = time.monotonic()
+        self._close_chunk()
+        if self._syncing.error is not None:
+            raise self._syncing.error
+
+    def _close_chunk(self) -> None:
+        if self._chunk.counts:
+            self._mcap.add_chunk(self._chunk)
+            self._chunk = OpenChunk()
 
     def annotate(self, notes: Mapping[str, str]) -> None:
         """Adds notes, on the disk at once so that a crash keeps them. Raises OSError."""
@@ -129,42 +136,48 @@ class EpisodeWriter:
         lost: Mapping[str, int] | None = None,
         notes: Mapping[str, str] | None = None,
     ) -> Path:
-        """Closes the episode as kept; returns its folder. Raises OSError (disk full)."""
+        """Closes the episode as kept; returns its folder.
+
+        Raises OSError (disk full); it is closed then, too, with as much as found room.
+        """
+        lost, problem = dict(lost or {}), None
+        try:
+            self.flush()
+        except OSError as error:
+            problem = error
+            for topic, channel in self._channels.items():
+                if channel in self._chunk.counts:
+                    lost[topic] = lost.get(topic, 0) + self._chunk.counts[channel]
+            self._chunk = OpenChunk()
         self.info = replace(
             self.info,
             outcome=outcome,
             labels=tuple(dict.fromkeys((*self.info.labels, *labels))),
-            lost=dict(lost or {}),
+            lost=lost,
             notes={**self.info.notes, **(notes or {})},
         )
-        information = bag_information(self._topics, self.tally, self._file_name, self.info)
+        self._syncing.end()
         try:
-            self._mcap.flush()
-            # rosbag2 keeps a copy of its metadata inside the file, too.
-            text = yaml.safe_dump(information, sort_keys=False)
-            self._mcap.add_metadata("rosbag2", {"serialized_metadata": text})
+            self._mcap.add_metadata(BAG_NOTE, bag_note(self._information()))
             self._mcap.finish()
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-        except OSError:
-            with contextlib.suppress(
-                OSError
-            ):  # what was flushed before stays, and says its outcome
-                self._file.close()
-            with contextlib.suppress(OSError):
+            self._write_metadata()
+        except OSError as error:
+            problem = problem or error
+            self._mcap.close()
+            with contextlib.suppress(OSError):  # it says at least how it ended
                 self._write_metadata()
-            raise
-        self._write_metadata()
+        if problem is not None:
+            raise problem
         return self.path
 
     def discard(self) -> None:
         """Removes the episode and its folder."""
-        with contextlib.suppress(OSError):  # a full disk must not keep us from making room on it
-            self._file.close()
+        self._syncing.end()
+        self._mcap.close()
         shutil.rmtree(self.path)
 
+    def _information(self) -> dict[str, Any]:
+        return bag_information(self._topics, self.tally, self._file_name, self.info)
+
     def _write_metadata(self) -> None:
-        write_metadata(
-            self.path, bag_information(self._topics, self.tally, self._file_name, self.info)
-        )
+        write_metadata(self.path, self._information())
