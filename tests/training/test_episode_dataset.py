@@ -2,6 +2,7 @@
 
 import pickle
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.pictures import decode
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.episodes.scaled import decode_at
+from aloha_stack.training import sequences
 from aloha_stack.training.dataset import EpisodeDataset
 from aloha_stack.training.sampling import SeededSampler, loader
 from aloha_stack.training.sequences import SequenceDataset
@@ -157,7 +159,11 @@ def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
         pickle.loads(pickle.dumps(EpisodeDataset(store)))[6]
 
 
-def test_sequences_are_whole_segments_padded_to_the_longest(store: EpisodeStore) -> None:
+def test_sequences_are_whole_segments_padded_to_the_longest(
+    store: EpisodeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = partial(torch.full, fill_value=7, dtype=torch.uint8)
+    monkeypatch.setattr(sequences, "empty_images", used)  # memory is not always zero
     dataset = SequenceDataset(store)
     lengths = [len(dataset[index]["state"]) for index in range(len(dataset))]
     assert len(dataset) == 3

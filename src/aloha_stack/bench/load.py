@@ -6,8 +6,8 @@ recorded episodes (JPEG) and from the memory-mapped cache, and by the peers' mea
 compressed and raw, opened for each sample, and LeRobot v3 video. For 240×320 the peers decode the
 whole picture and shrink it. All take turns, and the median of the rounds counts.
 
-With ALOHA_PEERS=PYTHON in the environment, a Python that has lerobot, its own LeRobotDataset reads
-the video; else PyAV does, as lerobot's decoders do.
+The video is read by PyAV, which keeps the files open; with ALOHA_PEERS=PYTHON in the environment, a
+Python that has lerobot, by lerobot's own LeRobotDataset too.
 """
 
 import argparse
@@ -15,18 +15,21 @@ import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import psutil
 
 from aloha_stack.arguments import new_file
-from aloha_stack.bench.load_data import LoadData, bytes_needed, prepare, size_of
+from aloha_stack.bench.load_data import LoadData, bytes_needed, prepare, read_through, size_of
 from aloha_stack.bench.report import FAILED, USAGE_ERROR, Bar, Report, Row, busy, machine
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.progress import Progress
+
+if TYPE_CHECKING:
+    from aloha_stack.bench.load_contenders import Reader
 
 EXAMPLE = """examples:
   ./aloha bench load --json load.json
@@ -37,15 +40,14 @@ SIZES = ((480, 640), (240, 320))
 WORKERS = (0, 2)
 ROUNDS = 3
 CHUNK = 100
-WARM_BYTES = 6e9
+WARM_BYTES = 9e9
 """Of memory that the files of one size should find free, to be read from there."""
 
 JPEG, CACHE = "JPEG episodes", "memory-mapped cache"
 COMPRESSED, RAW, VIDEO = "compressed ALOHA HDF5", "raw ALOHA HDF5", "LeRobot v3 video"
-AHEAD = Bar("ratio", ">=", 1.0)
+PEERS = "ALOHA_PEERS"
 
-Batches = Callable[[int], Iterator[dict[str, Any]]]
-"""Endless batches, from so many workers."""
+AHEAD = Bar("ratio", ">=", 1.0)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -101,29 +103,32 @@ def _rows(data: LoadData, seconds: float, progress: Progress) -> list[Row]:
 
 
 def _measure(
-    readers: dict[str, Callable[[int, float], float]],
-    workers: int,
-    seconds: float,
-    size: str,
-    progress: Progress,
+    readers: Mapping[str, "Reader"], workers: int, seconds: float, size: str, progress: Progress
 ) -> dict[str, float]:
     """Samples a second of each reader, the median of the rounds."""
+    progress.show("reading all files once: they are to be warm")
+    for reader in readers.values():
+        read_through(*reader.files)
     found: dict[str, list[float]] = {name: [] for name in readers}
     for turn in range(ROUNDS):
-        for number, (name, rate) in enumerate(readers.items()):
+        for number, (name, reader) in enumerate(readers.items()):
+            if turn and reader.once:
+                continue
             done = (turn * len(readers) + number) / (ROUNDS * len(readers))
             progress.show(f"{size}, {_processes(workers)}: {name}", done)
-            found[name].append(rate(workers, seconds))
+            found[name].append(reader.rate(workers, seconds))
     return {name: statistics.median(rates) for name, rates in found.items()}
 
 
-def rate_rows(rates: dict[str, float], size: tuple[int, int], workers: int) -> list[Row]:
+def rate_rows(rates: Mapping[str, float], size: tuple[int, int], workers: int) -> list[Row]:
     """Ours beside the peers'. Names of peers begin as the constants above."""
     where = f"{size[0]}×{size[1]}, {_processes(workers)}"
     rows = []
     for ours, peer in ((JPEG, COMPRESSED), (JPEG, VIDEO), (CACHE, RAW)):
-        name = next(name for name in rates if name.startswith(peer))
-        rows.append(Row(f"{ours}, {where}", rates[ours], "samples/s", name, rates[name], AHEAD))
+        for name in rates:
+            if name.startswith(peer):
+                metric = f"{ours}, {where}"
+                rows.append(Row(metric, rates[ours], "samples/s", name, rates[name], AHEAD))
     return rows
 
 

@@ -17,6 +17,9 @@ from aloha_stack.episodes.lerobot_video import CODECS
 from aloha_stack.episodes.lerobot_writer import LeRobotWriter
 from aloha_stack.episodes.steps import EpisodeSteps, Form
 
+PICTURES = 50
+"""Different ones; they come again and again."""
+
 Show = Callable[[str], None]
 
 
@@ -34,7 +37,7 @@ class LoadData:
 def prepare(folder: Path, count: int, seconds: float, show: Show) -> LoadData:
     """Makes what is not in `folder` yet: `count` episodes, and all other forms from them."""
     source = folder / f"episodes_{count}x{seconds:g}s"
-    pictures = [file.read_bytes() for file in sorted(footage(folder).iterdir())]
+    pictures = [file.read_bytes() for file in sorted(footage(folder, count=PICTURES).iterdir())]
 
     def record(unfinished: Path) -> None:
         for number in range(count):
@@ -68,10 +71,24 @@ def bytes_needed(count: int, seconds: float) -> int:
     return round(steps * 4 * (2.25 * 640 * 480 * 3 + 3 * 100e3))
 
 
+def files_in(*paths: Path) -> list[Path]:
+    """These files, and all files in these folders."""
+    files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*"))]
+    return [file for file in files if file.is_file()]
+
+
 def size_of(*paths: Path) -> int:
     """Bytes of files, or of all files in folders."""
-    files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*"))]
-    return sum(file.stat().st_size for file in files if file.is_file())
+    return sum(file.stat().st_size for file in files_in(*paths))
+
+
+def read_through(*files: Path) -> None:
+    """Reads files to their ends, so that the system has them in memory."""
+    buffer = bytearray(1 << 20)
+    for path in files:
+        with path.open("rb", buffering=0) as file:
+            while file.readinto(buffer):
+                pass
 
 
 def video_of(lerobot: Path, camera: str) -> Path:

@@ -2,7 +2,7 @@
 
     PYTHON load_lerobot.py DATASET CHUNK BATCH
 
-It says "ready VERSION BACKEND" once the first sample is decoded; then, for every line "HEIGHT WIDTH
+It says "ready" and what it is once the first sample is decoded; then, for every line "HEIGHT WIDTH
 WORKERS SECONDS" on its standard input, the rate. It imports nothing of the project.
 """
 
@@ -27,7 +27,7 @@ def main(root: str, chunk: int, batch: int) -> None:
 
     first = open_dataset(240, 320)
     _ = first[0]
-    print("ready", version("lerobot"), first.video_backend, flush=True)
+    print(f"ready lerobot {version('lerobot')} ({first.video_backend})", flush=True)
     for line in sys.stdin:
         height, width, workers, seconds = line.split()
         dataset = open_dataset(int(height), int(width))
@@ -36,7 +36,7 @@ def main(root: str, chunk: int, batch: int) -> None:
         while began is None or time.perf_counter() - began < float(seconds):
             for number, drawn in enumerate(loader):
                 if began is None:
-                    if number >= 2 + 2 * int(workers):
+                    if number >= int(workers):
                         began = time.perf_counter()
                     continue
                 count += len(drawn["index"])

@@ -43,7 +43,7 @@ def cached(
     and too little room; an interruption leaves no half file.
     """
     folder = Path(folder)
-    files = [folder / file_name(store, episode) for episode in store.episodes]
+    files = cache_files(store, folder)
     if missing := _missing(store, files):
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -55,6 +55,11 @@ def cached(
                 f"the cache {folder} cannot be written: {error.strerror}; give another folder"
             ) from error
     return EpisodeStore(store.episodes, store.settings, CachedFrames(files))
+
+
+def cache_files(store: EpisodeStore, folder: Path) -> list[Path]:
+    """Where the pictures of each episode are in a cache, or would be. Raises EpisodeError."""
+    return [folder / _file_name(store, episode) for episode in store.episodes]
 
 
 def cache_bytes(store: EpisodeStore) -> int:
@@ -86,8 +91,7 @@ class CachedFrames:
         return {"_files": self._files, "_maps": {}}
 
 
-def file_name(store: EpisodeStore, episode: TrainingEpisode) -> str:
-    """Of an episode's pictures. Raises EpisodeError if the episode's file is gone."""
+def _file_name(store: EpisodeStore, episode: TrainingEpisode) -> str:
     settings = store.settings
     how = (FORMAT, cv2.__version__, store.cameras, store.image_size, settings.alignment)
     content: list[bytes] = [episode.frame.tobytes()]
