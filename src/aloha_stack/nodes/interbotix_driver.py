@@ -290,7 +290,8 @@ class XsDriver:
 
     def set_operating_mode(self, cmd_type: str, name: str, mode: str) -> None:
         """Changes mode, and the driver's own idea of it. Switches torque off, and then ON."""
-        request = {"cmd_type": cmd_type, "name": name, "mode": mode, "profile_type": "velocity"}
+        request: dict[str, Any] = {"cmd_type": cmd_type, "name": name, "mode": mode}
+        request["profile_type"] = "velocity"
         self.call("set_operating_modes", **request)
 
     def group_info(self, group: str) -> Any:
