@@ -115,6 +115,8 @@ def _episode_rows(summary: EpisodeSummary) -> Iterable[tuple[str, str]]:
         )
     for arm in summary.commands:
         yield f"commands of {arm.arm}", f"{arm.clamped} clamped, {arm.rejected} rejected"
+    for still in summary.standstills:
+        yield f"{still.who} {still.how}", f"{still.seconds:.2f} s, from {still.at_s:.1f} s on"
     if summary.best_reward is not None:
         yield "best reward", f"{summary.best_reward} of {summary.max_reward}"
     if summary.real_time_factor is not None:

@@ -48,8 +48,7 @@ def streams_of(
     """Every topic, in the order of the metadata. Cameras should keep to the rate of `robot`'s, or
     where it is not known to that of the thresholds; imported episodes to their steps."""
     contents, needed = episode.contents(), _needed(episode)
-    every = [contents.stamps_ns[t] for t in needed if len(contents.stamps_ns.get(t, ()))]
-    span = (min(int(s.min()) for s in every), max(int(s.max()) for s in every)) if every else (0, 0)
+    span = span_ns(episode)
     cameras = {topic: name for name, topic in episode.camera_topics.items()}
     steps_hz = _steps_hz(episode)
     found = []
@@ -70,6 +69,13 @@ def streams_of(
         lost = episode.info.lost.get(topic, 0)
         found.append(StreamFigures(topic, len(stamps), lost, topic in cameras, even))
     return tuple(found)
+
+
+def span_ns(episode: Episode) -> tuple[int, int]:
+    """From the first to the last stamp of joint states, commands and pictures; 0, 0 without any."""
+    stamps = episode.contents().stamps_ns
+    every = [stamps[topic] for topic in _needed(episode) if len(stamps.get(topic, ()))]
+    return (min(int(s.min()) for s in every), max(int(s.max()) for s in every)) if every else (0, 0)
 
 
 def skew_of(aligned: AlignedEpisode) -> Skew | None:

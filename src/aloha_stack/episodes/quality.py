@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from aloha_stack.episodes.picture_quality import CameraFigures
+from aloha_stack.episodes.standstill import E_STOPPED, Standstill
 from aloha_stack.episodes.stream_quality import Evenness
 from aloha_stack.episodes.thresholds import Thresholds
 
@@ -58,6 +59,7 @@ class Figures:
     cameras: Mapping[str, CameraFigures]
     skew: Skew | None
     commands: Sequence[CommandFigures]
+    standstills: Sequence[Standstill]
     not_finite: Mapping[str, int]  # topic -> messages with positions that are no numbers
     steps: int
     recorded_s: float  # pauses left out
@@ -75,6 +77,8 @@ def _flaws(figures: Figures, limits: Thresholds) -> Iterator[str]:
     """The gravest first: what is wrong comes before what is late."""
     if figures.recorded_s < limits.shortest_s:
         yield f"it lasts {figures.recorded_s:.2f} s (at least {limits.shortest_s:g} s)"
+    for still in figures.standstills:
+        yield from _standstill(still, limits)
     for topic, count in figures.not_finite.items():
         yield f"{count} messages of {topic} hold positions that are no numbers"
     for camera, found in figures.cameras.items():
@@ -86,6 +90,15 @@ def _flaws(figures: Figures, limits: Thresholds) -> Iterator[str]:
         yield from _skew(figures.skew, limits)
     for arm in figures.commands:
         yield from _commands(arm, figures.steps, limits)
+
+
+def _standstill(still: Standstill, limits: Thresholds) -> Iterator[str]:
+    most = limits.e_stopped_s if still.how == E_STOPPED else limits.held_s
+    if still.seconds > most:
+        yield (
+            f"{still.who} was {still.how} for {still.seconds:.2f} s, from {still.at_s:.1f} s on "
+            f"(at most {most:g} s)"
+        )
 
 
 def _gap(stream: StreamFigures, limits: Thresholds) -> Iterator[str]:

@@ -16,6 +16,7 @@ from aloha_stack.episodes.figures import (
     not_finite,
     paused_s,
     skew_of,
+    span_ns,
     span_s,
     streams_of,
 )
@@ -30,6 +31,7 @@ from aloha_stack.episodes.quality import (
 )
 from aloha_stack.episodes.reader import IMAGE_TYPES, Episode
 from aloha_stack.episodes.robots import robot_of
+from aloha_stack.episodes.standstill import Standstill, standstills
 from aloha_stack.episodes.thresholds import Thresholds, load_thresholds
 from aloha_stack.robot.description import Robot
 
@@ -72,6 +74,7 @@ class EpisodeSummary:
     pictures: Mapping[str, CameraFigures] = field(default_factory=dict)
     skew: Skew | None = None
     commands: tuple[CommandFigures, ...] = ()
+    standstills: tuple[Standstill, ...] = ()
     real_time_factor: float | None = None
     final_reward: int | None = None
     best_reward: int | None = None
@@ -129,12 +132,14 @@ def summarise(
     }
     commands = tuple(commands_of(episode))
     skew = skew_of(aligned) if aligned else None
+    still = standstills(episode, span_ns(episode))
     figures = Figures(
         missing=tuple(missing),
         streams=streams,
         cameras=pictures,
         skew=skew,
         commands=commands,
+        standstills=still,
         not_finite=not_finite(episode),
         steps=len(aligned) if aligned else 0,
         recorded_s=duration_s,
@@ -160,6 +165,7 @@ def summarise(
         pictures=pictures,
         skew=skew,
         commands=commands,
+        standstills=still,
         real_time_factor=float(np.median(factors)) if factors else None,
         final_reward=rewards[-1][0] if rewards else None,
         best_reward=max((best for _, best, *_ in rewards), default=None),

@@ -37,6 +37,8 @@ class Thresholds:
     frozen_s: float
     clamped_share: float
     rejected_share: float
+    e_stopped_s: float
+    held_s: float
     lost_share: float
     shortest_s: float
 
