@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from aloha_stack.analysis.camera_strip import DPI, PAPER
 from aloha_stack.episodes.cli import main
 from aloha_stack.episodes.metadata import pause_notes
 from aloha_stack.episodes.reader import Episode
@@ -73,6 +74,24 @@ def test_the_strip_shows_what_each_camera_saw_then(drawn: tuple[Path, Page]) -> 
     large = {int(shade) for shade, count in zip(shades, counts, strict=True) if count > 40_000}
     for shade in (round(n * 59 / 7) * 2 for n in range(8)):
         assert any(abs(shade - found) <= 2 for found in large)
+
+
+def test_no_picture_stands_where_a_camera_took_none(tmp_path: Path) -> None:
+    """Moments lie 0.17 s apart; cam_low has none from 0.3 to 0.9 s: at 0.34, 0.51, 0.67, 0.84."""
+
+    def dead(record):
+        gone = 0.3 < (record.publish_ns - START_NS) * 1e-9 < 0.9
+        return None if gone and record.topic.startswith("/cam_low") else record
+
+    path = altered(write_episode(tmp_path / "a", seconds=1.2), tmp_path / "b", dead)
+    inspect(path, tmp_path / "out")
+    picture = cv2.imread(str(tmp_path / "out/cameras.png"))
+    blank = np.all(picture == tuple(bytes.fromhex(PAPER[1:]))[::-1], axis=2)
+    left, width = 1.35 * DPI, 1.66 * DPI
+    cells = [blank[:, round(left + n * width) :][:, : round(width)].mean() for n in range(8)]
+    assert [n for n, share in enumerate(cells) if share > 0.1] == [2, 3, 4, 5]
+    assert max(cells) < 0.25  # of one camera in four
+    assert min(cells) == 0.0
 
 
 def test_faults_and_pauses_are_on_the_page_and_all_words_are_text(tmp_path: Path) -> None:

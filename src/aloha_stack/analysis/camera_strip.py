@@ -5,10 +5,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from aloha_stack.analysis.plots import INK
+from aloha_stack.episodes.alignment import AlignmentSettings
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.frame_index import FrameIndex
 from aloha_stack.episodes.step_grid import NEAREST, pick
@@ -17,13 +20,21 @@ MOMENTS = 8
 TILE = 240
 """Width of one picture, px."""
 DPI = 110
+PAPER, HATCHING = "#f1f3f5", "#b8bec6"
+"""Of the cells without a picture."""
 
 
-def plot_strip(frames: Mapping[str, FrameIndex], path: Path, moments: int = MOMENTS) -> Path:
+def plot_strip(
+    frames: Mapping[str, FrameIndex],
+    path: Path,
+    moments: int = MOMENTS,
+    tolerance_s: float = AlignmentSettings().tolerance_s,
+) -> Path:
     """Draws `moments` × cameras, evenly from the first to the last picture, into the PNG `path`.
 
-    A picture that cannot be decoded is shown as such. Raises EpisodeError if there is no camera,
-    OSError if the file cannot be written.
+    Where a camera took no picture within the tolerance of a moment, its cell is hatched; a picture
+    that cannot be decoded is shown as such. Raises EpisodeError if there is no camera, OSError if
+    the file cannot be written.
     """
     if not frames:
         raise EpisodeError("there are no pictures to show; was it recorded without cameras?")
@@ -40,7 +51,9 @@ def plot_strip(frames: Mapping[str, FrameIndex], path: Path, moments: int = MOME
     y = height - top
     for row, ((camera, index), shape) in enumerate(zip(frames.items(), shapes, strict=True)):
         y -= width * shape
-        for column, frame in enumerate(pick(index.stamps_ns, times, NEAREST)):
+        nearest = pick(index.stamps_ns, times, NEAREST)
+        taken = np.abs(index.stamps_ns[nearest] - times) <= tolerance_s * 1e9
+        for column, frame in enumerate(nearest):
             x = left + column * (width + gap)
             axis = figure.add_axes(
                 (x / total_w, y / total_h, width / total_w, width * shape / total_h)
@@ -49,6 +62,9 @@ def plot_strip(frames: Mapping[str, FrameIndex], path: Path, moments: int = MOME
             if row == 0:
                 seconds = (times[column] - start) * 1e-9
                 axis.set_title(f"{seconds:.1f} s", fontsize=10, color=INK, pad=4)
+            if not taken[column]:
+                _blank(axis)
+                continue
             try:
                 axis.imshow(_small(index.rgb(int(frame))), aspect="auto")
             except EpisodeError:
@@ -59,6 +75,15 @@ def plot_strip(frames: Mapping[str, FrameIndex], path: Path, moments: int = MOME
         y -= gap
     figure.savefig(path, dpi=DPI)
     return path
+
+
+def _blank(axis: Axes) -> None:
+    axis.add_patch(
+        Rectangle((0, 0), 1, 1, transform=axis.transAxes, fc=PAPER, ec=HATCHING, hatch="//", lw=0)
+    )
+    box = {"facecolor": PAPER, "edgecolor": "none", "pad": 2}
+    words = {"ha": "center", "va": "center", "fontsize": 9, "color": INK}
+    axis.text(0.5, 0.5, "no picture", transform=axis.transAxes, bbox=box, **words)
 
 
 def _small(picture: np.ndarray) -> np.ndarray:
