@@ -56,7 +56,8 @@ def test_a_sample_is_what_alignment_says_of_its_step(folder: Path, store: Episod
             data = aligned.frames[camera].picture(int(steps.frame[step]))
             np.testing.assert_array_equal(sample["images"][place], decode("jpeg", data))
             assert sample["skew_s"][place] == pytest.approx(steps.skew_ns[step] * 1e-9)
-        ages = [age[step] * 1e-9 for age in aligned.joint_age_ns.values()]
+        aged = store.episodes[number].aged
+        ages = [aligned.joint_age_ns[topic][step] * 1e-9 for topic in aged]
         np.testing.assert_allclose(sample["age_s"], ages, rtol=1e-6)
     assert {key: value.dtype for key, value in sample.items()} == {
         **dict.fromkeys(("state", "action", "skew_s", "age_s"), torch.float32),
@@ -118,6 +119,22 @@ def test_cameras_parts_of_the_state_and_the_leaders_can_be_chosen(folder: Path) 
     np.testing.assert_array_equal(sample["action"], aligned.leader[2:4].astype(np.float32))
     with pytest.raises(EpisodeError, match=r"state left_waist_velocity is nan at step 0"):
         open_episodes([folder], ReadSettings(state=("position", "velocity")))
+
+
+def test_episodes_without_leaders_stand_beside_others(tmp_path: Path) -> None:
+    write(tmp_path)
+    path = write(tmp_path, leaders=False)
+    store = open_episodes([tmp_path], ReadSettings())
+    batch = EpisodeDataset(store, timing=True)[[0, len(store) - 1]]
+    assert batch["age_s"].shape == (2, 4)  # states and commands of both followers
+    with pytest.raises(EpisodeError, match=f"{path} has no leader arms"):
+        open_episodes([tmp_path], ReadSettings(action="leader"))
+
+
+def test_within_a_segment_steps_follow_each_other(store: EpisodeStore) -> None:
+    for one in store.episodes:
+        within = np.diff(one.segment) == 0
+        assert set(np.diff(one.time_ns)[within].tolist()) == {20_000_000}
 
 
 def test_every_step_hz_gives_its_own_steps(folder: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.training.dataset import EpisodeDataset
-from aloha_stack.training.sampling import EPISODE, SeededSampler
+from aloha_stack.training.sampling import EPISODE, STEP, SeededSampler
 from aloha_stack.training.settings import ReadSettings
 from aloha_stack.training.statistics import STD_FLOOR, Statistics, describe, statistics
 from aloha_stack.training.store import find_episodes, open_episodes, split_episodes
@@ -80,8 +80,11 @@ def test_nothing_to_learn_from_is_said(tmp_path: Path) -> None:
     assert "holds none" in refusal(tmp_path)
     assert "no folder" in refusal(tmp_path / "nowhere")
     path = write(tmp_path)
-    with pytest.raises(EpisodeError, match="given twice"):
-        open_episodes([path, tmp_path], ANY)
+    (tmp_path / "also").symlink_to(path)
+    for other in (tmp_path, tmp_path / "also"):
+        with pytest.raises(EpisodeError, match=f"{path} is given twice"):
+            open_episodes([path, other], ANY)
+    assert find_episodes(tmp_path) == find_episodes(str(path)) == [path]
 
 
 def test_a_split_is_the_same_in_any_order_and_another_with_another_seed(tmp_path: Path) -> None:
@@ -139,6 +142,32 @@ def test_an_epoch_may_have_any_number_of_samples(dataset: EpisodeDataset) -> Non
         SeededSampler(dataset, count=0)
     with pytest.raises(ValueError, match="not by 'picture'"):
         SeededSampler(dataset, by="picture")
+
+
+@pytest.mark.parametrize("by", [STEP, EPISODE])
+def test_an_epoch_goes_on_where_it_was_interrupted(dataset: EpisodeDataset, by: str) -> None:
+    sampler = SeededSampler(dataset, by, seed=3, count=50)
+    epochs = [list(sampler), list(sampler)]
+    resumed = SeededSampler(dataset, by, seed=3, count=50)
+    resumed.set_epoch(0, drawn=33)
+    assert list(resumed) == epochs[0][33:]
+    assert list(resumed) == epochs[1]  # the next one is whole again
+    for wrong in ((0, 51), (0, -1), (-1, 0)):
+        with pytest.raises(ValueError, match="index"):
+            resumed.set_epoch(*wrong)
+
+
+def test_processes_that_train_together_share_an_epoch(dataset: EpisodeDataset) -> None:
+    alone = list(SeededSampler(dataset, seed=3, count=50))
+    shares = [SeededSampler(dataset, seed=3, count=50, rank=r, ranks=3) for r in range(3)]
+    assert [len(share) for share in shares] == [16, 16, 16]
+    together = zip(*shares, strict=True)
+    assert [index for turn in together for index in turn] == alone[:48]
+    shares[1].set_epoch(0, drawn=5)
+    assert list(shares[1]) == alone[1:48:3][5:]
+    for wrong in ({"rank": 3, "ranks": 3}, {"rank": -1}, {"count": 2, "ranks": 3}):
+        with pytest.raises(ValueError, match="processes"):
+            SeededSampler(dataset, **wrong)
 
 
 def test_statistics_are_over_all_steps_and_name_joints_that_never_move(

@@ -25,11 +25,12 @@ def write(
     pauses: Sequence[tuple[float, float]] = (),
     still: Sequence[str] = (),
     number: int = 0,
+    leaders: bool = True,
 ) -> Path:
     """Joints at 100 Hz, pictures every `camera_ticks`-th tick; `pauses` are in s, `still` joints
     do not move, and `number` makes pictures and joints those of another episode."""
     directory.mkdir(parents=True, exist_ok=True)
-    states = [f"/{arm}/joint_states" for arm in LEADERS + FOLLOWERS]
+    states = [f"/{arm}/joint_states" for arm in (LEADERS if leaders else ()) + FOLLOWERS]
     commands = [f"/{arm}/command_executed" for arm in FOLLOWERS]
     images = {camera: f"/{camera}/image_raw/compressed" for camera in cameras}
     topics = [topic(name) for name in states + commands]

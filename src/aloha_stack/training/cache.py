@@ -44,16 +44,16 @@ def cached(
     """
     folder = Path(folder)
     files = cache_files(store, folder)
-    if missing := _missing(store, files):
-        try:
+    try:
+        if _missing(store, files):
             folder.mkdir(parents=True, exist_ok=True)
             with _alone(folder, progress):
                 missing = _missing(store, files)  # less, if another process was at it
                 _make(store, files, missing, progress)
-        except OSError as error:
-            raise EpisodeError(
-                f"the cache {folder} cannot be written: {error.strerror}; give another folder"
-            ) from error
+    except OSError as error:
+        raise EpisodeError(
+            f"the cache {folder} cannot be written: {error.strerror}; give another folder"
+        ) from error
     return EpisodeStore(store.episodes, store.settings, CachedFrames(files))
 
 

@@ -12,6 +12,7 @@ from aloha_stack.episodes.frame_index import FrameIndex
 from aloha_stack.episodes.joint_numbers import NAMES
 from aloha_stack.episodes.reader import JOINT_STATE, Episode
 from aloha_stack.episodes.summary import summarise
+from aloha_stack.robot.joints import LEADERS
 from aloha_stack.training.settings import ReadSettings
 
 
@@ -31,7 +32,7 @@ class TrainingEpisode:
     frame: np.ndarray = field(repr=False)  # (T, C) int64, index into each camera's pictures
     skew_s: np.ndarray = field(repr=False)  # (T, C) float32, exposure - step
     age_s: np.ndarray = field(repr=False)  # (T, streams) float32, step - stamp of its sample
-    aged: tuple[str, ...]  # the topics of age_s
+    aged: tuple[str, ...]  # the topics of age_s, those that state and action are made of
     rates_hz: dict[str, float]  # of every camera and joint stream
 
     def __len__(self) -> int:
@@ -63,7 +64,7 @@ def read_episode(path: Path, settings: ReadSettings) -> TrainingEpisode:
         )
     steps = [aligned.cameras[camera] for camera in cameras]
     empty = np.zeros((len(aligned), 0), np.int64)
-    ages = aligned.joint_age_ns
+    ages = _ages(aligned, settings)
     return TrainingEpisode(
         path=path,
         task=aligned.task,
@@ -107,6 +108,12 @@ def _finite(
             f"{len(bad)} numbers that are none); leave it out of what is read, or the episode"
         )
     return values.astype(np.float32)
+
+
+def _ages(aligned: AlignedEpisode, settings: ReadSettings) -> dict[str, np.ndarray]:
+    """Without the leaders' where they are not read: not every episode has them."""
+    unread = () if settings.action == "leader" else [f"/{arm}/joint_states" for arm in LEADERS]
+    return {topic: age for topic, age in aligned.joint_age_ns.items() if topic not in unread}
 
 
 def _seconds(columns_ns: list[np.ndarray]) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Episodes that learning draws from: alike in robot, cameras and rates, addressed by step."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from aloha_stack.training.settings import ReadSettings
 
 Progress = Callable[[str, float], None]
 """Told what is being done, and how much of it is (0 … 1)."""
+
+Paths = Path | str | Iterable[Path | str]
+"""Episodes, or folders that hold some."""
 
 SAME_RATE = 0.2
 """How far a stream's rate may be from the first episode's, as a part of it."""
@@ -64,7 +68,7 @@ class EpisodeStore:
 
 
 def open_episodes(
-    paths: Iterable[Path | str], settings: ReadSettings, progress: Progress | None = None
+    paths: Paths, settings: ReadSettings, progress: Progress | None = None
 ) -> EpisodeStore:
     """The episodes at `paths` (episodes, or folders of them), pictures decoded as they are asked
     for. Raises EpisodeError, which names every episode that cannot be used, and why."""
@@ -87,10 +91,10 @@ def open_episodes(
     return EpisodeStore(episodes, settings)
 
 
-def find_episodes(paths: Iterable[Path | str]) -> list[Path]:
+def find_episodes(paths: Paths) -> list[Path]:
     """The episodes that are meant by `paths`: episodes themselves, or folders that hold some."""
     found: list[Path] = []
-    for path in map(Path, paths):
+    for path in map(Path, [paths] if isinstance(paths, Path | str) else paths):
         if (path / FILE_NAME).exists():
             found.append(path)
             continue
@@ -98,14 +102,15 @@ def find_episodes(paths: Iterable[Path | str]) -> list[Path]:
         if not inside:
             raise EpisodeError(f"{path} is no episode and holds none (episode_000000, …)")
         found += inside
-    twice = sorted({str(path) for path in found if found.count(path) > 1})
+    times = Counter(path.resolve() for path in found)  # by whatever way they were named
+    twice = sorted(str(path) for path, count in times.items() if count > 1)
     if twice:
-        raise EpisodeError(f"{', '.join(twice)} is given twice")
+        raise EpisodeError(f"{', '.join(twice)} is given twice; an episode counts once")
     return found
 
 
 def split_episodes(
-    paths: Iterable[Path | str], validation: float = 0.2, seed: int = 0
+    paths: Paths, validation: float = 0.2, seed: int = 0
 ) -> tuple[list[Path], list[Path]]:
     """Episodes to learn from and episodes to validate with: a share of them, drawn with `seed`.
 
