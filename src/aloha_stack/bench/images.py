@@ -19,8 +19,10 @@ import numpy as np
 from aloha_stack.arguments import new_file
 from aloha_stack.bench.footage import footage
 from aloha_stack.bench.image_log import Heard
-from aloha_stack.bench.images_graph import BenchFailed, Outcome, Setting, measure
+from aloha_stack.bench.images_graph import Outcome, Setting, measure
+from aloha_stack.bench.node_processes import BenchFailed
 from aloha_stack.bench.report import FAILED, USAGE_ERROR, Bar, Report, Row, busy, machine
+from aloha_stack.bench.scratch import scratch_folder
 from aloha_stack.progress import Progress
 
 EXAMPLE = """examples:
@@ -51,8 +53,8 @@ def main(argv: Sequence[str]) -> int:
     if warning := busy(found):
         progress.say(f"aloha bench images: {warning}")
     try:
-        with tempfile.TemporaryDirectory(prefix="aloha_bench_", dir=options.folder) as name:
-            rows = _rows(Path(name), options.seconds, progress)
+        with scratch_folder(options.folder) as folder:
+            rows = _rows(folder, options.seconds, progress)
     except BenchFailed as failure:
         progress.say(f"aloha bench images: {failure}")
         return FAILED

@@ -4,17 +4,11 @@ The camera node and the recorder are those of the stack; the reader, and what st
 where images are not compressed, are nodes/bench_images.
 """
 
-import json
-import os
-import select
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +17,8 @@ import psutil
 import yaml
 
 from aloha_stack.bench.image_log import Heard, read_log, recorded
+from aloha_stack.bench.node_processes import END_S, Processes, events, running
 from aloha_stack.episodes.reader import Episode
-from aloha_stack.graph import PROFILE, Domain
 from aloha_stack.robot.share import share_folder
 
 RATE_HZ = 50.0
@@ -32,7 +26,6 @@ CAMERAS = ("cam_high", "cam_low", "cam_left_wrist", "cam_right_wrist")
 ARM = "leader_left"
 """A robot file needs an arm; this one's joints are told by the reader."""
 
-END_S = 20.0
 RECORDER, READER, CAMERA = "recorder", "reader", "camera node"
 
 Show = Callable[[str, float | None], None]
@@ -61,15 +54,12 @@ class Outcome:
     cpu_percent: dict[str, float]
 
 
-class BenchFailed(RuntimeError):
-    """A process of the graph ended early; the message has its last words."""
-
-
 def measure(setting: Setting, pictures: Path, folder: Path, show: Show) -> Outcome:
     """One graph from its start to its end; `folder` takes its episode, which is removed after."""
     work = Path(tempfile.mkdtemp(prefix="images_", dir=folder))
     try:
-        with _processes(setting, pictures, work) as processes:
+        commands = _commands(setting, pictures, work)
+        with running(commands, READER, work, setting.profile) as processes:
             show(f"{setting}: starting", None)
             told, cpu_percent = _follow(setting, processes, work, show)
         show(f"{setting}: counting", None)
@@ -84,14 +74,14 @@ def measure(setting: Setting, pictures: Path, folder: Path, show: Show) -> Outco
 
 
 def _follow(
-    setting: Setting, processes: dict[str, subprocess.Popen[str]], work: Path, show: Show
+    setting: Setting, processes: Processes, work: Path, show: Show
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """From the reader's `began` to its `ended`: what it told, and the CPU time meanwhile."""
     nodes = {name: psutil.Process(one.pid) for name, one in processes.items()}
     before: dict[str, float] = {}
     cpu_s: dict[str, float] = {}
     began_s = time.monotonic()
-    for event in _events(setting, processes, work):
+    for event in events(processes, READER, work):
         cpu_s = {**cpu_s, **_cpu_s(nodes)}
         if not event:
             if before:
@@ -106,29 +96,6 @@ def _follow(
                 processes[RECORDER].wait(setting.seconds + END_S)
             return event, percent
     raise AssertionError("the reader's events end with `ended`")
-
-
-def _events(
-    setting: Setting, processes: dict[str, subprocess.Popen[str]], work: Path
-) -> Iterator[dict[str, Any]]:
-    """What the reader tells, and meanwhile an empty event now and then.
-
-    Raises BenchFailed if a process ends before the reader is done.
-    """
-    told = processes[READER].stdout
-    assert told is not None
-    while True:
-        gone = [name for name, process in processes.items() if process.poll()]
-        if gone:
-            words = "; ".join(_last_words(work / f"{name}.log") for name in gone)
-            raise BenchFailed(f"{setting}: {words}")
-        if select.select([told], (), (), 0.2)[0]:
-            line = told.readline()
-            if not line:
-                raise BenchFailed(f"{setting}: {_last_words(work / f'{READER}.log')}")
-            yield json.loads(line)
-        else:
-            yield {}
 
 
 def _cpu_s(nodes: dict[str, psutil.Process]) -> dict[str, float]:
@@ -148,38 +115,6 @@ def _episode(path: Path) -> Heard:
 
 
 # ---- processes ----------------------------------------------------------------------------------
-
-
-@contextmanager
-def _processes(
-    setting: Setting, pictures: Path, work: Path
-) -> Iterator[dict[str, subprocess.Popen[str]]]:
-    """The processes by name, in a ROS domain of their own, until the block ends."""
-    domain = Domain()
-    environment = {
-        **os.environ,
-        "ROS_DOMAIN_ID": str(domain.number),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "ROS_LOG_DIR": str(work / "ros"),
-        PROFILE: str(share_folder() / "config/fastdds.xml"),
-    }
-    if not setting.profile:
-        del environment[PROFILE]
-    processes: dict[str, subprocess.Popen[str]] = {}
-    with ExitStack() as stack:
-        stack.callback(domain.release)
-        stack.callback(_end, processes)
-        for name, command in _commands(setting, pictures, work).items():
-            errors = stack.enter_context((work / f"{name}.log").open("wb"))
-            processes[name] = subprocess.Popen(
-                [sys.executable, "-m", *command],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if name == READER else errors,
-                stderr=errors,
-                text=True,
-            )
-        yield processes
 
 
 def _commands(setting: Setting, pictures: Path, work: Path) -> dict[str, list[str]]:
@@ -215,21 +150,3 @@ def _robot_file(path: Path, source: Callable[[str], str]) -> str:
     }
     path.write_text(yaml.safe_dump(values))
     return str(path)
-
-
-def _end(processes: dict[str, subprocess.Popen[str]]) -> None:
-    for process in processes.values():
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-    for process in processes.values():
-        try:
-            process.wait(END_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
-
-
-def _last_words(log: Path) -> str:
-    return f"the {log.stem} ended early: {log.read_text(errors='replace')[-800:]}"

@@ -56,7 +56,10 @@ def main(argv: Sequence[str]) -> int:
     try:
         import torch  # noqa: F401  # optional: without it there is nothing to load for
     except ImportError:
-        return _at_fault("torch is not installed; ./aloha --help says how to add it")
+        return _at_fault(
+            "torch is not installed; to add its CPU build: ./aloha python -m pip install "
+            "--no-deps -r requirements/torch.txt"
+        )
     progress, found = Progress(), machine()
     if warning := busy(found):
         progress.say(f"aloha bench load: {warning}")

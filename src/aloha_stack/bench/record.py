@@ -1,0 +1,131 @@
+"""`./aloha bench record`: five minutes of all streams of the robot `aloha`, recorded.
+
+The camera node shows 86 kB pictures of 640x480 from files on four cameras, at the rates that
+the robot's file gives them; one process publishes the joints, executed commands, states and status
+that the bridges and the other nodes publish; the recorder writes an episode: three processes, in
+wall time. What counts as closed and listed: the recorder has answered that the episode is closed,
+and its row of `./aloha episodes list` is there, with the verdict.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from aloha_stack.arguments import new_file
+from aloha_stack.bench.footage import footage
+from aloha_stack.bench.node_processes import BenchFailed
+from aloha_stack.bench.record_graph import RECORDER, Outcome, measure
+from aloha_stack.bench.report import FAILED, USAGE_ERROR, Bar, Report, Row, busy, machine
+from aloha_stack.bench.scratch import scratch_folder
+from aloha_stack.progress import Progress
+
+EXAMPLE = """examples:
+  ./aloha bench record --json record.json
+  ./aloha bench record --seconds 20
+"""
+SECONDS = 300.0
+BYTES_A_SECOND = 25e6
+"""Of an episode with four cameras at 60 Hz, rounded up."""
+
+PARTS = 5
+"""The first and the last so many of them are compared: a minute each of five."""
+
+NONE = Bar("value", "<=", 0.0)
+CLOSED = Bar("value", "<=", 0.5)
+RESIDENT = Bar("value", "<=", 300.0)
+FLAT = Bar("ratio", "<=", 1.1)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Carries out the command; the exit status tells whether all bars hold."""
+    options = _parser().parse_args(list(argv))
+    needed, free = options.seconds * BYTES_A_SECOND, shutil.disk_usage(options.folder).free
+    if free < 1.5 * needed:
+        print(
+            f"aloha bench record: the episode takes {needed / 1e9:.1f} GB, and {options.folder} "
+            f"has {free / 1e9:.1f} GB left; make room, or give another folder with --folder",
+            file=sys.stderr,
+        )
+        return USAGE_ERROR
+    progress, found = Progress(), machine()
+    if warning := busy(found):
+        progress.say(f"aloha bench record: {warning}")
+    try:
+        with scratch_folder(options.folder) as folder:
+            pictures = footage(folder, count=100)
+            rows = outcome_rows(measure(options.seconds, pictures, folder, progress.show))
+    except BenchFailed as failure:
+        progress.say(f"aloha bench record: {failure}")
+        return FAILED
+    report = Report("record", rows, found)
+    progress.say(report.table())
+    if options.json:
+        report.write(options.json)
+    return report.status
+
+
+def outcome_rows(found: Outcome) -> list[Row]:
+    """The figures of a recording."""
+    closing, file = found.closing, found.file
+    unwritten = abs(found.told_messages - file.messages)
+    first, last = _ends(found.resident_mb)
+    raw = "raw ALOHA HDF5"
+    return [
+        Row(f"lost of {file.messages} messages, by numbers", file.missing, "messages", bar=NONE),
+        Row("lost, as the recorder counts", found.told_lost, "messages", bar=NONE),
+        Row("told as written, and not in the file", unwritten, "messages", bar=NONE),
+        Row("camera node: frames never sent", file.unsent, "frames", bar=NONE),
+        Row("end asked to closed and listed", closing.stop_s + closing.row_s, "s", bar=CLOSED),
+        Row("  end asked to closed", closing.stop_s, "s"),
+        Row("  its row with the verdict", closing.row_s, "s"),
+        Row("the command `episodes list` after it", closing.command_s, "s"),
+        Row("recorder: resident, most", float(found.resident_mb.max()), "MB", bar=RESIDENT),
+        Row(f"recorder: resident, last 1/{PARTS}", last, "MB", f"first 1/{PARTS}", first, FLAT),
+        Row("file", found.file_bytes / 1e6, "MB", raw, found.raw_bytes / 1e6),
+        *(
+            Row(f"{name}: CPU, of one core", used, "%")
+            for name, used in sorted(found.cpu_percent.items(), key=lambda i: i[0] != RECORDER)
+        ),
+    ]
+
+
+def _ends(values: np.ndarray) -> tuple[float, float]:
+    """Medians of the first and the last part."""
+    count = max(1, len(values) // PARTS)
+    return float(np.median(values[:count])), float(np.median(values[-count:]))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="aloha bench record",
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--seconds",
+        type=_seconds,
+        default=SECONDS,
+        help=f"length of the episode ({SECONDS:g})",
+    )
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path(tempfile.gettempdir()),
+        metavar="DIR",
+        help="takes the episode, which is removed after",
+    )
+    parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
+    return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 2.0 <= seconds <= 1800.0:
+        raise argparse.ArgumentTypeError(f"{text} is outside 2 … 1800 s")
+    return seconds
