@@ -312,7 +312,7 @@ def happen(bridge: Bridge, what: str, detail: Any) -> None:
         bridge.now_s = max(1.0, bridge.now_s - detail)
         bridge.driver.clock_jumped()
     elif what == "torque":
-        bridge.ask(lambda: bridge.services.set_torque(bool(detail)))
+        bridge.ask(lambda: bridge.services.set_torque(bool(detail), bridge.steady_s))
     elif what == "park":
         control.begin_parking()
 
@@ -394,7 +394,7 @@ def test_no_answer_gets_a_forbidden_goal_to_the_wire_and_none_is_made_up(
         if service:
             asked = {
                 "reboot": bridge.services.reboot,
-                "torque": lambda: bridge.services.set_torque(True),
+                "torque": lambda: bridge.services.set_torque(True, bridge.steady_s),
             }
             bridge.ask(asked[service])
         bridge.arm.change = None
