@@ -1,12 +1,14 @@
 """The operator's tool on a pseudo-terminal, among live nodes."""
 
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from aloha_interfaces.msg import ArmStatus, RecorderState, TeleopState
+from aloha_interfaces.msg import ArmStatus, RecorderState, SafetyState, TeleopState
 
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.nodes._operator_known import Known
@@ -19,6 +21,32 @@ from nodes.operator_rig import Stand, Tool, stand_maker, tool_maker
 from nodes.recorder_rig import Graph, graph_maker, wait_for
 
 __all__ = ["graph_maker", "stand_maker", "tool_maker"]  # pytest finds fixtures by their presence
+
+
+class Safety:
+    """Speaks for the safety node, and for teleoperation if it has something to say."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._state = graph.client.create_publisher(SafetyState, "/safety/state", STATE)
+        self._teleop = graph.client.create_publisher(TeleopState, "/teleop/state", STATE)
+        self._message = SafetyState()
+        self.teleop: TeleopState | None = None
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._speak)
+        self._thread.start()
+
+    def say(self, **fields: Any) -> None:
+        self._message = SafetyState(**fields)
+
+    def _speak(self) -> None:
+        while not self._end.wait(0.05):
+            self._state.publish(self._message)
+            if self.teleop is not None:
+                self._teleop.publish(self.teleop)
+
+    def close(self) -> None:
+        self._end.set()
+        self._thread.join()
 
 
 def test_episodes_are_recorded_labelled_and_set_aside_by_keys(
@@ -57,6 +85,48 @@ def test_episodes_are_recorded_labelled_and_set_aside_by_keys(
     assert tool.process.wait(10.0) == 0
     assert tool.restored
     assert graph.recorder.take is not None  # it goes on
+
+
+def test_nothing_is_recorded_while_the_e_stop_is_in_force(
+    tmp_path: Path, make_graph: Callable[..., Graph], tools: Callable[..., Tool]
+) -> None:
+    graph = make_graph(tmp_path)
+    graph.wait_for_streams()
+    says = Safety(graph)
+    tool = tools(graph.domain)
+    says.say(e_stopped=True, cause="a hand on the button")
+    tool.sees("recorder        IDLE", "STOPPED: a hand on the button")
+    tool.press(" ")
+    tool.sees("not recorded: the e-stop is in force (a hand on the button)")
+    assert graph.recorder.take is None
+    says.say(e_stopped=False)
+    tool.sees("not stopped")
+    tool.press(" ")
+    tool.sees("RECORDING episode_000000")
+    assert "NOTHING MOVES" not in tool.frame
+    says.say(e_stopped=True, cause="a hand on the button")
+    tool.sees("NOTHING MOVES: the e-stop is in force (a hand")
+    tool.press("r")
+    tool.sees("not recorded: the e-stop", "RECORDING episode_000000")
+    tool.press("f")
+    tool.sees("recorder        IDLE", "episode_000000  failure")
+    says.close()
+
+
+def test_who_records_before_teleoperation_is_engaged_is_warned(
+    tmp_path: Path, make_graph: Callable[..., Graph], tools: Callable[..., Tool]
+) -> None:
+    graph = make_graph(tmp_path)
+    graph.wait_for_streams()
+    says = Safety(graph)
+    tool = tools(graph.domain)
+    says.teleop = TeleopState(state=TeleopState.MATCHING, reason="squeeze")
+    tool.sees("recorder        IDLE", "not stopped", "MATCHING")
+    tool.press(" ")
+    tool.sees("RECORDING episode_000000", "NOTHING MOVES: teleoperation is not engaged: squeeze")
+    says.teleop = TeleopState(state=TeleopState.ENGAGED)
+    wait_for(lambda: "ENGAGED" in tool.frame and "NOTHING MOVES" not in tool.frame)
+    says.close()
 
 
 def test_the_next_episode_begins_by_itself_once_teleoperation_is_engaged(

@@ -53,6 +53,7 @@ def summary(known: Known, session: Session) -> str:
     parts += [f"{a}: {v.absence}" for a, v in known.arms.items() if v.now is None]
     if state is not None and state.silent:
         parts.append(f"silent: {', '.join(state.silent)}")
+    parts += [words for words in (session.warning,) if words]
     parts.append(_progress(session))
     return " | ".join(parts + [part for part in (session.question or session.notice,) if part])
 
@@ -159,6 +160,8 @@ def _news(session: Session, requests: Requests) -> Iterator[Line]:
         waited_s = time.monotonic() - pending.since_s
         if waited_s > PATIENCE_S:
             yield "bad", f"waiting for {pending.name}: {waited_s:.0f} s"
+    if session.warning:
+        yield "bad", session.warning
     if session.upcoming:
         yield "bold", session.upcoming
     if session.notice:

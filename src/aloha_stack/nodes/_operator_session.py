@@ -10,6 +10,7 @@ from aloha_interfaces.action import RecordEpisode
 from aloha_interfaces.msg import RecorderState, TeleopState
 
 from aloha_stack.nodes._operator_known import Known
+from aloha_stack.nodes._operator_obstacles import e_stop_in_force, obstacle
 from aloha_stack.nodes._operator_requests import Requests
 
 KEYS = (
@@ -106,6 +107,15 @@ class Session:
             return f"next episode in {left_s:.0f} s (SPACE: now, p: hold)"
         return "next episode: as soon as teleoperation is engaged (SPACE: now, p: hold)"
 
+    @property
+    def warning(self) -> str:
+        """That arms are recorded which stand still, and why; empty if they can move."""
+        state = self._known.recorder.now
+        if state is None or state.state != RecorderState.RECORDING:
+            return ""
+        words = obstacle(self._known)
+        return f"NOTHING MOVES: {words}" if words else ""
+
     # -- what happens -----------------------------------------------------------------------
 
     def look(self) -> None:
@@ -183,7 +193,8 @@ class Session:
         elif key == "d":
             self._ask(f"discard {name}?", lambda: self._requests.stop(discard=True))
         elif key == "r":
-            self._requests.stop(discard=True, then=self._start)
+            if not self._stopped():
+                self._requests.stop(discard=True, then=self._start)
         else:
             self.tell("stop it first: s success, f failure")
 
@@ -199,9 +210,9 @@ class Session:
             self._label(OUTCOMES[key])
         elif key == "d":
             self._ask(f"set {name} aside?", self._discard)
-        elif key == "r":
+        elif key == "r" and not self._stopped():
             self._ask(f"set {name} aside and record it again?", lambda: self._discard(self._start))
-        else:
+        elif key == "l":
             self.question = f"{name}: s success, f failure, u neither (else: as it is)"
             self._answers = {key: partial(self._label, o) for key, o in OUTCOMES.items()}
 
@@ -210,7 +221,16 @@ class Session:
     def _ask(self, question: str, yes: Callable[[], None]) -> None:
         self.question, self._answers = f"{question} (y: yes, else: no)", {"y": yes}
 
+    def _stopped(self) -> bool:
+        """Whether the e-stop keeps a recording from beginning; says so."""
+        words = e_stop_in_force(self._known)
+        if words:
+            self.tell(f"not recorded: {words}")
+        return bool(words)
+
     def _start(self) -> None:
+        if self._stopped():
+            return
         plan = self.plan
         goal = RecordEpisode.Goal(
             task=plan.task, seed=-1, labels=list(plan.labels), duration=plan.duration_s
