@@ -96,15 +96,15 @@ def test_an_error_that_nobody_foresaw_ends_as_a_problem_too(tmp_path: Path) -> N
 def test_silent_streams_stay_with_the_episode_and_its_summary(tmp_path: Path) -> None:
     recording = Recording(EpisodeWriter(tmp_path, [topic("/a")], EpisodeInfo()))
     recording.add("/a", joint_bytes(0, range(7)), 1, 1, 1)
-    assert recording.silent("/cam_low", 3.1)
-    assert not recording.silent("/cam_low", 4.25)
+    recording.silent("/cam_low", 3.1)
+    recording.silent("/cam_low", 4.25)
     recording.end(Ending("success"))
     kept = recording.wait(10.0)
     assert kept is not None
     assert kept.silent == {"/cam_low": 4.25}
     summary = summarise(tmp_path / "episode_000000")
     assert summary.verdict == "incomplete"
-    assert "/cam_low was silent for 4.2 s" in summary.reasons
+    assert "/cam_low was silent for 4.25 s" in summary.reasons
 
 
 def test_an_episode_of_the_robot_holds_its_arms_and_cameras(

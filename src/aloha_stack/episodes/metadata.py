@@ -87,7 +87,7 @@ class EpisodeInfo:
 
 def silence_notes(silent: Mapping[str, float]) -> dict[str, str]:
     """The notes about silent streams; none where all were heard."""
-    rounded = {topic: round(seconds, 1) for topic, seconds in silent.items()}
+    rounded = {topic: round(seconds, 2) for topic, seconds in silent.items()}
     return {SILENT: json.dumps(rounded)} if silent else {}
 
 
@@ -98,7 +98,7 @@ def noted_silences(info: EpisodeInfo) -> dict[str, float]:
 
 def silences(silent: Mapping[str, float]) -> tuple[str, ...]:
     """In words, one for each stream."""
-    return tuple(f"{topic} was silent for {seconds:.1f} s" for topic, seconds in silent.items())
+    return tuple(f"{topic} was silent for {seconds:.2f} s" for topic, seconds in silent.items())
 
 
 def pause_notes(pauses: Sequence[tuple[int, int | None]]) -> dict[str, str]:

@@ -145,12 +145,10 @@ class Recording:
         self._messages.put(item)
         return item.done
 
-    def silent(self, topic: str, seconds: float) -> bool:
-        """Notes that a stream has been silent for so long; True if it is the first time."""
+    def silent(self, topic: str, seconds: float) -> None:
+        """Notes for how long a stream has been silent; a later figure replaces it."""
         with self._lock:
-            known = topic in self._silent
-            self._silent[topic] = max(seconds, self._silent.get(topic, 0.0))
-            return not known
+            self._silent[topic] = seconds
 
     def end(self, ending: Ending, now_ns: int = 0) -> bool:
         """Asks for the end; False if it was asked for before. Does not wait."""

@@ -17,6 +17,12 @@ from aloha_stack.episodes.recording import Recording
 from aloha_stack.episodes.streams import Stream
 from aloha_stack.nodes._messages import interface_class
 
+GAP_NS = 100_000_000
+"""ROS time without a message from which on it is remembered when it ended."""
+
+FOREIGN_NS = 1_000_000_000
+"""A stamp so far from the time of arrival is of another clock, and then the arrival counts."""
+
 
 class Tap:
     """One subscribed stream: when it was last heard, what it brings, and what it misses."""
@@ -28,7 +34,9 @@ class Tap:
         self.stamped = schema.starts_with_header(stream.type)
         self.counter = SequenceCounter()
         self.heard_s = -float("inf")  # steady time
-        self.heard_ns = 0  # ROS time, while a recording is on
+        self.heard_ns = 0  # ROS time of arrival, while a recording is on
+        self.stamp_ns = 0  # of that message
+        self.back_ns = 0  # the first stamp after the last gap
         self.bytes = 0
         self.latest = b""
 
@@ -75,10 +83,14 @@ class Taps:
             recording = self.recording
             if recording is None:
                 return
-            now_ns = tap.heard_ns = now()
+            now_ns = now()
             if missed:
                 recording.missed(name, missed)
             published_ns = stamp_ns(data) if stamped else now_ns
+            at_ns = published_ns if abs(published_ns - now_ns) < FOREIGN_NS else now_ns
+            if now_ns - tap.heard_ns > GAP_NS:
+                tap.back_ns = at_ns
+            tap.heard_ns, tap.stamp_ns = now_ns, at_ns
             recording.add(name, data, now_ns, published_ns, sequence or 0)
 
         return on_message

@@ -107,7 +107,7 @@ class Watch:
             self._recorder.end(take, Ending())
         paused, self._paused = self._paused, recording.timeline.paused
         if paused and not self._paused:
-            self._silences.begin(now_s)
+            self._silences.go_on(now_s)
         if not self._paused and not recording.ending:
             self._silences.look(recording, now_s, now_ns)
         # ROS time never runs faster than the wall: what is left of it cannot be overslept.

@@ -196,7 +196,7 @@ class Recorder(ManagedNode):
         now_ns = self.time.now_ns()
         take = Take(wanted, Recording(writer, now_ns))
         for tap in self.taps.all:
-            tap.heard_ns = now_ns
+            tap.heard_ns = tap.stamp_ns = now_ns
         self._watch.began()
         self.take, self.taps.recording = take, take.recording
         self.get_logger().info(f"recording {take.recording.path}")
