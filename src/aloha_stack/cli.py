@@ -66,7 +66,7 @@ COMMANDS = (
     ),
     Command(
         "bench",
-        "figures beside their peer or their physical limit: the bus, the faults",
+        "figures beside their peer or physical limit: bus, faults, images, recording, loading",
         "./aloha bench bus --json bus.json",
         "aloha_stack.bench.__main__",
     ),
@@ -84,7 +84,7 @@ COMMANDS = (
     ),
     Command(
         "test",
-        "ruff, mypy and all tests (some 3 minutes); further arguments go to pytest",
+        "ruff, mypy and all tests (some 10 minutes); further arguments go to pytest",
         "./aloha test -k limits",
         "",
     ),
