@@ -132,9 +132,8 @@ def test_a_bridge_that_stands_still_lets_go_by_the_watchdog_and_does_not_push_ag
 ) -> None:
     leader.lift()
 
-    def stand_still() -> None:
-        time.sleep(0.7)
-        assert leader.servos.servos[2].get("bus_watchdog") == -1
+    def stand_still() -> None:  # until the servo has let go by itself
+        wait_for(lambda: leader.servos.servos[2].get("bus_watchdog") == -1)
 
     leader.bridge._cycles.ask(stand_still)
     leader.wait_words("had a pause")
