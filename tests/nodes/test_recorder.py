@@ -240,6 +240,7 @@ def test_an_unknown_robot_or_extra_topic_is_refused_by_name(
 def test_ctrl_c_while_recording_closes_the_episode_and_ends_in_order(
     tmp_path: Path, make_graph: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also with the goal still open: who sent it hears of its end, and no complaint is logged."""
     domain = random.randint(1, 100)
     monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
     path = os.pathsep.join(entry for entry in sys.path if entry)
@@ -251,11 +252,13 @@ def test_ctrl_c_while_recording_closes_the_episode_and_ends_in_order(
             *("--ros-args", "-p", "robot:=twin", "-p", f"directory:={tmp_path}"),
         ],
         env={**os.environ, "PYTHONPATH": path},
+        stderr=(tmp_path / "log").open("w"),
     )
     rclpy.init(domain_id=domain)
     robot = Robot()
     client = Node("client")
     goals = ActionClient(client, RecordEpisode, "/recorder/record_episode")
+    results: list[Any] = []
     try:
         file = tmp_path / "episode_000000" / "episode_000000_0.mcap"
         assert goals.wait_for_server(20.0)
@@ -264,11 +267,17 @@ def test_ctrl_c_while_recording_closes_the_episode_and_ends_in_order(
             if not file.exists():  # refused as long as not all streams have been heard
                 sending = goals.send_goal_async(RecordEpisode.Goal(task="insertion"))
                 rclpy.spin_until_future_complete(client, sending, timeout_sec=5.0)
+                results.append(sending.result().get_result_async())
+                rclpy.spin_once(client, timeout_sec=0.1)
             return file.exists()
 
         wait_for(recording, 20.0)
         wait_for(lambda: file.stat().st_size > 150_000)  # it flushes twice a second
         process.send_signal(signal.SIGINT)
+        for result in results:  # goals that came too early, or too late, were refused
+            rclpy.spin_until_future_complete(client, result, timeout_sec=10.0)
+        assert all(r.result().status == GoalStatus.STATUS_ABORTED for r in results)
+        assert any("the recorder was deactivated" in r.result().result.message for r in results)
         assert process.wait(10.0) == 0
     finally:
         process.kill()
@@ -280,3 +289,6 @@ def test_ctrl_c_while_recording_closes_the_episode_and_ends_in_order(
     assert len(list(episode.records())) > 50
     assert episode.closed
     assert (episode.info.outcome, episode.info.task) == ("interrupted", "insertion")
+    log = (tmp_path / "log").read_text()
+    assert "invalid" not in log.lower()
+    assert "Error" not in log

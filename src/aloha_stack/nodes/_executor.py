@@ -76,6 +76,16 @@ class LeanExecutor(Executor):
         self._pool.shutdown(wait=timeout_sec is None, cancel_futures=True)
         return done
 
+    def finish_tasks(self, limit_s: float) -> None:
+        """Waits, while another thread spins, until what create_task() asked for is done: goals of
+        actions, and their results."""
+        end_s = time.monotonic() + limit_s
+        while time.monotonic() < end_s:
+            with self._tasks_lock:
+                if all(task.done() for task, *_ in self._tasks):
+                    return
+            time.sleep(0.01)
+
     def release(self) -> None:
         """Lets go of the entities that were waited for, so that their node can be destroyed."""
         self._wait_set = None

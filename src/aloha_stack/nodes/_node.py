@@ -21,6 +21,9 @@ from aloha_stack.nodes._time import RosTime
 RETRY_S = 1.0
 """Steady time between two attempts of an autostart."""
 
+TASKS_S = 1.0
+"""Steady time for which goals of actions are waited for at the end, once the node is closed."""
+
 Transition = TypeVar("Transition", bound=Callable[..., TransitionCallbackReturn])
 
 
@@ -239,6 +242,9 @@ def _live(node: SimpleNode | ManagedNode, stop: Stop, executor: Any) -> int:
         while not stop.event.wait(0.2) and not node.finished:
             pass
         node.close()
+        # Who sent a goal hears how it ended: later there is nobody left to say so.
+        if isinstance(executor, LeanExecutor):
+            executor.finish_tasks(TASKS_S)
     finally:
         executor.shutdown(timeout_sec=0)
         spinner.join()

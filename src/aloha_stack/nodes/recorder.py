@@ -72,7 +72,7 @@ class Recorder(ManagedNode):
             "stop_hold",
             2.0,
             "with start_on_engage: s for which both leader grippers are held closed to end an "
-            "episode; 0: never",
+            "episode and disengage, so that closing them anew begins the next; 0: never",
             (0.0, 60.0),
         )
         task = declare(self, "task", "", "task of the episodes that the grippers begin")
@@ -236,6 +236,10 @@ class Recorder(ManagedNode):
         while not take.over.wait(FEEDBACK_S / 2):
             if goal.is_cancel_requested:
                 self.end(take, Ending())
+            if self._leaving.is_set():  # nobody closes it any more
+                goal.abort()
+                name = take.recording.path.name
+                return RecordEpisode.Result(message=f"the recorder ended before {name} was closed")
             if time.monotonic() >= next_feedback_s:
                 next_feedback_s += FEEDBACK_S
                 goal.publish_feedback(self._feedback(take))
