@@ -44,6 +44,8 @@ class Robot(Node):
         }
         self.grippers = dict.fromkeys(ARMS, 0.0)
         """rad, in the joint states of each arm."""
+        self.poses: dict[str, list[float]] = {}
+        """rad, of the six other joints of arms that stand still."""
         self.sent: dict[str, list[int]] = {name: [] for name in (*self.joints, *self.images)}
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._publish)
@@ -54,7 +56,9 @@ class Robot(Node):
         while not self._end.wait(0.01):
             now = time.time_ns()
             for name, publisher in self.joints.items():
-                position = [step * 0.01] * 6 + [self.grippers[name.split("/")[1]]]
+                arm = name.split("/")[1]
+                pose = self.poses.get(arm, [step * 0.01] * 6)
+                position = [*pose, self.grippers[arm]]
                 publisher.publish(stamped(JointState(name=list(JOINTS), position=position), now))
                 self.sent[name].append(now)
             if step % 2 == 0:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aloha_interfaces.msg import RecorderState
+from std_srvs.srv import Trigger
 
 from aloha_stack.episodes.folder import free_gib
 from aloha_stack.episodes.recording import INTERRUPTED, Ending
@@ -26,6 +27,8 @@ CROWD_S = 2.0
 
 RESERVE = 0.1
 """The part of min_free_gib at which a recording that is on ends, so that it can be closed."""
+
+DISENGAGE = "/teleop/disengage"
 
 GESTURE = "gesture_began_ns"
 """The note that says from when on (ROS time) the handles were held closed to end the episode."""
@@ -56,6 +59,8 @@ class Watch:
         self._crowded: list[str] = []
         self._remark = ""
         self._paused = False
+        self._engaged = False  # while the last episode was still being closed
+        self._disengage = recorder.create_client(Trigger, DISENGAGE) if grippers else None
 
     def refused(self, why: str) -> None:
         """Says so until a recording begins."""
@@ -116,7 +121,8 @@ class Watch:
     def _follow_grippers(self, take: Take | None, now_ns: int) -> None:
         if self._grippers is None:
             return
-        engaged = self._grippers.engaged()
+        engaged = self._grippers.engaged() or self._engaged
+        self._engaged = engaged and take is not None and take.recording.ending
         if take is None:
             if engaged and self._recorder.state == "active":
                 self._recorder.begin(Wanted(self._settings.task))
@@ -127,6 +133,18 @@ class Watch:
         if began_ns is not None:
             self._recorder.get_logger().info("the leader grippers are held closed: it ends")
             self._recorder.end(take, Ending(notes={GESTURE: str(began_ns)}))
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Disengages, so that the hands which ended this episode can begin the next one: by opening
+        and closing the handles again."""
+        assert self._disengage is not None
+        if self._disengage.service_is_ready():
+            self._disengage.call_async(Trigger.Request())
+        else:
+            self._recorder.get_logger().warning(
+                f"nobody answers to {DISENGAGE}: disengage by hand before the next episode"
+            )
 
     # -- what is told -----------------------------------------------------------------------
 
