@@ -8,7 +8,8 @@ import pytest
 from aloha_stack.bench.footage import footage
 from aloha_stack.bench.image_log import Heard, ImageLog, heard, read_log
 from aloha_stack.bench.images import main, outcome_rows
-from aloha_stack.bench.images_graph import CAMERAS, BenchFailed, Outcome, Setting, measure
+from aloha_stack.bench.images_graph import CAMERAS, Outcome, Setting, measure
+from aloha_stack.bench.node_processes import BenchFailed
 
 PERIOD_NS = 20_000_000
 
