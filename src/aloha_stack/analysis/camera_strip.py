@@ -81,9 +81,17 @@ def _blank(axis: Axes) -> None:
     axis.add_patch(
         Rectangle((0, 0), 1, 1, transform=axis.transAxes, fc=PAPER, ec=HATCHING, hatch="//", lw=0)
     )
-    box = {"facecolor": PAPER, "edgecolor": "none", "pad": 2}
-    words = {"ha": "center", "va": "center", "fontsize": 9, "color": INK}
-    axis.text(0.5, 0.5, "no picture", transform=axis.transAxes, bbox=box, **words)
+    axis.text(
+        0.5,
+        0.5,
+        "no picture",
+        transform=axis.transAxes,
+        ha="center",
+        va="center",
+        fontsize=9,
+        color=INK,
+        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 2},
+    )
 
 
 def _small(picture: np.ndarray) -> np.ndarray:

@@ -50,7 +50,7 @@ def standstills(episode: Episode, span_ns: tuple[int, int]) -> tuple[Standstill,
     node says so is not told again.
     """
     contents = episode.contents()
-    found = []
+    found: list[Standstill] = []
     for topic, kind in contents.types.items():
         if kind == SAFETY_STATE:
             stopped = _states(episode, topic, strings=1).astype(bool)
