@@ -190,6 +190,8 @@ def test_a_camera_or_an_episode_that_is_not_there_is_named(tmp_path, capsys):
     said = capsys.readouterr()
     assert "left out" in said.out
     assert "none of the episodes is good" in said.err
+    assert cli.main(["export", str(path), *words]) == 0
+    assert f"goes along (not so with --only-good): {path}" in capsys.readouterr().out
 
 
 def test_odd_sizes_are_refused_where_a_video_cannot_have_them(tmp_path, capsys):

@@ -94,7 +94,7 @@ def _export(options: argparse.Namespace) -> None:
             progress.say(f"{name} has {hz:.1f} Hz: at {options.fps} steps a second pictures repeat")
     write_all(plan, options.out, lambda folder: _sink(options, folder, plan), progress)
     progress.say(
-        f"{options.out}: {len(plan.forms)} episodes of {len(paths)} recorded, {plan.steps} steps"
+        f"{options.out}: {len(plan.forms)} episodes from {len(paths)} recorded, {plan.steps} steps"
     )
     if options.format == HDF5 and options.compress and not options.exchange_colours:
         progress.say(CAMERAS_OWN)
@@ -119,19 +119,19 @@ def _episodes(given: Sequence[Path]) -> list[Path]:
 
 
 def _chosen(paths: list[Path], only_good: bool, progress: Progress) -> list[Path]:
-    if not only_good:
-        return paths
-    good = []
+    """Says of each episode that is not good why, and leaves it out if `only_good`."""
+    chosen = []
+    doing = "left out" if only_good else "goes along (not so with --only-good)"
     for number, path in enumerate(paths):
         progress.show(f"judging {path.name}", number / len(paths))
         try:
             summary = summarise(path)
         except EpisodeError as error:
             summary = damaged(path, error)
-        if summary.verdict == GOOD:
-            good.append(path)
-        else:
-            progress.say(f"left out: {path} is {summary.verdict}: {'; '.join(summary.reasons)}")
-    if not good:
+        if summary.verdict != GOOD:
+            progress.say(f"{doing}: {path} is {summary.verdict}: {'; '.join(summary.reasons)}")
+        if summary.verdict == GOOD or not only_good:
+            chosen.append(path)
+    if not chosen:
         raise EpisodeError("none of the episodes is good; aloha episodes list tells why")
-    return good
+    return chosen
