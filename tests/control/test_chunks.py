@@ -83,6 +83,15 @@ def test_slow_inference_averages_what_has_arrived_each_aligned_to_its_observatio
         assert run.targets[tick].chunks == len(here)
 
 
+def test_a_chunk_has_faded_out_by_its_end() -> None:
+    sent = [Sent(0, 0, np.zeros(100)), Sent(500_000_000, 500_000_000, np.ones(100))]
+    run = play(ChunkSchedule(DT_NS, "ensemble", m=0.0, blend_s=0.2), sent, 2.1)
+    assert run.position[85] == pytest.approx(0.5)  # 1.70 s
+    assert 0.5 < run.position[94] < 1.0
+    assert run.position[99] == pytest.approx(1.0, abs=0.01)  # 1.98 s: the first one's last row
+    assert run.position[100] == pytest.approx(1.0, abs=1e-12)
+
+
 def test_the_latest_chunk_counts_alone_at_the_row_for_now() -> None:
     sent = inferred([0.5], 3.0)
     run = play(ChunkSchedule(DT_NS, "latest", blend_s=0.2), sent, 3.0)
@@ -289,6 +298,17 @@ def test_a_bad_chunk_is_refused_by_name_and_changes_nothing(what: str) -> None:
 def test_a_chunk_that_comes_after_its_end_is_refused() -> None:
     with pytest.raises(ChunkRefused, match=r"1.20 s after its observation, and it covers 0.98 s"):
         ChunkSchedule(DT_NS).add(0, np.zeros((50, WIDTH)), 1_200_000_000)
+
+
+def test_chunks_shorter_than_the_fading_time_are_followed_to_their_ends() -> None:
+    schedule = ChunkSchedule(DT_NS, "ensemble", blend_s=1.0)
+    schedule.begin(np.zeros(WIDTH), 0)
+    for tick in range(0, 21, 3):
+        schedule.add(tick * DT_NS, np.ones((10, WIDTH)), tick * DT_NS)
+        for later in range(tick, tick + 3):
+            target = schedule.target(later * DT_NS)
+    np.testing.assert_allclose(target.position, 1.0)
+    assert not target.holding
 
 
 def test_a_chunk_from_before_the_start_is_refused() -> None:

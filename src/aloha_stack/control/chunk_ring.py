@@ -10,9 +10,9 @@ VELOCITY_NS = 100_000_000
 class ChunkRing:
     """Chunks of `rows` x `width`, one row each `dt_ns`, in slots that are used again and again.
 
-    The *members* are those that share in the mean now, the newest always among them. A slot is used
-    again after 2.5 times as many chunks as reach to one instant when there is one every tick: by
-    then whoever had it has long faded.
+    The *members* are those that are to share in the mean now, the newest always among them. There
+    are slots for all chunks of one and a half times what one covers, 0.6 ticks apart: for the
+    members, and those that fade.
 
     A chunk that was braked at time b is read at a slowing pace 1 - S((t - b) / stop), S being the
     minimum-jerk step: it goes on for half of the stopping time, and stands.
@@ -49,8 +49,8 @@ class ChunkRing:
     def _newest(self) -> int:
         return (self._next - 1) % self.slots
 
-    def push(self, stamp_ns: int, rows: np.ndarray, alone: bool) -> int:
-        """One more member, the only one if `alone` or if the others were braked; its slot."""
+    def push(self, stamp_ns: int, rows: np.ndarray, alone: bool) -> None:
+        """One more member, the only one if `alone` or if the others were braked."""
         slot = self._next % self.slots
         self._rows[slot] = rows
         self._stamp_ns[slot] = stamp_ns
@@ -60,7 +60,6 @@ class ChunkRing:
         self._next += 1
         self._first = max(self._first, self._next - self.slots)
         self.braked = False
-        return slot
 
     def leave(self, until_ns: float) -> bool:
         """Whether members left because they end before `until_ns`. The newest never does."""

@@ -14,13 +14,13 @@ Two modes say which chunks share in the target:
 
 Whenever a chunk joins or leaves, the shares go over smoothly within a fading time T (shares.py), a
 chunk that ends leaves T before its end, and the stream stays in the midst of the chunks: its
-velocity differs from theirs by 1.875 D / T at most, where D is how far they disagree. In "latest"
-T is `blend_s`. In "ensemble" T follows the rhythm: while a chunk joins every tick (none later than
-LATE_TICKS after the one before) T is one tick, which is no fade at all, so that the result is
-exactly the paper's: there a chunk comes in or goes with a share of 1/n, and any fade would alter
-the average. As soon as one is overdue T grows with time up to `blend_s`, so that the one which
-comes in then, and shifts the average by much more, fades in; and when the rhythm is back, T
-shrinks four times as slowly.
+velocity differs from theirs by 1.875 D / T at most, where D is how far they disagree. T is never
+more than half of what a chunk covers. In "latest" it is `blend_s`. In "ensemble" it follows the
+rhythm: while a chunk joins every tick (none later than LATE_TICKS after the one before) T is one
+tick, which is no fade at all, so that the result is exactly the paper's: there a chunk comes in or
+goes with a share of 1/n, and any fade would alter the average. As soon as one is overdue T grows
+with time up to `blend_s`, so that the one which comes in then, and shifts the average by much more,
+fades in; and when the rhythm is back, T shrinks four times as slowly.
 
 When the newest chunk comes to its end the time in which all are read slows down to a stand within
 STOP_S: the stream stays on the way that was predicted, and ends in a hold. From a hold the next
@@ -188,7 +188,7 @@ class ChunkSchedule:
         elif not ring.braked and stamp_ns - ring.newest_ns < SPACING_TICKS * self.dt_ns:
             return False  # so little time after the one before that it says nothing new
         rejoins = ring.braked and self._shares.settled
-        self._shares.forget(ring.push(stamp_ns, rows, alone=self.mode == "latest"))
+        ring.push(stamp_ns, rows, alone=self.mode == "latest")
         if rejoins and self._position is not None:
             needed_ns = _rejoining_s(self._position, *ring.newest_motion(now_ns)) * 1e9
             self._fade_ns = max(self._fade_ns, min(needed_ns, ring.lasts_ns / 2))
@@ -199,6 +199,7 @@ class ChunkSchedule:
         """The ring for chunks of `rows`, with the start in it if there is one."""
         ring = ChunkRing(rows, WIDTH, self.dt_ns, round(STOP_S * 1e9))
         self._ring, self._shares = ring, FadingShares(ring.slots, ring.slots)
+        self._fade_ns = max(min(self._fade_ns, ring.lasts_ns / 2), self.dt_ns)
         if self._start is not None:
             ring.push(before_ns, np.tile(self._start, (rows, 1)), alone=True)
             ring.brake(before_ns)

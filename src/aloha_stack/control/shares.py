@@ -32,10 +32,6 @@ class FadingShares:
         """Whether nothing fades (as of the last `at`)."""
         return self._count <= 1
 
-    def forget(self, slot: int) -> None:
-        """Nobody has a share in `slot` any more: somebody else is to get it."""
-        self._asked[:, slot] = 0.0
-
     def ask(self, since_ns: int, shares: np.ndarray) -> None:
         """`shares` (slots,) from `since_ns` on, which is not before the last one's. The first are
         in force at once."""
