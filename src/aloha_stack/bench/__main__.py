@@ -28,7 +28,7 @@ BENCHES = (
     Bench(
         "record", "all streams for 5 minutes: messages lost, memory, closing (6 min)", "record"
     ),
-    Bench("load", "training samples a second: ours, ALOHA HDF5, LeRobot video (4 min)", "load"),
+    Bench("load", "training samples a second: ours, ALOHA HDF5, LeRobot video (6 min)", "load"),
 )
 
 

@@ -38,7 +38,7 @@ EXAMPLE = """examples:
 EPISODES, LENGTH_S = 2, 10.0
 SIZES = ((480, 640), (240, 320))
 WORKERS = (0, 2)
-ROUNDS = 3
+ROUNDS = 5
 CHUNK = 100
 WARM_BYTES = 9e9
 """Of memory that the files of one size should find free, to be read from there."""
