@@ -25,9 +25,7 @@ BENCHES = (
     Bench("images", "four cameras to recorder and reader: frames lost, latency (3 min)", "images"),
     Bench("bus", "the Dynamixel bus: rate, missed cycles, CPU, lost replies (4 minutes)", "bus"),
     Bench("faults", "every fault on all four arms of the twin: seen, held, recovered", "faults"),
-    Bench(
-        "record", "all streams for 5 minutes: messages lost, memory, closing (6 min)", "record"
-    ),
+    Bench("record", "all streams for 5 minutes: messages lost, memory, closing (6 min)", "record"),
     Bench("load", "training samples a second: ours, ALOHA HDF5, LeRobot video (6 min)", "load"),
 )
 
