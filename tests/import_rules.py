@@ -18,7 +18,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "episodes": {"robot", "progress"},
     "analysis": {"episodes", "robot", "progress"},
     "twin": {"robot", "dynamixel", "control"},
-    "training": {"episodes", "robot", "control", "progress"},
+    "policies": {"robot"},
+    "training": {"policies", "episodes", "robot", "control", "progress"},
     "launch": set(),
     "bench": {
         *("robot", "dynamixel", "control", "twin", "episodes", "cameras"),
@@ -30,8 +31,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("arguments", "progress", "shared_memory"),
     },
 }
-# Modules that may import more than their folder: the camera source of the twin.
-EXTRA = {"cameras/twin.py": {"twin"}}
+# Modules that may import more than their folder: the camera source of the twin, and what stands in
+# for the camera node.
+EXTRA = {
+    "cameras/twin.py": {"twin"},
+    "twin/direct_cameras.py": {"cameras"},
+}
 
 NODES = "nodes"
 OWNERS = {  # a dependency that only these folders may touch
@@ -39,6 +44,8 @@ OWNERS = {  # a dependency that only these folders may touch
     "dm_control": {"twin"},
     "gym_aloha": {"twin"},
     "dynamixel_sdk": {"dynamixel", "bench"},  # bench: the stock port is its peer
+    "torch": {"policies", "training", "bench"},
+    "safetensors": {"policies", "bench"},
 }
 
 

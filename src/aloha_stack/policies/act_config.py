@@ -1,0 +1,139 @@
+"""The sizes of an ACT network; the defaults are the paper's.
+
+Source: Zhao et al. 2023 (arXiv 2304.13705), tonyzhaozh/act.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from aloha_stack.policies.normalisation import IMAGENET_MEAN, IMAGENET_STD
+from aloha_stack.policies.policy import PolicyError
+from aloha_stack.policies.transformer import ACTIVATIONS
+
+RESNET18, LIGHT = "resnet18", "light"
+_AT_LEAST_ZERO = ("encoder_layers", "cvae_layers")
+
+
+@dataclass(frozen=True)
+class ActConfig:
+    """Raises PolicyError, which names the key, for sizes that cannot be.
+
+    The paper's network has 83.92 million parameters as tonyzhaozh/act counts them (trainable
+    ones; its padding head, which no loss ever trains, is left out here: 513 of them).
+    """
+
+    cameras: int = 4
+    state_dim: int = 14
+    action_dim: int = 14
+    chunk: int = 100
+
+    hidden: int = 512  # numbers a token
+    heads: int = 8
+    feedforward: int = 3200
+    encoder_layers: int = 4
+    decoder_layers: int = 7
+    first_layer_only: bool = False  # compatibility: the output is the first decoder layer's
+    dropout: float = 0.1
+    activation: str = "relu"
+    pre_norm: bool = False
+    camera_embedding: bool = False  # a learned number vector for each camera, added to positions
+
+    cvae: bool = True
+    cvae_layers: int = 4
+    latent: int = 32
+
+    backbone: str = RESNET18
+    stages: tuple[int, ...] = (48, 96, 192)  # channels of the light backbone's stages
+    blocks: int = 1  # a stage
+    stem_kernel: int = 8
+    stem_stride: int = 4
+    norm_groups: int = 8
+
+    crop: tuple[int, int, int, int] | None = None  # top, left, height, width of what is seen, px
+    image_mean: tuple[tuple[float, ...], ...] = (IMAGENET_MEAN,)  # of all cameras, or of each
+    image_std: tuple[tuple[float, ...], ...] = (IMAGENET_STD,)
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            self._check_type(field.name, getattr(self, field.name), field.default)
+        self._need(self.hidden % self.heads == 0, "hidden", f"a multiple of heads ({self.heads})")
+        self._need(self.hidden % 4 == 0, "hidden", "a multiple of 4, for sines and cosines")
+        self._need(0 <= self.dropout < 1, "dropout", "0 … 1")
+        self._need(self.activation in ACTIVATIONS, "activation", " or ".join(ACTIVATIONS))
+        self._need(self.backbone in (RESNET18, LIGHT), "backbone", f"{RESNET18} or {LIGHT}")
+        grouped = all(_positive(n) and n % self.norm_groups == 0 for n in self.stages)
+        self._need(
+            bool(self.stages) and grouped,
+            "stages",
+            f"channels, each a multiple of norm_groups ({self.norm_groups})",
+        )
+        self._need(self.stem_kernel >= self.stem_stride, "stem_kernel", "at least stem_stride")
+        crop = self.crop
+        self._need(
+            crop is None
+            or (
+                len(crop) == 4
+                and all(px == 0 or _positive(px) for px in crop[:2])
+                and all(_positive(px) for px in crop[2:])
+            ),
+            "crop",
+            "top, left, height, width in px",
+        )
+        for name in ("image_mean", "image_std"):
+            rows = getattr(self, name)
+            self._need(
+                len(rows) in (1, self.cameras)
+                and all(
+                    isinstance(row, tuple) and len(row) == 3 and all(map(_number, row))
+                    for row in rows
+                ),
+                name,
+                f"three numbers for all cameras, or for each of {self.cameras}",
+            )
+        self._need(
+            all(value > 0 for row in self.image_std for value in row), "image_std", "above 0"
+        )
+
+    def _check_type(self, name: str, value: Any, default: Any) -> None:
+        if isinstance(default, bool):
+            self._need(isinstance(value, bool), name, "true or false")
+        elif isinstance(default, int):
+            least = 0 if name in _AT_LEAST_ZERO else 1
+            whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
+            self._need(whole, name, f"a whole number from {least}")
+        elif isinstance(default, float):
+            self._need(_number(value), name, "a number")
+        elif isinstance(default, str):
+            self._need(isinstance(value, str), name, "a name")
+        else:
+            self._need(isinstance(value, tuple) or value is default, name, "a list")
+
+    def _need(self, holds: bool, name: str, what: str) -> None:
+        if not holds:
+            raise PolicyError(f"{name}: expected {what}, found {getattr(self, name)!r}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> "ActConfig":
+        """The reverse; what is not said is the paper's. Raises PolicyError."""
+        known = [field.name for field in fields(ActConfig)]
+        unknown = [key for key in data if key not in known]
+        if unknown:
+            raise PolicyError(f"config: unknown: {', '.join(unknown)}; it has {', '.join(known)}")
+        return ActConfig(**{key: _tuples(value) for key, value in data.items()})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
+
+
+def _positive(number: Any) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and number >= 1
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9

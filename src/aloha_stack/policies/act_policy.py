@@ -1,0 +1,121 @@
+"""ACT as a policy: a trained network, the statistics of its numbers, and what it expects."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aloha_stack.policies.act import Act
+from aloha_stack.policies.act_config import ActConfig
+from aloha_stack.policies.normalisation import NormalisationError, Normaliser
+from aloha_stack.policies.policy import (
+    Observation,
+    PolicyError,
+    PolicySpec,
+    check_chunk,
+    check_observation,
+)
+from aloha_stack.policies.weights import load_weights
+
+EAGER, FAST = "eager", "fast"
+
+
+class ActPolicy:
+    """Chunks from a network in evaluation mode, z = 0. Not for several threads at once."""
+
+    def __init__(
+        self,
+        spec: PolicySpec,
+        network: Act,
+        state: Normaliser,
+        action: Normaliser,
+        device: str = "cpu",
+    ) -> None:
+        """Raises PolicyError if the network's sizes are not those of `spec`."""
+        _check_sizes(spec, network.config, len(state.mean), len(action.mean))
+        self._spec = spec
+        self.device = torch.device(device)
+        self.network = network.to(self.device).eval()
+        self.state, self.action = state.to(self.device), action.to(self.device)
+        self._pictures = torch.empty(0, dtype=torch.uint8)
+
+    @property
+    def spec(self) -> PolicySpec:
+        return self._spec
+
+    def reset(self) -> None:
+        """Nothing to forget: each chunk comes from one observation."""
+
+    @torch.inference_mode()
+    def act(self, observation: Observation) -> np.ndarray:
+        """The chunk (T, 14) float32. Raises ObservationError, ChunkError."""
+        check_observation(self._spec, observation)
+        pictures = self._stacked(observation)
+        state = torch.tensor(observation.state, dtype=torch.float32, device=self.device)
+        output = self.network(pictures, self.state(state)[None]).action[0]
+        chunk: np.ndarray = self.action.inverse(output.float()).cpu().numpy()
+        check_chunk(self._spec, chunk)
+        return chunk
+
+    def _stacked(self, observation: Observation) -> Tensor:
+        """(1, C, 3, H, W) uint8: a view of the pictures, side by side in one buffer."""
+        images = [observation.images[camera] for camera in self._spec.cameras]
+        if len({image.shape for image in images}) > 1:
+            sizes = ", ".join(f"{c} {i.shape}" for c, i in observation.images.items())
+            raise PolicyError(f"the pictures of all cameras have to be of one size, found {sizes}")
+        shape = (len(images), *images[0].shape)
+        if tuple(self._pictures.shape) != shape:
+            self._pictures = torch.empty(shape, dtype=torch.uint8)
+        buffer = self._pictures.numpy()
+        for place, image in zip(buffer, images, strict=True):
+            np.copyto(place, image)
+        return self._pictures.to(self.device).permute(0, 3, 1, 2)[None]
+
+    @staticmethod
+    def restore(
+        spec: PolicySpec,
+        config: Mapping[str, Any],
+        statistics: Mapping[str, Any],
+        weights: Mapping[str, Tensor],
+        device: str = "cpu",
+        backend: str = EAGER,
+    ) -> "ActPolicy":
+        """From the parts of a checkpoint. Raises PolicyError for parts that do not fit."""
+        if backend != EAGER:
+            raise PolicyError(f"there is no backend '{backend}'; there is {EAGER}")
+        sizes = ActConfig.from_dict(config)
+        with torch.random.fork_rng(devices=[]):  # its start values are not used: draw none
+            network = Act(sizes)
+        load_weights(network, weights)
+        state = _normaliser(statistics, "state", spec.state_names)
+        action = _normaliser(statistics, "action", spec.action_names)
+        return ActPolicy(spec, network, state, action, device)
+
+
+def _normaliser(statistics: Mapping[str, Any], name: str, columns: Sequence[str]) -> Normaliser:
+    try:
+        return Normaliser.of(statistics.get(name) or {}, columns)
+    except NormalisationError as error:
+        raise PolicyError(f"statistics of {name}: {error}") from error
+
+
+def _check_sizes(spec: PolicySpec, config: ActConfig, states: int, actions: int) -> None:
+    expected = {
+        "cameras": (config.cameras, len(spec.cameras)),
+        "chunk": (config.chunk, spec.chunk),
+        "state_dim": (config.state_dim, len(spec.state_names)),
+        "action_dim": (config.action_dim, len(spec.action_names)),
+        "state statistics": (states, len(spec.state_names)),
+        "action statistics": (actions, len(spec.action_names)),
+    }
+    wrong = [
+        f"{name} {has}, spec {needs}" for name, (has, needs) in expected.items() if has != needs
+    ]
+    if wrong:
+        raise PolicyError(f"network and spec do not belong together: {'; '.join(wrong)}")
+    if config.crop is not None and spec.image_size is not None:
+        top, left, height, width = config.crop
+        if top + height > spec.image_size[0] or left + width > spec.image_size[1]:
+            raise PolicyError(f"crop {config.crop} lies outside pictures of {spec.image_size} px")

@@ -1,0 +1,40 @@
+"""Which policies there are, and the class behind each; imported only when it is needed."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from aloha_stack.policies.policy import Policy, PolicyError, PolicySpec
+
+_POLICIES = {"act": "aloha_stack.policies.act_policy:ActPolicy"}
+
+
+class Restorable(Protocol):
+    """A policy class that a checkpoint can be made of again."""
+
+    def restore(
+        self,
+        spec: PolicySpec,
+        config: Mapping[str, Any],
+        statistics: Mapping[str, Any],
+        weights: Mapping[str, Tensor],
+        device: str,
+        backend: str,
+    ) -> Policy:
+        """The policy, ready to act. Raises PolicyError for parts that do not fit."""
+
+
+def policy_names() -> list[str]:
+    """What `policy` of a spec may be."""
+    return sorted(_POLICIES)
+
+
+def policy_class(name: str) -> Restorable:
+    """The class of a policy. Raises PolicyError, which lists the policies that exist."""
+    if name not in _POLICIES:
+        raise PolicyError(f"there is no policy '{name}'; there are {', '.join(policy_names())}")
+    module, attribute = _POLICIES[name].split(":")
+    found: Restorable = getattr(importlib.import_module(module), attribute)
+    return found
