@@ -42,7 +42,7 @@ MISSING_NS = 1_500_000_000
 ARMS, CAMERA = ("leader_left", "follower_left"), "cam_high"
 
 Sent = dict[str, dict[int, int]]
-"""Stamps (ns) by topic and sequence number."""
+"""By topic and sequence number, when (ns) the middleware had taken a message over."""
 
 
 @dataclass(frozen=True)
@@ -151,8 +151,8 @@ class Rig:
         found: Sent = defaultdict(dict)
         for line in self._log.read_text().splitlines(keepends=True):
             if line.endswith("\n"):  # the last may be half
-                topic, sequence, stamp = line.split()
-                found[topic][int(sequence)] = int(stamp)
+                topic, sequence, sent_ns = line.split()
+                found[topic][int(sequence)] = int(sent_ns)
         return found
 
     def close(self) -> None:
@@ -212,11 +212,11 @@ def missing_ns(killed: Killed, sent: Sent) -> int:
     assert len(records) == len(read(mcap_of(killed.path)))
     assert repair(killed.path).state == WHOLE
     longest = 0
-    for topic, stamps in sent.items():
+    for topic, times in sent.items():
         gone = [
-            killed.killed_ns - stamp
-            for number, stamp in stamps.items()
-            if number > newest.get(topic, 0) and killed.began_ns <= stamp <= killed.killed_ns
+            killed.killed_ns - sent_ns
+            for number, sent_ns in times.items()
+            if number > newest.get(topic, 0) and killed.began_ns <= sent_ns <= killed.killed_ns
         ]
         longest = max([longest, *gone])
     return longest

@@ -133,10 +133,17 @@ class _Reading:
                 if opcode == Opcode.CHUNK:
                     self._unfinished(position)
                 else:
-                    self._found.strange = self._size - position > _LONGEST_TAIL
+                    self._found.strange = not self._may_be_unfinished(opcode, length, position)
                 raise _Broken
             yield opcode, position, end
             position = end
+
+    def _may_be_unfinished(self, opcode: int, length: int, position: int) -> bool:
+        """Whether a record, no chunk, that reaches beyond the file can be of a writer that died."""
+        if opcode == Opcode.MESSAGE_INDEX and self._chunk is not None:
+            longest = max(len(self._chunk.chunk.index_of(c)) for c in self._chunk.chunk.counts)
+            return length <= INDEX_FRONT.size + longest
+        return self._size - position <= _LONGEST_TAIL
 
     def _record(self, opcode: int, start: int, end: int) -> None:
         if opcode == Opcode.CHUNK:

@@ -32,7 +32,7 @@ EVERY = {
 """In how many ticks of 1/100 s a message of a type is due, and how it is offered."""
 
 Sent = Callable[[str, int, int], None]
-"""Told topic, sequence number and stamp (ns) of each message."""
+"""Told topic and sequence number of each message, and when (ns) it was handed over."""
 
 
 class SyntheticRobot:
@@ -77,7 +77,7 @@ class SyntheticRobot:
             message.velocity = message.effort = message.position
         outlet.publisher.publish(message)
         if self._sent is not None:
-            self._sent(outlet.name, outlet.sent, now_ns)
+            self._sent(outlet.name, outlet.sent, time.time_ns())
 
 
 class _Outlet:

@@ -4,8 +4,9 @@
 
 Publishes every stream of an episode at its rate; pictures only with --pictures (JPEG files), else
 they are left to a camera node. With --log each message is noted there as a line of topic, sequence
-number and stamp (ns). With --seconds the recorder is asked for an episode of so long, and to stop;
-`began` and `ended` are told in lines of JSON, and the process ends. Without, it goes on.
+number and the time (ns) at which the middleware had taken it. With --seconds the recorder is asked
+for an episode of so long, and to stop; `began` and `ended` are told in lines of JSON, and the
+process ends. Without, it goes on.
 """
 
 import argparse
@@ -59,9 +60,9 @@ class RecordBench(SimpleNode):
         for thread in self._threads:
             thread.join()
 
-    def _note(self, topic: str, sequence: int, stamp_ns: int) -> None:
+    def _note(self, topic: str, sequence: int, sent_ns: int) -> None:
         assert self._log is not None
-        self._log.write(f"{topic} {sequence} {stamp_ns}\n")
+        self._log.write(f"{topic} {sequence} {sent_ns}\n")
 
     def _measure(self) -> None:
         end_s = time.monotonic() + READY_S
