@@ -53,6 +53,12 @@ COMMANDS = (
         "aloha_stack.episodes.cli",
     ),
     Command(
+        "models",
+        "trained policies: list, show, import those of LeRobot and of the original ACT code",
+        "./aloha models show models/act_transfer_cube",
+        "aloha_stack.policies.cli",
+    ),
+    Command(
         "arms",
         "an operator's tools for the servos: scan, configure, reboot, torque, read",
         "./aloha arms scan",
