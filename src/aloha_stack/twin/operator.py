@@ -17,6 +17,7 @@ import numpy as np
 
 from aloha_stack.robot.description import Robot
 from aloha_stack.robot.joints import LEADERS, side_of
+from aloha_stack.twin.operator_manner import HUMAN, Draws, Manner, Performance
 from aloha_stack.twin.operator_motion import Motion, shortest_s
 from aloha_stack.twin.operator_script import Hands, find_script
 from aloha_stack.twin.world import World
@@ -41,11 +42,11 @@ class NotReadyError(RuntimeError):
 
 
 class Operator:
-    """The operator of one world. `variation` is the spread of its pace from episode to episode."""
+    """The operator of one world; its manner says how performances differ from seed to seed."""
 
-    def __init__(self, world: World, robot: Robot, variation: float = 0.02) -> None:
+    def __init__(self, world: World, robot: Robot, manner: Manner = HUMAN) -> None:
         self._script = find_script(world.task.name)
-        self._world, self._robot, self._variation = world, robot, variation
+        self._world, self._robot, self._manner = world, robot, manner
         self._hands = Hands(world, robot)
         self._now: Leaders = {
             leader: (robot.arm(leader).rest_pose.copy(), np.zeros(7)) for leader in LEADERS
@@ -78,10 +79,12 @@ class Operator:
                 f"the operator is {doing}, not ready: it needs both leaders at the start pose "
                 "and teleoperation engaged; wait, or send it home with a reset"
             )
-        pace = np.random.default_rng(self._world.seed).normal(1.0, self._variation)
-        pace = float(np.clip(pace, 1 - 2 * self._variation, 1 + 2 * self._variation))
-        start = {leader: position for leader, (position, _) in self._now.items()}
-        motions = self._script(self._world, self._hands, start, pace)
+        draws = Draws(self._manner, self._world.seed)
+        keys = self._script(self._world, draws)
+        motions = {
+            leader: self._hands.perform(side_of(leader), self._now[leader][0], keys[leader], draws)
+            for leader in LEADERS
+        }
         self.state = "performing"
         self._start(motions)
 
@@ -103,7 +106,7 @@ class Operator:
         self._now = {leader: motion.at(elapsed) for leader, motion in self._motions.items()}
         return self._now
 
-    def _start(self, motions: dict[str, Motion]) -> None:
+    def _start(self, motions: Mapping[str, Motion | Performance]) -> None:
         self._motions, self._began_s = motions, self._time_s
 
     def _ended(self) -> bool:

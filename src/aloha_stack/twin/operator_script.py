@@ -2,11 +2,16 @@
 
 Transfer cube: the right gripper comes down on the cube, 60 degrees below the horizon, lifts it and
 carries it to the middle; the left one, rolled by 90 degrees so that the four fingers do not meet,
-takes it there; the right one lets go and draws back. Pinch points and times are tuned in MuJoCo,
-so that it works with followers that follow at once and with followers that are 80 ms behind.
+takes it there; the right one lets go and draws back.
+
+Insertion: the right gripper takes the peg and the left one the socket, both from above at 60
+degrees; they meet in the middle, come to rest in line, and push one into the other.
+
+Pinch points and times are tuned in MuJoCo, so that it works with followers that follow at once and
+with followers that are 90 ms behind.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import pi, radians
 
@@ -15,6 +20,7 @@ import numpy as np
 from aloha_stack.robot.description import Robot
 from aloha_stack.robot.gripper import joint_from_finger
 from aloha_stack.twin.kinematics import ArmKinematics, Pose, gripper_rotation
+from aloha_stack.twin.operator_manner import Draws, Performance
 from aloha_stack.twin.operator_motion import Motion
 from aloha_stack.twin.world import World
 
@@ -30,11 +36,13 @@ class NoScriptError(ValueError):
 
 @dataclass(frozen=True)
 class Key:
-    """At `tick` (20 ms) the gripper is at `pose`, its fingers at `finger_m`."""
+    """At `tick` (20 ms) the gripper is at `pose`, its fingers at `finger_m`; `care` from 0 to 1
+    says how little a hand strays from there."""
 
     tick: float
     pose: Pose
     finger_m: float
+    care: float = 0.0
 
 
 class Hands:
@@ -61,67 +69,107 @@ class Hands:
         opening = float(np.clip(follower.normalise_joint(angle), 0.0, 1.0))
         return leader.unnormalise_joint(opening)
 
-    def motion(self, side: str, start: np.ndarray, keys: list[Key], pace: float) -> Motion:
-        """From `start` (7,) rad at time 0 through the keys; `pace` stretches the times.
+    def perform(self, side: str, start: np.ndarray, keys: list[Key], draws: Draws) -> Performance:
+        """From `start` (7,) rad at time 0 through the keys, as differently as `draws` has it.
 
         Raises UnreachableError if a key cannot be reached.
         """
         poses, times, guess = [np.asarray(start)], [0.0], np.asarray(start)[:6]
         for key in keys:
-            guess = self._arms[side].inverse(key.pose, guess)
+            place = key.pose.position + (1.0 - key.care) * draws.place()
+            guess = self._arms[side].inverse(Pose(place, key.pose.rotation), guess)
             poses.append(np.append(guess, self.leader_gripper(side, key.finger_m)))
-            times.append(key.tick * TICK_S * pace)
-        return Motion(np.array(times), np.array(poses))
+            times.append(key.tick * TICK_S * draws.pace)
+        motion = Motion(np.array(times), np.array(poses))
+        care = np.array([1.0, *(key.care for key in keys)])
+        return Performance(motion, draws.tremor(motion.times_s, care))
 
 
-Script = Callable[[World, Hands, Mapping[str, np.ndarray], float], dict[str, Motion]]
+Keys = dict[str, list[Key]]
+"""Key poses by leader."""
+Script = Callable[[World, Draws], Keys]
+
+DOWN = radians(60)
+"""How steeply a gripper comes down on what lies on the table."""
 
 
-def transfer_cube(
-    world: World, hands: Hands, start: Mapping[str, np.ndarray], pace: float
-) -> dict[str, Motion]:
-    """Motions by leader, from the leaders' present positions `start` (7,) each."""
-    cube = world.objects()["red_box_joint"][:3]
-    meeting = np.array([0.0, 0.5, 0.25])
-    down = gripper_rotation(pi, radians(60), 0.0)
+def transfer_cube(world: World, draws: Draws) -> Keys:
+    """The right hand takes the cube and gives it to the left one."""
+    x, y, _ = world.objects()["red_box_joint"][:3]
+    meeting = np.array([0.0, 0.5, 0.25]) + draws.place()
+    down = gripper_rotation(pi, DOWN, 0.0)
     across = gripper_rotation(0.0, 0.0, pi / 2)
 
-    def right(tick: float, x: float, y: float, z: float, finger_m: float) -> Key:
-        return Key(tick, Pose(np.array([x, y, z]), down), finger_m)
+    def right(tick: float, place: Sequence[float], finger_m: float, care: float) -> Key:
+        return Key(tick, Pose(np.array(place), down), finger_m, care)
 
-    def left(tick: float, x: float, finger_m: float) -> Key:
-        return Key(tick, Pose(meeting + np.array([x, 0.0, 0.0]), across), finger_m)
+    def left(tick: float, away_m: float, finger_m: float, care: float) -> Key:
+        return Key(tick, Pose(meeting - [away_m, 0.0, 0.0], across), finger_m, care)
 
-    x, y = float(cube[0]), float(cube[1])
-    mx, my, mz = meeting
-    motions = {
+    return {
         "leader_right": [
-            right(56, x, y, 0.10, OPEN_M),
-            right(80, x, y, 0.018, OPEN_M),
-            right(84, x, y, 0.018, OPEN_M),
-            right(100, x, y, 0.018, SHUT_M),
-            right(110, x, y, 0.018, SHUT_M),
-            right(158, mx, my, mz, SHUT_M),
-            right(206, mx, my, mz, SHUT_M),
-            right(218, mx, my, mz, OPEN_M),
-            right(240, mx + 0.10, my, mz + 0.04, OPEN_M),
+            right(56, (x, y, 0.10), OPEN_M, 0.2),
+            right(80, (x, y, 0.018), OPEN_M, 0.9),
+            right(84, (x, y, 0.018), OPEN_M, 0.9),
+            right(100, (x, y, 0.018), SHUT_M, 0.9),
+            right(110, (x, y, 0.018), SHUT_M, 0.9),
+            right(158, meeting, SHUT_M, 0.8),
+            right(206, meeting, SHUT_M, 0.9),
+            right(218, meeting, OPEN_M, 0.9),
+            right(240, meeting + [0.10, 0.0, 0.04], OPEN_M, 0.0),
         ],
         "leader_left": [
-            left(76, -0.12, OPEN_M),
-            left(156, -0.12, OPEN_M),
-            left(178, 0.0, OPEN_M),
-            left(182, 0.0, OPEN_M),
-            left(198, 0.0, SHUT_M),
-            left(240, 0.0, SHUT_M),
+            left(76, 0.12, OPEN_M, 0.0),
+            left(156, 0.12, OPEN_M, 0.3),
+            left(178, 0.0, OPEN_M, 0.8),
+            left(182, 0.0, OPEN_M, 0.9),
+            left(198, 0.0, SHUT_M, 0.9),
+            left(240, 0.0, SHUT_M, 0.9),
         ],
     }
+
+
+PINCH_Z_M = 0.018
+"""Over the table: lower, the fingertips would rest on it."""
+
+
+def insertion(world: World, draws: Draws) -> Keys:
+    """The right hand takes the peg, the left one the socket, and they are put together."""
+    objects = world.objects()
+    meeting = np.array([0.0, 0.5, 0.15]) + draws.place()
+
+    def hand(heading_rad: float, item: str) -> list[Key]:
+        x, y, z = objects[item][:3]
+        grip = [0.0, 0.0, PINCH_Z_M - z]  # where it is held, seen from its middle
+        rotation = gripper_rotation(heading_rad, DOWN, 0.0)
+        side = -np.cos(heading_rad)
+
+        def key(tick: float, place: Sequence[float], finger_m: float, care: float) -> Key:
+            return Key(tick, Pose(np.array(place), rotation), finger_m, care)
+
+        def apart(distance_m: float) -> np.ndarray:
+            return meeting + grip + [side * distance_m, 0.0, 0.0]
+
+        return [
+            key(48, (x, y, 0.11), OPEN_M, 0.4),
+            key(62, (x, y, 0.07), OPEN_M, 0.93),
+            key(78, (x, y, PINCH_Z_M), OPEN_M, 0.97),
+            key(82, (x, y, PINCH_Z_M), OPEN_M, 0.97),
+            key(98, (x, y, PINCH_Z_M), SHUT_M, 0.97),
+            key(106, (x, y, PINCH_Z_M), SHUT_M, 0.97),
+            key(152, apart(0.10), SHUT_M, 0.95),
+            key(166, apart(0.10), SHUT_M, 0.95),
+            key(214, apart(0.045), SHUT_M, 0.95),
+            key(230, apart(0.045), SHUT_M, 0.95),
+        ]
+
     return {
-        leader: hands.motion(leader.split("_")[1], start[leader], keys, pace)
-        for leader, keys in motions.items()
+        "leader_right": hand(pi, "red_peg_joint"),
+        "leader_left": hand(0.0, "blue_socket_joint"),
     }
 
 
-SCRIPTS: dict[str, Script] = {"transfer_cube": transfer_cube}
+SCRIPTS: dict[str, Script] = {"transfer_cube": transfer_cube, "insertion": insertion}
 
 
 def find_script(task: str) -> Script:
