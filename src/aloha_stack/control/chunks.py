@@ -66,6 +66,10 @@ class ChunkRefused(ValueError):
     """A chunk that is not taken; the message says what was wrong and what was expected."""
 
 
+class ChunkBroken(ChunkRefused):
+    """Of the wrong shape, or with numbers that are none: whoever made it cannot be followed now."""
+
+
 class TimeWentBack(ChunkRefused):
     """Now lies before what was now before: the clock was set back or a simulation begun anew."""
 
@@ -133,9 +137,9 @@ class ChunkSchedule:
     def add(self, stamp_ns: int, chunk: np.ndarray, now_ns: int) -> None:
         """Takes a chunk (n, 14) that arrived at `now_ns`, made from an observation at `stamp_ns`.
 
-        Raises ChunkRefused, and changes nothing, if its shape is wrong or another than that of the
-        ones before, a number is not finite, its observation lies in the future or is not newer than
-        the last, it is over already, or time went back (TimeWentBack).
+        Raises ChunkRefused, and changes nothing: if its shape is wrong or another than that of the
+        ones before, or a number is not finite (ChunkBroken); its observation lies in the future or
+        is not newer than the last; it is over already; or time went back (TimeWentBack).
         """
         rows = np.asarray(chunk)
         self._check_time(now_ns)
@@ -230,18 +234,18 @@ class ChunkSchedule:
 
     def _check_rows(self, rows: np.ndarray) -> None:
         if rows.ndim != 2 or rows.shape[1] != WIDTH or not 2 <= len(rows) <= MAX_ROWS:
-            raise ChunkRefused(
+            raise ChunkBroken(
                 f"the chunk has the shape {rows.shape}; expected (n, {WIDTH}) with n from 2 to "
                 f"{MAX_ROWS}"
             )
         if self._ring is not None and len(rows) != self._ring.rows:
-            raise ChunkRefused(
+            raise ChunkBroken(
                 f"the chunk has {len(rows)} rows; the ones before had {self._ring.rows}. Another "
                 "policy needs a new rollout"
             )
         finite = np.isfinite(rows).all(axis=1)
         if not finite.all():
-            raise ChunkRefused(
+            raise ChunkBroken(
                 f"row {int(np.argmin(finite))} of the chunk contains a number that is not finite"
             )
 
