@@ -1,4 +1,4 @@
-"""Serialises the messages that an import makes, without ROS (layout: see `cdr`)."""
+"""Serialises messages without ROS (layout: see `cdr`): joint states and pictures."""
 
 import struct
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ def joint_state(
     effort: Sequence[float] = (),
 ) -> bytes:
     """A sensor_msgs/JointState; velocity and effort may be empty."""
-    out = _Writer()
+    out = CdrWriter()
     out.header(stamp_ns)
     out.unsigned(len(names))
     for name in names:
@@ -28,7 +28,7 @@ def joint_state(
 
 def compressed_image(stamp_ns: int, frame_id: str, picture: bytes) -> bytes:
     """A sensor_msgs/CompressedImage of a JPEG, its format as image_transport names it."""
-    out = _Writer()
+    out = CdrWriter()
     out.header(stamp_ns, frame_id)
     out.string("rgb8; jpeg compressed bgr8")
     out.unsigned(len(picture))
@@ -36,7 +36,7 @@ def compressed_image(stamp_ns: int, frame_id: str, picture: bytes) -> bytes:
     return bytes(out.data)
 
 
-class _Writer:
+class CdrWriter:
     """Little endian, plain CDR."""
 
     def __init__(self) -> None:
@@ -54,13 +54,27 @@ class _Writer:
         self.align(4)
         self.data += struct.pack("<I", value)
 
+    def byte(self, value: int) -> None:
+        """A uint8 or a bool."""
+        self.data.append(value)
+
+    def number(self, kind: str, value: float) -> None:
+        """One number; `kind` as struct names it: i and I (4 bytes), q, Q and d (8 bytes)."""
+        self.align(struct.calcsize(kind))
+        self.data += struct.pack(f"<{kind}", value)
+
     def string(self, text: str) -> None:
         coded = text.encode() + b"\0"
         self.unsigned(len(coded))
         self.data += coded
 
     def doubles(self, values: Sequence[float]) -> None:
+        """A sequence of float64 (an array of fixed length is `array`)."""
         self.unsigned(len(values))
         if len(values):
-            self.align(8)
-            self.data += struct.pack(f"<{len(values)}d", *values)
+            self.array(values)
+
+    def array(self, values: Sequence[float]) -> None:
+        """Float64 without their count."""
+        self.align(8)
+        self.data += struct.pack(f"<{len(values)}d", *values)

@@ -23,6 +23,12 @@ class Subcommand:
 
 SUBCOMMANDS = (
     Subcommand(
+        "generate",
+        "makes demonstrations by the twin's scripted operator, fast and without ROS",
+        "./aloha episodes generate --task insertion --episodes 50 --directory out --size 320x240",
+        "aloha_stack.demonstrations.generating",
+    ),
+    Subcommand(
         "list",
         "a table of the episodes in a folder, with the quality gate's verdict on each",
         "./aloha episodes list out",

@@ -64,6 +64,11 @@ def episode_paths(directory: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
+def episode_path(directory: Path, number: int) -> Path:
+    """Where the episode of that number is, or would be."""
+    return directory / f"episode_{number:06d}"
+
+
 def next_episode(directory: Path) -> Path:
     """Makes and returns the folder one number above the highest that exists or was discarded."""
     while True:
@@ -74,7 +79,7 @@ def next_episode(directory: Path) -> Path:
             for path in episode_paths(folder)
         ]
         number = max(taken, default=-1) + 1
-        path = directory / f"episode_{number:06d}"
+        path = episode_path(directory, number)
         try:
             path.mkdir()
         except FileExistsError:  # another recorder took the number in the meantime

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aloha_stack.episodes.errors import EpisodeError
-from aloha_stack.episodes.folder import next_episode, sync_folder
+from aloha_stack.episodes.folder import episode_path, next_episode, sync_folder
 from aloha_stack.episodes.mcap_output import McapOutput, Syncing
 from aloha_stack.episodes.mcap_records import OpenChunk
 from aloha_stack.episodes.mcap_topics import described
@@ -50,9 +50,15 @@ class EpisodeWriter:
         info: EpisodeInfo,
         flush_interval_s: float = FLUSH_S,
         chunk_bytes: int = CHUNK_BYTES,
+        number: int | None = None,
     ) -> None:
-        """Makes the next `episode_000000` in `directory`, which has to exist. Raises OSError."""
-        self.path = next_episode(directory)
+        """Makes the next `episode_000000` in `directory`, which has to exist, or that of `number`,
+        which must not exist. Raises OSError."""
+        if number is None:
+            self.path = next_episode(directory)
+        else:
+            self.path = episode_path(directory, number)
+            self.path.mkdir()
         self.info = info
         self._topics = tuple(topics)
         self._flush_interval_s, self._chunk_bytes = flush_interval_s, chunk_bytes

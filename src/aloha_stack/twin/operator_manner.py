@@ -13,7 +13,7 @@ from aloha_stack.twin.operator_motion import Motion
 
 STEP_S = 0.01
 MEMORY_S = 0.4
-"""For how long a deviation of the hand lasts: the time constant of the Ornstein-Uhlenbeck process."""
+"""How long a deviation of the hand lasts: the time constant of an Ornstein-Uhlenbeck process."""
 SMOOTH_S = 0.06
 """The hand's own inertia: two equal lags behind that process, so that accelerations are finite."""
 AT_MOST = 2.5

@@ -81,7 +81,8 @@ class Hands:
             poses.append(np.append(guess, self.leader_gripper(side, key.finger_m)))
             times.append(key.tick * TICK_S * draws.pace)
         motion = Motion(np.array(times), np.array(poses))
-        care = np.array([1.0, *(key.care for key in keys)])
+        # A hand that begins and ends at rest does not tremble there.
+        care = np.array([1.0, *(key.care for key in keys[:-1]), 1.0])
         return Performance(motion, draws.tremor(motion.times_s, care))
 
 
