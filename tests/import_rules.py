@@ -45,7 +45,7 @@ OWNERS = {  # a dependency that only these folders may touch
     "gym_aloha": {"twin"},
     "dynamixel_sdk": {"dynamixel", "bench"},  # bench: the stock port is its peer
     "torch": {"policies", "training", "bench"},
-    "safetensors": {"policies", "bench"},
+    "safetensors": {"policies", "training", "bench"},
 }
 
 

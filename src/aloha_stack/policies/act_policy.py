@@ -12,6 +12,7 @@ from aloha_stack.policies.act_config import ActConfig
 from aloha_stack.policies.normalisation import NormalisationError, Normaliser
 from aloha_stack.policies.policy import (
     Observation,
+    ObservationError,
     PolicyError,
     PolicySpec,
     check_chunk,
@@ -64,7 +65,7 @@ class ActPolicy:
         images = [observation.images[camera] for camera in self._spec.cameras]
         if len({image.shape for image in images}) > 1:
             sizes = ", ".join(f"{c} {i.shape}" for c, i in observation.images.items())
-            raise PolicyError(f"the pictures of all cameras have to be of one size, found {sizes}")
+            raise ObservationError(f"the pictures have to be of one size, found {sizes}")
         shape = (len(images), *images[0].shape)
         if tuple(self._pictures.shape) != shape:
             self._pictures = torch.empty(shape, dtype=torch.uint8)
