@@ -22,7 +22,7 @@ def stream(sequences, late_ns=3_000_000, first_ns=10**18):
 
 
 def test_gaps_in_sequence_numbers_are_lost_frames_of_each_camera_on_its_own():
-    found = heard([stream([5, 6, 9, 10]), stream([1, 2, 4])], 50.0, np.array([]))
+    found = heard([stream([5, 6, 9, 10]), stream([1, 2, 4])], 50.0, 0.08, np.array([]))
     assert (found.frames, found.lost, found.short) == (7, 3, 0)
     assert found.lost_percent == pytest.approx(30.0)
     assert found.latency_ms == pytest.approx(np.full(7, 3.0))
@@ -31,12 +31,18 @@ def test_gaps_in_sequence_numbers_are_lost_frames_of_each_camera_on_its_own():
 def test_what_a_camera_never_sent_is_told_apart_from_what_was_lost():
     notes = stream([1, 2, 3, 4])
     notes[2:, 1:] += 3 * PERIOD_NS  # three frames late, and yet the next number
-    found = heard([notes], 50.0, np.array([]))
+    found = heard([notes], 50.0, 0.08, np.array([]))
     assert (found.lost, found.short) == (0, 3)
 
 
+def test_a_camera_that_dies_early_or_never_comes_is_short_of_all_the_rest():
+    nothing = np.empty((0, 3), np.int64)
+    found = heard([stream(range(500)), stream(range(50)), nothing], 50.0, 10.0, np.array([]))
+    assert (found.lost, found.short) == (0, 448 + 498)
+
+
 def test_a_reader_that_heard_nothing_lost_everything():
-    assert heard([], 50.0, np.array([])).lost_percent == 100.0
+    assert heard([], 50.0, 1.0, np.array([])).lost_percent == 100.0
 
 
 def test_a_log_counts_what_was_exposed_and_came_while_it_was_measured(tmp_path):

@@ -35,14 +35,20 @@ def records(topic, sequences):
 
 
 def test_gaps_in_the_numbers_of_each_topic_are_messages_lost():
-    found = counted([*records("/a", [7, 8, 11]), *records("/b", [1, 2, 3])], {"/a": 50.0})
+    found = counted([*records("/a", [7, 8, 11]), *records("/b", [1, 2, 3])], {"/a": 50.0}, 0.1)
     assert found == Counted(messages=6, missing=2, unsent=0)
 
 
 def test_what_was_never_sent_is_told_apart_where_the_rate_is_known():
     late = [replace(one, publish_ns=one.publish_ns * 2) for one in records("/a", [1, 2, 3])]
-    assert counted(late, {"/a": 50.0}) == Counted(3, 0, 2)
-    assert counted(late, {}) == Counted(3, 0, 0)
+    assert counted(late, {"/a": 50.0}, 0.1) == Counted(3, 0, 2)
+    assert counted(late, {}, 0.1) == Counted(3, 0, 0)
+
+
+def test_a_topic_that_dies_early_or_never_comes_was_not_sent():
+    rates = {"/a": 50.0, "/early": 50.0, "/never": 50.0}
+    found = counted([*records("/a", range(1, 501)), *records("/early", range(1, 51))], rates, 10.0)
+    assert found == Counted(550, 0, 448 + 498)
 
 
 GOOD = Outcome(

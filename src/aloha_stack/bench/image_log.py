@@ -5,7 +5,6 @@ and the receiver never got. Latencies begin at the stamp of the exposure.
 """
 
 from array import array
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from aloha_stack.episodes.mcap_file import Record
+
+EDGE = 2
+"""Frames of a camera that the beginning and the end of a measurement may cut off."""
 
 
 class ImageLog:
@@ -50,7 +52,7 @@ class Heard:
     frames: int
     lost: int
     short: int
-    """Never sent: what the rate makes in the time from the first to the last, and is not there."""
+    """Never sent, or never heard of: what the rate makes in the time, and is not there."""
     latency_ms: np.ndarray  # (frames,) exposure to receipt
     decoded_ms: np.ndarray  # (decoded,) exposure to decoded; empty if none is decoded
 
@@ -72,27 +74,36 @@ def read_log(path: Path, rate_hz: float) -> Heard:
     ages = (
         np.concatenate([made[:, 1] - made[:, 0] for made in decoded]) if decoded else np.array([])
     )
-    return heard(received, rate_hz, ages)
+    return heard(received, rate_hz, (ended_ns - began_ns) * 1e-9, ages)
 
 
-def recorded(records: Iterable[Record], rate_hz: float) -> Heard:
-    """What an episode holds of its cameras: log time is that of the receipt."""
-    notes: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+def recorded(
+    records: Iterable[Record], topics: Iterable[str], rate_hz: float, seconds: float
+) -> Heard:
+    """What an episode of at least `seconds` holds of its cameras: log time is the receipt's."""
+    notes: dict[str, list[tuple[int, int, int]]] = {topic: [] for topic in topics}
     for record in records:
         notes[record.topic].append((record.sequence, record.publish_ns, record.log_ns))
-    received = [np.array(of_camera, np.int64) for of_camera in notes.values()]
-    return heard(received, rate_hz, np.array([]))
+    received = [np.array(of_camera, np.int64).reshape(-1, 3) for of_camera in notes.values()]
+    return heard(received, rate_hz, seconds, np.array([]))
 
 
-def heard(received: Sequence[np.ndarray], rate_hz: float, decoded_ns: np.ndarray) -> Heard:
-    """Of each camera (n, 3): sequence, stamp, receipt (ns), in the order of receiving."""
+def heard(
+    received: Sequence[np.ndarray], rate_hz: float, seconds: float, decoded_ns: np.ndarray
+) -> Heard:
+    """Of each camera (n, 3): sequence, stamp, receipt (ns), in the order of receiving.
+
+    Each has to be there from the beginning to the end of the measurement, which took `seconds`.
+    """
     lost = short = 0
     for notes in received:
+        gaps, due = 0, int(seconds * rate_hz) - EDGE
         if len(notes):
             gaps = int(notes[-1, 0] - notes[0, 0]) + 1 - len(notes)
             span_s = (notes[-1, 1] - notes[0, 1]) * 1e-9
-            lost += gaps
-            short += max(0, round(span_s * rate_hz) + 1 - len(notes) - gaps)
+            due = max(due, round(span_s * rate_hz) + 1)
+        lost += gaps
+        short += max(0, due - len(notes) - gaps)
     together = np.concatenate(received) if received else np.empty((0, 3), np.int64)
     latency_ms = (together[:, 2] - together[:, 1]) * 1e-6
     return Heard(len(together), lost, short, latency_ms, decoded_ns * 1e-6)

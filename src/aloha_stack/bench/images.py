@@ -107,8 +107,9 @@ def outcome_rows(
     )
     metric = f"{kind}, reader: not decoded, a newer one had come"
     rows.append(Row(metric, overtaken, "frames", peer, its_overtaken))
-    unsent = f"{kind}, camera node: frames never sent"
-    rows.append(Row(unsent, ours.recorder.short, "frames", peer, defaults.recorder.short, none))
+    unsent, its_unsent = (max(one.recorder.short, one.reader.short) for one in (ours, defaults))
+    metric = f"{kind}, camera node: frames never sent"
+    rows.append(Row(metric, unsent, "frames", peer, its_unsent, none))
     for name, used in ours.cpu_percent.items():
         metric = f"{kind}, {name}: CPU, of one core"
         rows.append(Row(metric, used, "%", peer, defaults.cpu_percent[name]))

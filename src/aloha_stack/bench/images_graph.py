@@ -67,7 +67,7 @@ def measure(setting: Setting, pictures: Path, folder: Path, show: Show) -> Outco
         if setting.raw:
             recorder = read_log(work / "recorder.npz", RATE_HZ)
         else:
-            recorder = _episode(Path(told["path"]))
+            recorder = _episode(Path(told["path"]), setting.seconds)
         return Outcome(recorder, reader, cpu_percent)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -108,10 +108,9 @@ def _cpu_s(nodes: dict[str, psutil.Process]) -> dict[str, float]:
     return used
 
 
-def _episode(path: Path) -> Heard:
-    episode = Episode(path)
-    topics = set(episode.camera_topics.values())
-    return recorded(episode.records(topics), RATE_HZ)
+def _episode(path: Path, seconds: float) -> Heard:
+    topics = {f"/{name}/image_raw/compressed" for name in CAMERAS}
+    return recorded(Episode(path).records(topics), topics, RATE_HZ, seconds)
 
 
 # ---- processes ----------------------------------------------------------------------------------

@@ -74,7 +74,11 @@ def events(processes: Processes, speaker: str, work: Path) -> Iterator[dict[str,
             line = told.readline()
             if not line:
                 raise BenchFailed(_last_words(work / f"{speaker}.log"))
-            yield json.loads(line)
+            try:
+                told_event = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise BenchFailed(f"the {speaker} said what is no event: {line!r}") from error
+            yield told_event
         else:
             yield {}
 

@@ -84,7 +84,7 @@ def measure(seconds: float, pictures: Path, folder: Path, show: Show) -> Outcome
         summary,
         told["messages"],
         told["lost"],
-        counted(Episode(path).records(), rates),
+        counted(Episode(path).records(), rates, seconds),
         sum(file.stat().st_size for file in path.iterdir()),
         raw_hdf5_bytes(summary.steps, robot),
         np.array(watched.resident_mb),

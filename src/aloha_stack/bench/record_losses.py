@@ -14,21 +14,30 @@ class Counted:
     missing: int
     """Gaps in the sequence numbers of each topic, from its first message to its last."""
     unsent: int
-    """Never sent: what a rate makes of the time from the first to the last, and is not there."""
+    """Never sent: what a rate makes of the time, and is not there."""
 
 
-def counted(records: Iterable[Record], rates_hz: Mapping[str, float]) -> Counted:
-    """Counts; `rates_hz` has the topics whose rate is known."""
+EDGE = 2
+"""Messages of a topic that the beginning and the end of an episode may cut off."""
+
+
+def counted(records: Iterable[Record], rates_hz: Mapping[str, float], seconds: float) -> Counted:
+    """Counts in an episode of at least `seconds`.
+
+    `rates_hz` has the topics whose rate is known: each has to be there from begin to end.
+    """
     topics: dict[str, _Topic] = {}
     for record in records:
         topic = topics.setdefault(record.topic, _Topic(record.sequence, record.publish_ns))
         topic.messages += 1
         topic.last, topic.last_ns = record.sequence, record.publish_ns
     unsent = 0
-    for name, topic in topics.items():
-        if name in rates_hz:
-            due = round((topic.last_ns - topic.first_ns) * 1e-9 * rates_hz[name]) + 1
-            unsent += max(0, due - topic.sent)
+    for name, rate_hz in rates_hz.items():
+        sent, due = 0, int(seconds * rate_hz) - EDGE
+        if topic := topics.get(name):
+            span_s = (topic.last_ns - topic.first_ns) * 1e-9
+            sent, due = topic.sent, max(due, round(span_s * rate_hz) + 1)
+        unsent += max(0, due - sent)
     return Counted(
         sum(topic.messages for topic in topics.values()),
         sum(topic.sent - topic.messages for topic in topics.values()),
