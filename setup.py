@@ -14,6 +14,7 @@ NODES = (
         "bench_record",
         "call",
         "camera",
+        "chunk_player",
         "description",
         "operator",
         "recorder",

@@ -133,12 +133,19 @@ class RolloutPlayer:
             return ""
         try:
             self.schedule.add(stamp_ns, chunk, now_ns)
+        except ChunkBroken as broken:
+            self.refuse(now_ns, str(broken))
+            return str(broken)
         except ChunkRefused as refusal:
             self.refused += 1
-            if isinstance(refusal, ChunkBroken):
-                self.schedule.hold(max(now_ns, self._now_ns), str(refusal))
             return str(refusal)
         return ""
+
+    def refuse(self, now_ns: int, why: str) -> None:
+        """A chunk that is none came: the followers hold until the next good one."""
+        if self.stage in (Stage.PLAYING, Stage.HOLDING):
+            self.refused += 1
+            self.schedule.hold(max(now_ns, self._now_ns), why)
 
     # -- ticks ------------------------------------------------------------------------------
 
