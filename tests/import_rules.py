@@ -19,7 +19,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "analysis": {"episodes", "robot", "progress"},
     "twin": {"robot", "dynamixel", "control"},
     "policies": {"robot"},
-    "training": {"policies", "episodes", "robot", "control", "progress"},
+    "demonstrations": {"twin", "robot", "control", "episodes", "arguments", "progress"},
+    "training": {"policies", "episodes", "robot", "control", "arguments", "progress"},
     "launch": set(),
     "bench": {
         *("robot", "dynamixel", "control", "twin", "episodes", "cameras"),

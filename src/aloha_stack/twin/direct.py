@@ -138,7 +138,7 @@ class _DirectArm:
     def offer(self, target: np.ndarray, now_ns: int) -> None:
         command: Command | CommandError
         try:
-            command = check_command(JOINTS, [target], [()], [0.0], now_ns * 1e-9)
+            command = check_command(JOINTS, [target.tolist()], [()], [0.0], now_ns * 1e-9)
         except CommandError as error:
             command = error
         self.controller.offer(command, now_ns * 1e-9)

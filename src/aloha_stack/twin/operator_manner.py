@@ -41,7 +41,7 @@ class Draws:
     def __init__(self, manner: Manner, seed: int) -> None:
         self._manner = manner
         self._random = np.random.default_rng(seed)
-        self.pace = 1.0 + manner.pace * self._cut(())
+        self.pace = 1.0 + manner.pace * float(self._cut(()))
 
     def place(self) -> np.ndarray:
         """By how much (3,) m the hand is off a place that is nothing but a place to pass."""

@@ -11,11 +11,12 @@ Pinch points and times are tuned in MuJoCo, so that it works with followers that
 with followers that are 90 ms behind.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import pi, radians
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from aloha_stack.robot.description import Robot
 from aloha_stack.robot.gripper import joint_from_finger
@@ -74,12 +75,12 @@ class Hands:
 
         Raises UnreachableError if a key cannot be reached.
         """
-        poses, times, guess = [np.asarray(start)], [0.0], np.asarray(start)[:6]
+        poses, guess = [np.asarray(start)], np.asarray(start)[:6]
+        times = [0.0, *(key.tick * TICK_S * draws.pace for key in keys)]
         for key in keys:
             place = key.pose.position + (1.0 - key.care) * draws.place()
             guess = self._arms[side].inverse(Pose(place, key.pose.rotation), guess)
             poses.append(np.append(guess, self.leader_gripper(side, key.finger_m)))
-            times.append(key.tick * TICK_S * draws.pace)
         motion = Motion(np.array(times), np.array(poses))
         # A hand that begins and ends at rest does not tremble there.
         care = np.array([1.0, *(key.care for key in keys[:-1]), 1.0])
@@ -101,7 +102,7 @@ def transfer_cube(world: World, draws: Draws) -> Keys:
     down = gripper_rotation(pi, DOWN, 0.0)
     across = gripper_rotation(0.0, 0.0, pi / 2)
 
-    def right(tick: float, place: Sequence[float], finger_m: float, care: float) -> Key:
+    def right(tick: float, place: ArrayLike, finger_m: float, care: float) -> Key:
         return Key(tick, Pose(np.array(place), down), finger_m, care)
 
     def left(tick: float, away_m: float, finger_m: float, care: float) -> Key:
@@ -145,7 +146,7 @@ def insertion(world: World, draws: Draws) -> Keys:
         rotation = gripper_rotation(heading_rad, DOWN, 0.0)
         side = -np.cos(heading_rad)
 
-        def key(tick: float, place: Sequence[float], finger_m: float, care: float) -> Key:
+        def key(tick: float, place: ArrayLike, finger_m: float, care: float) -> Key:
             return Key(tick, Pose(np.array(place), rotation), finger_m, care)
 
         def apart(distance_m: float) -> np.ndarray:
