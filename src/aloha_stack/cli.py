@@ -41,6 +41,12 @@ COMMANDS = (
         "aloha_stack.launch.__main__",
     ),
     Command(
+        "train",
+        "learn a policy from recorded episodes",
+        "./aloha train act --data episodes/cube --out models/cube",
+        "aloha_stack.training.cli",
+    ),
+    Command(
         "evaluate",
         "count the successes of the operator over seeds",
         "./aloha evaluate operator --task transfer_cube --episodes 20 --seed 0 --ros",
