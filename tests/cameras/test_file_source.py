@@ -127,6 +127,14 @@ def test_nothing_comes_before_it_is_due(folder: Path) -> None:
     assert source.read(0.01) is None
 
 
+def test_a_folder_that_would_fill_the_memory_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MOST_BYTES", 100)
+    with pytest.raises(SourceError, match="make a video file of them"):
+        open_source(f"file:{folder}", CAMERA).open()
+
+
 def test_what_cannot_be_played_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no folder or video file"):
         open_source(f"file:{tmp_path / 'none'}", CAMERA).open()

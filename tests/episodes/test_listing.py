@@ -118,6 +118,14 @@ def test_verify_finds_what_only_the_checksums_tell(
     assert "the checksum of a chunk does not fit" in capsys.readouterr().out
 
 
+def test_an_episode_itself_is_listed_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_episode(tmp_path / "data", seconds=1.2)
+    assert main(["list", str(path)]) == 0
+    assert "episode_000000" in capsys.readouterr().out
+
+
 def test_a_listing_changes_nothing(tmp_path: Path) -> None:
     path = write_episode(tmp_path / "data", seconds=0.2)
     copy = shutil.copytree(path, tmp_path / "copy")

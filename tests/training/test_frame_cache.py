@@ -104,8 +104,14 @@ def test_an_interrupted_build_leaves_nothing_half(
         cached(store, tmp_path / "cache", interrupt)
     (first,) = files(tmp_path / "cache")
     assert first.startswith("episode_000000")
-    (tmp_path / "cache" / "killed.partial").write_bytes(b"left by a process that was killed")
+    left = tmp_path / "cache" / "killed.pictures.partial"
+    left.write_bytes(b"left by a process that was killed")
+    foreign = tmp_path / "cache" / "export.partial"
+    foreign.mkdir()
     fast = cached(store, tmp_path / "cache")
+    assert not left.exists()
+    assert foreign.exists()
+    foreign.rmdir()
     assert len(files(tmp_path / "cache")) == 2
     recorded = EpisodeDataset(store)[len(store) - 1]["images"]
     assert torch.equal(EpisodeDataset(fast)[len(store) - 1]["images"], recorded)

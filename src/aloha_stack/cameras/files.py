@@ -18,6 +18,9 @@ IMAGES = (".jpg", ".jpeg", ".png")
 QUEUE = 8
 """Frames kept for a reader who is late."""
 
+MOST_BYTES = 256_000_000
+"""A folder that is larger is refused: it would be held in memory."""
+
 
 class FileCamera:
     """What folders and videos share: the pace. Subclasses say what comes next."""
@@ -95,6 +98,11 @@ class FolderCamera(FileCamera):
         files = sorted(p for p in self.path.iterdir() if p.suffix.lower() in IMAGES)
         if not files:
             raise SourceError(f"{self.camera.name}: no images ({', '.join(IMAGES)}) in {self.path}")
+        if (size := sum(file.stat().st_size for file in files)) > MOST_BYTES:
+            raise SourceError(
+                f"{self.camera.name}: the images in {self.path} take {size / 1e6:.0f} MB, and at "
+                f"most {MOST_BYTES / 1e6:.0f} MB are held in memory: make a video file of them"
+            )
         self.health = SourceHealth(PASSTHROUGH)
         self._jpegs = [self._from_image(file) for file in files]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.folder import episode_paths
+from aloha_stack.episodes.metadata import FILE_NAME
 from aloha_stack.episodes.quality import VERDICTS
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.episodes.summary import EpisodeSummary, damaged, summarise
@@ -49,7 +50,8 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(list(argv))
     try:
         thresholds = load_thresholds(options.thresholds)
-        paths = episode_paths(options.directory)
+        one = (options.directory / FILE_NAME).exists()
+        paths = [options.directory] if one else episode_paths(options.directory)
     except EpisodeError as error:
         print(f"aloha episodes: {error}", file=sys.stderr)
         return 2

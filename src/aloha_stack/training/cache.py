@@ -32,6 +32,8 @@ SPARE_BYTES = 256 << 20
 BLOCK_BYTES = 64 << 20
 """Of decoded pictures in memory while a cache is built."""
 THREADS = 2
+PARTIAL = ".pictures.partial"
+"""The end of the name of a file that is being made."""
 
 
 def cached(
@@ -150,7 +152,7 @@ def _make(
     if not numbers:
         return
     folder = files[0].parent
-    for left in folder.glob("*.partial"):  # of a process that was killed
+    for left in folder.glob(f"*{PARTIAL}"):  # of a process that was killed
         left.unlink()
     for number in numbers:
         _remove_stale(files[number])
@@ -187,7 +189,7 @@ def _write(
     store: EpisodeStore, episode: TrainingEpisode, file: Path, tell: Callable[[int], None]
 ) -> None:
     """Writes, rather than maps, the new file: on a full disk writing to a map kills a process."""
-    partial = file.with_suffix(".partial")
+    partial = file.with_suffix(PARTIAL)
     readers = [RecordedFrames([episode], store.image_size) for _ in range(THREADS)]
     shape = (len(episode), *store.picture_shape)
     block = np.empty((max(1, BLOCK_BYTES // _step_bytes(store)), *store.picture_shape), np.uint8)
