@@ -1,5 +1,6 @@
 """Episode → ALOHA HDF5 → import: the same numbers, the same pictures, the same times."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,12 +11,14 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, JointState
 
 from aloha_stack.episodes import cli
-from aloha_stack.episodes.alignment import AlignedEpisode, align
+from aloha_stack.episodes.alignment import AlignedEpisode, AlignmentSettings, align
 from aloha_stack.episodes.cdr_writing import compressed_image, joint_state
+from aloha_stack.episodes.mcap_file import Record
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.robot.joints import CAMERAS
 from episodes.aloha_files import digest, foreign
-from episodes.sample_episodes import write_episode
+from episodes.altered_episodes import altered
+from episodes.sample_episodes import image_bytes, write_episode
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,47 @@ def test_files_are_laid_out_as_aloha_has_them(recorded, tmp_path):
             jpeg = data[7][: lengths[row, 7]].tobytes()
             assert jpeg == steps.frames[name].picture(int(steps.cameras[name].frame[7]))
             assert not data[7][lengths[row, 7] :].any()
+
+
+@pytest.mark.parametrize(("fps", "step_hz"), [(50, 50), (30, 30), (60, 60), (25, 25), (30, 50)])
+@pytest.mark.parametrize("method", [None, "hold"])
+def test_imported_actions_stay_with_the_states_of_their_row(tmp_path, fps, step_hz, method):
+    """At rates whose period is no whole number of ns, too, and when they are read at another."""
+    foreign(tmp_path / "a.hdf5", count=90)
+    path = imported(tmp_path / "a.hdf5", tmp_path / "back", "--fps", str(fps))
+    new = align(Episode(path), AlignmentSettings(step_hz=step_hz, method=method))
+    with h5py.File(tmp_path / "a.hdf5") as file:
+        state, action = file["/observations/qpos"][()], file["/action"][()]
+    rows = [int(np.abs(state[:, 0] - value).argmin()) for value in new.state[:, 0]]
+    np.testing.assert_allclose(new.action, action[rows], atol=1e-6)
+    if fps == step_hz:
+        assert rows == list(range(90))
+
+
+@pytest.mark.parametrize("delay_ms", [4, 8])
+def test_steps_of_held_samples_come_back_as_they_were(recorded, tmp_path, delay_ms):
+    """A picture 8 ms after its step is the next one's: "nearest" would take it for this one's."""
+
+    def later(record: Record) -> Record:
+        if "cam_low" not in record.topic:
+            return record
+        image = deserialize_message(record.data, CompressedImage)
+        stamp = record.publish_ns + delay_ms * 1_000_000
+        return replace(record, data=image_bytes(stamp, bytes(image.data)), publish_ns=stamp)
+
+    source = altered(recorded, tmp_path / "later", later)
+    file = export(source, tmp_path / "aloha", "--compress", "--method", "hold")
+    old = align(Episode(source), AlignmentSettings(method="hold"))
+    new = aligned(imported(file, tmp_path / "back"))
+    assert (len(new), new.settings.method) == (len(old), "hold")
+    shown = [
+        [steps.frames["cam_low"].picture(int(frame)) for frame in steps.cameras["cam_low"].frame]
+        for steps in (old, new)
+    ]
+    assert shown[0] == shown[1]
+    with h5py.File(file, "r+") as foreign_file:
+        foreign_file.attrs["method"] = "guessed"
+    assert cli.main(["import", str(file), "--out", str(tmp_path / "other")]) == 2
 
 
 @pytest.mark.parametrize("compress", [True, False])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aloha_stack.episodes.step_grid import HOLD, NEAREST, Stream, pick, step_grid
+from aloha_stack.episodes.step_grid import BESIDE_NS, HOLD, NEAREST, Stream, pick, step_grid
 
 PERIOD, TOLERANCE = 20_000_000, 50_000_000
 
@@ -48,9 +48,9 @@ def test_segments_are_even_and_their_samples_are_the_right_ones(streams, pauses,
             found = stream.stamps_ns[index]
             assert abs(found - time) <= TOLERANCE
             if stream.method == NEAREST:
-                assert abs(found - time) == np.abs(stream.stamps_ns - time).min()
+                assert abs(found - time) <= np.abs(stream.stamps_ns - time).min() + BESIDE_NS
             else:
-                assert found == stream.stamps_ns[stream.stamps_ns <= time].max()
+                assert found == stream.stamps_ns[stream.stamps_ns <= time + BESIDE_NS].max()
 
 
 @given(streams=some_streams)
@@ -61,12 +61,12 @@ def test_no_step_is_left_out_that_every_stream_has_a_sample_for(streams):
 
     def served(time: int, stream: Stream) -> bool:
         distance = stream.stamps_ns - (time + stream.lead_ns)
-        usable = distance[distance <= 0] if stream.method == HOLD else distance
+        usable = distance[distance <= BESIDE_NS] if stream.method == HOLD else distance
         return len(usable) > 0 and np.abs(usable).min() <= TOLERANCE
 
     expected = [
         time
-        for time in range(start, end + 1, PERIOD)
+        for time in range(start, end + BESIDE_NS + 1, PERIOD)
         if all(served(time, stream) for stream in streams.values())
     ]
     assert list(grid.time_ns) == expected
@@ -101,10 +101,38 @@ def test_a_silent_stream_leaves_no_step():
 
 
 def test_of_two_samples_equally_near_the_earlier_is_taken():
-    assert list(pick(np.array([0, 10, 20]), np.array([5, 6, 14]), NEAREST)) == [0, 1, 1]
+    stamps, times = (np.array(ms) * 1_000_000 for ms in ([0, 10, 20], [5, 6, 14]))
+    assert list(pick(stamps, times, NEAREST)) == [0, 1, 1]
 
 
 def test_years_of_steps_are_refused_before_they_fill_the_memory():
     set_forward = Stream(np.array([0, 10**18]))
     with pytest.raises(ValueError, match="was the clock set"):
         step_grid({"a": set_forward}, PERIOD, TOLERANCE)
+
+
+@pytest.mark.parametrize("hz", [30.0, 60.0, 100 / 3])
+@pytest.mark.parametrize("rounding", [np.floor, np.rint, np.ceil])
+def test_stamps_on_the_grid_but_for_their_rounding_are_the_samples_of_its_steps(hz, rounding):
+    """An hour at a period that is no whole number of ns: neither late by a step, nor one short."""
+    count, period = round(3600 * hz), 1e9 / hz
+    stamps = (5_000_000_000 + rounding(np.arange(count + 1) * period)).astype(np.int64)
+    beside = np.random.default_rng(3).integers(-1, 2, count + 1)
+    streams = {
+        "states": Stream(stamps[:-1] + beside[:-1], HOLD),
+        "pictures": Stream(stamps[:-1]),
+        "commands": Stream(stamps[1:] + beside[1:], HOLD, round(period)),
+    }
+    grid = step_grid(streams, period, TOLERANCE, anchor="pictures")
+    assert len(grid.time_ns) == count
+    assert not grid.segment.any()
+    for name in streams:
+        np.testing.assert_array_equal(grid.index[name], np.arange(count), err_msg=name)
+
+
+def test_of_two_samples_equally_near_but_for_a_nanosecond_the_earlier_is_taken():
+    """A camera half a period beside the steps shows each of its pictures once."""
+    steps = np.arange(50, dtype=np.int64) * PERIOD + PERIOD
+    beside = np.random.default_rng(4).integers(-1, 2, 51)
+    stamps = np.arange(51, dtype=np.int64) * PERIOD + PERIOD // 2 + beside
+    np.testing.assert_array_equal(pick(stamps, steps, NEAREST), np.arange(50))

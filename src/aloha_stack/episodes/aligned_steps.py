@@ -85,6 +85,7 @@ def _part(
     return EpisodeSteps(
         source=f"{aligned.path}{f' (segment {segment})' if several else ''}",
         remarks=aligned.remarks,
+        method=aligned.settings.method or "",
         task=task,
         robot=aligned.robot,
         fps=fps,

@@ -5,7 +5,7 @@ step with a stream that has nothing near enough is left out.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.frame_index import FrameIndex, frame_indexes
 from aloha_stack.episodes.joint_columns import JointStream
 from aloha_stack.episodes.joint_numbers import measured, targets
-from aloha_stack.episodes.reader import Episode
+from aloha_stack.episodes.reader import STEPS_METHOD, Episode
 from aloha_stack.episodes.robots import robot_of
 from aloha_stack.episodes.step_grid import HOLD, METHODS, NEAREST, StepGrid, Stream, step_grid
 from aloha_stack.robot.description import Robot
@@ -27,17 +27,19 @@ NS = 1_000_000_000
 class AlignmentSettings:
     """How samples are chosen. Raises ValueError for what cannot be.
 
-    `method` (of states and pictures): "nearest", or "hold", the last at or before the step.
-    Commands are held always: `action[k]` is the one in force `action_lead_steps` after step k.
+    `method` (of states and pictures): "nearest", or "hold", the last at or before the step; None
+    is as the steps of an imported episode were chosen, else "nearest". Commands are held always:
+    `action[k]` is the one in force `action_lead_steps` after step k. Only those of an imported
+    episode belong to its steps, and go with the state that they came with.
     """
 
     step_hz: float = 50.0
-    method: str = NEAREST
+    method: str | None = None
     tolerance_s: float = 0.05
     action_lead_steps: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
+        if self.method is not None and self.method not in METHODS:
             raise ValueError(f"method {self.method!r} is none of {', '.join(METHODS)}")
         if not 0.1 <= self.step_hz <= 1000.0:
             raise ValueError(f"step_hz {self.step_hz} is outside 0.1 … 1000")
@@ -47,8 +49,8 @@ class AlignmentSettings:
             raise ValueError(f"action_lead_steps {self.action_lead_steps} is outside 0 … 100")
 
     @property
-    def period_ns(self) -> int:
-        return round(NS / self.step_hz)
+    def period_ns(self) -> float:
+        return NS / self.step_hz
 
     @property
     def tolerance_ns(self) -> int:
@@ -107,7 +109,7 @@ def align(
 
     Reads its file once, pictures left out. Raises EpisodeError, which names what is missing.
     """
-    settings = settings or AlignmentSettings()
+    settings = _chosen(settings or AlignmentSettings(), episode)
     remark = ""
     if robot is None:
         robot, remark = robot_of(episode.info)
@@ -159,20 +161,33 @@ def align(
     )
 
 
+def _chosen(settings: AlignmentSettings, episode: Episode) -> AlignmentSettings:
+    """With the method that None stands for."""
+    if settings.method is not None:
+        return settings
+    noted = episode.info.notes.get(STEPS_METHOD)
+    return replace(settings, method=noted if noted in METHODS else NEAREST)
+
+
 def _grid(
     episode: Episode,
     settings: AlignmentSettings,
     joints: Mapping[str, JointStream],
     frames: Mapping[str, FrameIndex],
 ) -> StepGrid:
+    method = settings.method or NEAREST
+    how, lead_ns = HOLD, settings.lead_ns
+    own_hz = episode.steps_hz
+    if own_hz is not None:  # its commands are one of its own steps after their states
+        how, lead_ns = method, lead_ns + round(NS / own_hz) - round(settings.period_ns)
     streams = {}
     for arm in FOLLOWERS:
         topic = f"/{arm}/joint_states"
-        streams[topic] = Stream(joints[topic].stamps_ns, settings.method)
+        streams[topic] = Stream(joints[topic].stamps_ns, method)
         topic = f"/{arm}/command_executed"
-        streams[topic] = Stream(joints[topic].stamps_ns, HOLD, settings.lead_ns)
+        streams[topic] = Stream(joints[topic].stamps_ns, how, lead_ns)
     for index in frames.values():
-        streams[index.topic] = Stream(index.stamps_ns, settings.method)
+        streams[index.topic] = Stream(index.stamps_ns, method)
     anchor = next((index.topic for index in frames.values()), "")
     try:
         return step_grid(streams, settings.period_ns, settings.tolerance_ns, episode.pauses, anchor)
@@ -231,7 +246,7 @@ def _leaders(
         return None, {}
     parts, ages = [], {}
     for arm, topic in topics.items():
-        stream = Stream(joints[topic].stamps_ns, settings.method)
+        stream = Stream(joints[topic].stamps_ns, settings.method or NEAREST)
         index = stream.pick(time_ns)
         values = targets(joints[topic], robot.arm(arm))[index]
         ages[topic] = -stream.distance_ns(time_ns, index)

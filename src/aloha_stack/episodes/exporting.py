@@ -19,7 +19,7 @@ from aloha_stack.episodes.lerobot_video import CODECS
 from aloha_stack.episodes.lerobot_writer import LeRobotWriter, check_form
 from aloha_stack.episodes.metadata import FILE_NAME
 from aloha_stack.episodes.quality import GOOD
-from aloha_stack.episodes.step_grid import METHODS, NEAREST
+from aloha_stack.episodes.step_grid import METHODS
 from aloha_stack.episodes.steps import SAME_RATE
 from aloha_stack.episodes.summary import damaged, summarise
 from aloha_stack.episodes.target import check_target
@@ -60,7 +60,11 @@ def _parser() -> argparse.ArgumentParser:
     add_pictures(parser)
     steps = parser.add_argument_group("steps")
     steps.add_argument("--fps", type=rate, default=50, help="steps per second (50)")
-    steps.add_argument("--method", choices=METHODS, default=NEAREST, help="how samples are chosen")
+    steps.add_argument(
+        "--method",
+        choices=METHODS,
+        help="how samples are chosen (nearest; of an imported episode: as its steps were)",
+    )
     add_lerobot(parser)
     hdf5 = parser.add_argument_group("hdf5")
     hdf5.add_argument("--compress", action="store_true", help="keep the cameras' own JPEGs")

@@ -15,9 +15,6 @@ from aloha_stack.episodes.thresholds import Thresholds
 from aloha_stack.robot.description import Robot
 from aloha_stack.robot.joints import FOLLOWERS
 
-STEPS_HZ = "steps_hz"
-"""The note of an imported episode: the rate of its steps, Hz."""
-
 REPAIR = "./aloha episodes repair closes it"
 
 
@@ -50,7 +47,7 @@ def streams_of(
     contents, needed = episode.contents(), _needed(episode)
     span = span_ns(episode)
     cameras = {topic: name for name, topic in episode.camera_topics.items()}
-    steps_hz = _steps_hz(episode)
+    steps_hz = episode.steps_hz
     found = []
     for topic in dict.fromkeys((*episode.topics, *contents.types)):
         stamps = contents.stamps_ns.get(topic, np.zeros(0, np.int64))
@@ -127,23 +124,6 @@ def span_s(streams: Collection[np.ndarray]) -> float:
 def paused_s(episode: Episode) -> float:
     """Time in pauses that ended: what came after them counts."""
     return sum(end - begin for begin, end in episode.pauses if end is not None) * 1e-9
-
-
-def _steps_hz(episode: Episode) -> float | None:
-    """The rate of all streams of an episode that was imported from steps; else None."""
-    note = episode.info.notes.get(STEPS_HZ)
-    if note is None:
-        return None
-    try:
-        rate = float(note)
-    except ValueError:
-        rate = 0.0
-    if not 0.0 < rate < 1e6:
-        raise EpisodeError(
-            f"{episode.path / 'metadata.yaml'}: the note {STEPS_HZ!r} is {note!r}; expected Hz "
-            "above 0"
-        )
-    return rate
 
 
 def _needed(episode: Episode) -> list[str]:

@@ -18,5 +18,7 @@ IMAGES = "/observations/images"
 STEP_NS = "/observations/step_ns"  # (T,) int64
 CAPTURE_NS = "/observations/capture_ns"  # (T, cameras) int64, exposure; names in `columns`
 JOINT_AGE_NS = "/observations/joint_age_ns"  # (T, topics) int64; names in `columns`
+METHOD = "method"
+"""Attribute: how samples were chosen for the steps (`step_grid.METHODS`)."""
 COLUMNS = "columns"
 """What ours has beside ALOHA's: when things really happened. Other readers pass over it."""

@@ -14,9 +14,11 @@ from aloha_stack.episodes.hdf5_layout import (
     IMAGES,
     JOINT_AGE_NS,
     JPEG_COLOURS,
+    METHOD,
     STEP_NS,
 )
 from aloha_stack.episodes.hdf5_pictures import in_order, jpeg_lengths, open_pictures, read_rows
+from aloha_stack.episodes.step_grid import METHODS
 from aloha_stack.episodes.steps import EpisodeSteps, Pictures, Resized, chosen_cameras
 
 NS = 1_000_000_000
@@ -100,6 +102,7 @@ def _steps(
         cameras=used,
         capture_ns={name: capture[name] for name in names if name in capture},
         joint_age_ns=_columns(file, JOINT_AGE_NS, count),
+        method=_method(path, file),
     )
 
 
@@ -114,6 +117,13 @@ def _numbers(path: Path, file: h5py.File, name: str) -> np.ndarray | None:
     return read_rows(f"{path}: {name}", data).astype(np.float64)
 
 
+def _method(path: Path, file: h5py.File) -> str:
+    method = str(file.attrs.get(METHOD, ""))
+    if method and method not in METHODS:
+        raise EpisodeError(f"{path}: {METHOD} is {method!r}; expected {' or '.join(METHODS)}")
+    return method
+
+
 def _times(path: Path, file: h5py.File, count: int) -> np.ndarray | None:
     data = file.get(STEP_NS)
     if not isinstance(data, h5py.Dataset) or data.shape != (count,):
@@ -122,8 +132,8 @@ def _times(path: Path, file: h5py.File, count: int) -> np.ndarray | None:
 
 
 def _even(count: int, fps: int) -> np.ndarray:
-    """From 1 s on, as a stamp of 0 means none."""
-    return NS + np.round(np.arange(count) * (NS / fps)).astype(np.int64)
+    """From 1 s on, as a stamp of 0 means none; all steps are equally long."""
+    return NS + np.arange(count, dtype=np.int64) * round(NS / fps)
 
 
 def _columns(file: h5py.File, name: str, count: int) -> dict[str, np.ndarray]:

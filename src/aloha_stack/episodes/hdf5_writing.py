@@ -20,6 +20,7 @@ from aloha_stack.episodes.hdf5_layout import (
     IMAGES,
     JOINT_AGE_NS,
     JPEG_COLOURS,
+    METHOD,
     STEP_NS,
     TRUE,
 )
@@ -47,6 +48,8 @@ def write_hdf5(
         file.attrs["fps"] = steps.fps
         file.attrs["task"] = steps.task
         file.attrs["robot"] = steps.robot
+        if steps.method:
+            file.attrs[METHOD] = steps.method
         file["/action"] = steps.action
         file["/observations/qpos"] = steps.state
         if steps.velocity is not None:

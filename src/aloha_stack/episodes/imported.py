@@ -8,11 +8,16 @@ import numpy as np
 
 from aloha_stack.episodes import schema
 from aloha_stack.episodes.cdr_writing import compressed_image, joint_state
-from aloha_stack.episodes.figures import STEPS_HZ
 from aloha_stack.episodes.metadata import EpisodeInfo, Topic
 from aloha_stack.episodes.pictures import encode_jpeg
 from aloha_stack.episodes.qos import Qos
-from aloha_stack.episodes.reader import CAMERAS_NOTE, COMPRESSED_IMAGE, JOINT_STATE
+from aloha_stack.episodes.reader import (
+    CAMERAS_NOTE,
+    COMPRESSED_IMAGE,
+    JOINT_STATE,
+    STEPS_HZ,
+    STEPS_METHOD,
+)
 from aloha_stack.episodes.steps import EpisodeSteps, Pictures
 from aloha_stack.episodes.streams import IMAGE_QOS, JOINT_QOS
 from aloha_stack.episodes.writer import EpisodeWriter
@@ -55,6 +60,8 @@ def import_steps(
         STEPS_HZ: str(steps.fps),
         CAMERAS_NOTE: json.dumps(images),
     }
+    if steps.method:
+        notes[STEPS_METHOD] = steps.method
     info = EpisodeInfo(task=steps.task, robot=robot.name, notes=notes)
     numbers = {arm: _arm_numbers(steps, robot.arm(arm), i) for i, arm in enumerate(FOLLOWERS)}
     stamps = {name: _stamps(steps, name) for name in steps.cameras}

@@ -21,6 +21,9 @@ __all__ = ["COMPRESSED_IMAGE", "IMAGE_TYPES", "JOINT_STATE", "Episode", "JointSt
 CAMERAS_NOTE = "cameras"
 """The note that says which topic is which camera, as JSON."""
 
+STEPS_HZ, STEPS_METHOD = "steps_hz", "steps_method"
+"""The notes of an imported episode: the rate of its steps, and how their samples were chosen."""
+
 
 class Episode:
     """One episode folder. Its files are read once, front to back, when the first data is asked for;
@@ -90,6 +93,26 @@ class Episode:
             raise EpisodeError(
                 f"{self.path / 'metadata.yaml'}: the note about pauses cannot be read: {error}"
             ) from error
+
+    @property
+    def steps_hz(self) -> float | None:
+        """The rate of all streams of an episode that was imported from steps; else None.
+
+        Raises EpisodeError.
+        """
+        note = self.info.notes.get(STEPS_HZ)
+        if note is None:
+            return None
+        try:
+            rate = float(note)
+        except ValueError:
+            rate = 0.0
+        if not 0.0 < rate < 1e6:
+            raise EpisodeError(
+                f"{self.path / 'metadata.yaml'}: the note {STEPS_HZ!r} is {note!r}; expected Hz "
+                "above 0"
+            )
+        return rate
 
     @property
     def closed(self) -> bool:

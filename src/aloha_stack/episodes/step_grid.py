@@ -7,6 +7,9 @@ import numpy as np
 
 NEAREST, HOLD = "nearest", "hold"
 METHODS = (NEAREST, HOLD)
+BESIDE_NS = 1_000
+"""Clocks and their users round: a stamp that is this little after a time counts as at it. Without
+this a stream on the very grid of the steps would be held a whole period late, here and there."""
 MOST_STEPS = 10_000_000
 """Two days at 50 Hz: more is a clock that was set, and would fill the memory."""
 
@@ -41,19 +44,22 @@ class StepGrid:
 
 
 def pick(stamps_ns: np.ndarray, times_ns: np.ndarray, method: str) -> np.ndarray:
-    """Index of the sample for each time; of two at the same distance the earlier."""
+    """Index of the sample for each time; of two at the same distance (within BESIDE_NS) the
+    earlier."""
     last = len(stamps_ns) - 1
-    held = np.clip(np.searchsorted(stamps_ns, times_ns, side="right") - 1, 0, last)
+    held = np.clip(np.searchsorted(stamps_ns, times_ns + BESIDE_NS, side="right") - 1, 0, last)
     if method == HOLD:
         return held
     following = np.minimum(held + 1, last)
-    closer = np.abs(stamps_ns[following] - times_ns) < np.abs(times_ns - stamps_ns[held])
+    closer = (
+        np.abs(stamps_ns[following] - times_ns) < np.abs(times_ns - stamps_ns[held]) - BESIDE_NS
+    )
     return np.where(closer, following, held)
 
 
 def step_grid(
     streams: Mapping[str, Stream],
-    period_ns: int,
+    period_ns: float,
     tolerance_ns: int,
     pauses: Sequence[tuple[int, int | None]] = (),
     anchor: str = "",
@@ -61,7 +67,8 @@ def step_grid(
     """The steps from the last stream's start to the first stream's end.
 
     The first is at a sample of the stream `anchor`, if there is one: a camera at the same rate
-    then has its pictures at the steps, and not somewhere between.
+    then has its pictures at the steps, and not somewhere between. Each time is rounded to ns on
+    its own: a period of 33 333 333.3 ns falls behind by nothing, however long the episode.
 
     A step is left out where a sample is further away than the tolerance, in the future of a held
     stream, or where it touches a pause; the next one then begins a new segment. No step at all if a
@@ -74,13 +81,15 @@ def step_grid(
     end = min(int(s.stamps_ns[-1]) - s.lead_ns for s in streams.values())
     if anchor in streams:
         stamps = streams[anchor].stamps_ns
-        start = int(stamps[min(int(np.searchsorted(stamps, start)), len(stamps) - 1)])
-    if (end - start) // period_ns > MOST_STEPS:
+        first = int(np.searchsorted(stamps, start - BESIDE_NS))
+        start = int(stamps[min(first, len(stamps) - 1)])
+    count = max(int((end + BESIDE_NS - start) // period_ns) + 1, 0)
+    if count > MOST_STEPS:
         raise ValueError(
             f"{(end - start) * 1e-9:.0f} s are more than {MOST_STEPS} steps of "
             f"{period_ns * 1e-9:g} s; was the clock set while it was recorded?"
         )
-    times = np.arange(start, end + 1, period_ns, dtype=np.int64)
+    times = start + np.rint(np.arange(count) * period_ns).astype(np.int64)
     good = np.ones(len(times), bool)
     index = {}
     for name, stream in streams.items():
@@ -88,7 +97,7 @@ def step_grid(
         distance = stream.distance_ns(times, index[name])
         good &= np.abs(distance) <= tolerance_ns
         if stream.method == HOLD:
-            good &= distance <= 0
+            good &= distance <= BESIDE_NS
     lead = max(0, *(stream.lead_ns for stream in streams.values()))
     pause_before = np.zeros(len(times), np.int64)
     for begin, stop in pauses:

@@ -64,6 +64,7 @@ class EpisodeSteps:
     capture_ns: Mapping[str, np.ndarray]  # camera -> (T,) int64, exposure
     joint_age_ns: Mapping[str, np.ndarray]  # topic -> (T,) int64, step - stamp of the sample
     remarks: tuple[str, ...] = ()  # what a person should know
+    method: str = ""  # how samples were chosen (step_grid.METHODS); "" where it is not known
 
     def __len__(self) -> int:
         return len(self.state)
