@@ -140,7 +140,7 @@ def test_a_listing_changes_nothing(tmp_path: Path) -> None:
     [
         ([], 2, "./aloha episodes list out"),
         (["--help"], 0, "./aloha episodes inspect out/episode_000000"),
-        (["lst"], 2, "there is no command 'lst'; there are: list, inspect"),
+        (["lst"], 2, "there is no command 'lst'; there are: generate, list, inspect"),
     ],
 )
 def test_the_overview_names_every_command(
