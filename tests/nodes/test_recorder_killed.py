@@ -141,40 +141,36 @@ class Lane:
 
     def _begin(self) -> int:
         """Returns once the recorder tells that it is recording: the time of that, ns."""
-        recording, end_s = threading.Event(), time.monotonic() + 60
-        with _client(self._domain) as client:
+        heard: list[object] = []
+        end_s, next_s = time.monotonic() + 60, 0.0
+        with _client(self._domain) as (client, executor):
             while time.monotonic() < end_s:
-                if client.wait_for_server(0.05):
-                    # Again and again: it may not hear everything yet, and a request or an answer
-                    # may be lost while client and server find each other.
+                executor.spin_once(timeout_sec=0.05)
+                if heard:
+                    return time.time_ns()
+                # Again and again: it may not hear everything yet, and a request or an answer may
+                # be lost while client and server find each other.
+                if time.monotonic() > next_s and client.server_is_ready():
+                    next_s = time.monotonic() + 0.5
                     goal = RecordEpisode.Goal(task="transfer_cube", seed=3)
-                    client.send_goal_async(goal, lambda _: recording.set())
-                    if recording.wait(0.5):
-                        return time.time_ns()
+                    client.send_goal_async(goal, heard.append)
         raise AssertionError(self._processes.words.read_text()[-2000:])
 
 
 @contextmanager
-def _client(domain: int) -> Iterator[ActionClient]:
+def _client(domain: int) -> Iterator[tuple[ActionClient, SingleThreadedExecutor]]:
     """Of the recorder's action; each recorder is asked by a node that never knew another."""
-    context, ending = Context(), threading.Event()
+    context = Context()
     rclpy.init(context=context, domain_id=domain)
     node = rclpy.create_node("client", context=context)
+    client = ActionClient(node, RecordEpisode, "/recorder/record_episode")
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
-
-    def spin() -> None:
-        while not ending.is_set():
-            executor.spin_once(timeout_sec=0.1)
-
-    spinning = threading.Thread(target=spin)
-    spinning.start()
     try:
-        yield ActionClient(node, RecordEpisode, "/recorder/record_episode")
+        yield client, executor
     finally:
-        ending.set()
-        spinning.join()
         executor.shutdown()
+        client.destroy()
         node.destroy_node()
         rclpy.shutdown(context=context)
 
