@@ -23,6 +23,13 @@ def rig() -> Iterator[Rig]:
         yield rig
 
 
+def fastest(rig: Rig) -> float:
+    """Of the arm joints of the left follower's commands, rad/s; a jump would be 10 or more."""
+    stamps_s = np.array([stamp for stamp, _ in rig.commands]) * 1e-9
+    path = np.array([position[:6] for _, position in rig.commands])
+    return float(np.abs(np.diff(path, axis=0) / np.diff(stamps_s)[:, None]).max())
+
+
 def test_stages_and_commanders_are_those_of_the_message() -> None:
     assert {stage.name: stage.value for stage in Stage} == {
         name: getattr(PlayerState, name) for name in Stage.__members__
@@ -67,15 +74,14 @@ def test_a_rollout_from_its_goal_to_its_result(rig: Rig) -> None:
     assert 40 <= result.ticks <= 90
     assert result.episode == "episodes/episode_000000"
     assert rig.outcomes == [""]
-    assert result.holds == result.takeovers == result.refused == 0
+    assert result.holds == result.takeovers == 0
     assert rig.state == PlayerState.IDLE
     assert not rig.infers
     seen = [(state.state, state.commander) for state in rig.states]
     assert (PlayerState.RAMPING, PlayerState.NOBODY) in seen
     assert (PlayerState.PLAYING, PlayerState.POLICY) in seen
-    path = np.array([position for _, position in rig.commands])
-    assert path[-1, 0] - path[0, 0] > 0.1
-    assert np.abs(np.diff(path, axis=0)).max() < 0.02
+    assert rig.commands[-1][1][0] - rig.commands[0][1][0] > 0.1
+    assert fastest(rig) < 0.81
     count = len(rig.commands)
     time.sleep(0.2)
     assert len(rig.commands) == count
@@ -115,8 +121,7 @@ def test_a_policy_that_stops_or_dies_is_a_hold_and_a_human_may_take_over(rig: Ri
     assert rig.states[-1].commander == PlayerState.OPERATOR
     assert rig.call("release").success
     wait_for(lambda: rig.state == PlayerState.PLAYING)
-    path = np.array([position for _, position in rig.commands])[:, :6]
-    assert np.abs(np.diff(path, axis=0)).max() < 0.03
+    assert fastest(rig) < 0.6
     handle.cancel_goal_async()
     result = rig.result(handle)
     assert result.takeovers == 1

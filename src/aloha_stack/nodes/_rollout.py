@@ -173,9 +173,8 @@ class RolloutStory:
             if self._goal.is_cancel_requested:
                 raise RolloutFailed("cancelled")
             if time.monotonic() > until_s:
-                raise RolloutFailed(
-                    f"waited {limit_s:g} s for {what}: {self._node.rollout.reason or 'it did not come'}"
-                )
+                reason = self._node.rollout.reason or "it did not come"
+                raise RolloutFailed(f"waited {limit_s:g} s for {what}: {reason}")
 
     def _ask(self, client: Any, request: Any, limit_s: float) -> Any:
         self._wait(f"the service {client.srv_name}", client.service_is_ready, ANSWER_S)
