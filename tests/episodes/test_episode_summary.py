@@ -1,6 +1,7 @@
 """The figures of an episode, and the command that lists them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -91,8 +92,10 @@ def test_list_prints_a_row_per_episode_and_writes_json(
     write_episode(tmp_path / "data", seconds=1.2)
     broken = write_episode(tmp_path / "data", seconds=0.1)
     (broken / "metadata.yaml").write_text("nonsense")
-    cut_off = EpisodeWriter(tmp_path / "data", [topic("/a")], EpisodeInfo(task="insertion"))
-    cut_off.flush()
+    (tmp_path / "live").mkdir()
+    live = EpisodeWriter(tmp_path / "live", [topic("/a")], EpisodeInfo(task="insertion"))
+    live.flush()
+    shutil.copytree(live.path, tmp_path / "data" / "episode_000002")
     file = tmp_path / "list.json"
     assert main(["list", str(tmp_path / "data"), "--json", str(file)]) == 0
     printed = capsys.readouterr().out
@@ -105,7 +108,7 @@ def test_list_prints_a_row_per_episode_and_writes_json(
     assert rows[0]["steps"] == 59
     assert rows[0]["path"] == str(tmp_path / "data" / "episode_000000")
     assert "not the metadata of a bag" in rows[1]["reasons"][0]
-    cut_off.discard()
+    live.discard()
 
 
 def test_an_unknown_folder_is_named_with_status_2(

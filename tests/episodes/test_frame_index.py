@@ -142,3 +142,16 @@ def test_a_file_that_became_shorter_is_named(tmp_path: Path) -> None:
     index.path.write_bytes(index.path.read_bytes()[:5000])
     with pytest.raises(EpisodeError, match="became shorter"):
         index.picture(4)
+
+
+def test_zeros_behind_a_jpeg_make_no_other_picture_of_it(tmp_path: Path) -> None:
+    """Cameras fill up with as many as they like; a picture that ends otherwise is another."""
+    one, other = jpeg(3), jpeg(90)
+    shown = [one, one + bytes(1), one + bytes(700), one, other + bytes(2), other, one]
+    stamps = [START_NS + 20_000_000 * number for number in range(len(shown))]
+    messages = [image_bytes(*pair) for pair in zip(stamps, shown, strict=True)]
+    kind = "sensor_msgs/msg/CompressedImage"
+    episode = episode_with(tmp_path, "/cam_extra/image_raw/compressed", kind, messages)
+    index = frame_indexes(episode)["cam_extra"]
+    assert index.repeated().tolist() == [False, True, True, True, False, True, False]
+    assert not index.broken().any()

@@ -118,6 +118,25 @@ def test_verify_finds_what_only_the_checksums_tell(
     assert "the checksum of a chunk does not fit" in capsys.readouterr().out
 
 
+def test_an_episode_that_is_being_recorded_is_said_to_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    writer = EpisodeWriter(tmp_path, [topic("/follower_left/joint_states")], EpisodeInfo())
+    for step in range(9):
+        stamp = step * 10_000_000
+        data = joint_bytes(stamp, [0.1] * 7)
+        writer.write("/follower_left/joint_states", data, stamp, stamp)
+    writer.flush()
+    assert main(["list", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "episode_000000: it is being recorded right now" in said
+    assert "repair" not in said
+    unfinished = shutil.copytree(writer.path, tmp_path / "copy" / "episode_000000")
+    writer.finish("")
+    assert main(["list", str(unfinished.parent)]) == 0
+    assert "./aloha episodes repair closes it" in capsys.readouterr().out
+
+
 def test_an_episode_itself_is_listed_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

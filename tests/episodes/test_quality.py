@@ -192,7 +192,8 @@ def test_skew_between_pictures_and_states_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("counts", "clamped"), [([7] * 20, 0), ([7, 9, 30], 23), ([500, 3, 4], 4), ([5], 0)]
+    ("counts", "clamped"),
+    [([7] * 20, 0), ([7, 9, 30], 23), ([500, 3, 4], 4), ([5], 0), ([0, 19, 0, 4], 23)],
 )
 def test_clamped_commands_are_counted_from_the_bridges_own_counter(
     whole: Path, tmp_path: Path, counts: list[int], clamped: int

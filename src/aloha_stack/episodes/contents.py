@@ -32,6 +32,7 @@ class Contents:
 
     types: Mapping[str, str]  # of the topics that the files describe
     stamps_ns: Mapping[str, np.ndarray]  # (n,) int64, in the order of the file
+    delay_ns: Mapping[str, np.ndarray]  # (n,) int64, of joints and pictures: log time - stamp
     joints: Mapping[str, JointStream]
     pictures: Mapping[str, PictureTable]
     messages: Mapping[str, tuple[bytes, ...]]  # of the three types above, serialised
@@ -46,6 +47,7 @@ class _Topic:
     name: str
     type: str
     stamps: array = field(default_factory=lambda: array("q"))
+    logged: array = field(default_factory=lambda: array("q"))
     joints: JointColumns | None = None
     pictures: PictureColumns | None = None
     messages: list[bytes] | None = None
@@ -90,6 +92,7 @@ def read_contents(
             **{name: stream.stamps_ns for name, stream in joints.items()},
             **{name: table.stamps_ns for name, table in pictures.items()},
         },
+        {topic.name: _delays(topic, joints) for topic in topics.values() if topic.logged},
         joints,
         pictures,
         {t.name: tuple(t.messages) for t in topics.values() if t.messages is not None},
@@ -132,7 +135,15 @@ def _topic_of(walk: McapWalk, channel_id: int, topics: dict[str, _Topic]) -> _To
     return topic
 
 
+def _delays(topic: _Topic, joints: Mapping[str, JointStream]) -> np.ndarray:
+    """How long after its stamp each message was received, ns."""
+    stamps = topic.pictures.stamps_ns if topic.pictures else joints[topic.name].stamps_ns
+    return np.array(topic.logged, np.int64) - stamps
+
+
 def _take(topic: _Topic, path: Path, found: Found) -> None:
+    if topic.pictures is not None or topic.joints is not None:
+        topic.logged.append(min(found.log_ns, _LATEST_NS))
     if topic.pictures is not None:
         topic.pictures.add(path, found.offset, found.size, found.head)
         return

@@ -7,6 +7,7 @@ import numpy as np
 from aloha_stack.episodes.alignment import AlignedEpisode
 from aloha_stack.episodes.contents import ARM_STATUS
 from aloha_stack.episodes.errors import EpisodeError
+from aloha_stack.episodes.mcap_output import being_written
 from aloha_stack.episodes.metadata import RECORDING, noted_silences, silences
 from aloha_stack.episodes.quality import CommandFigures, Skew, StreamFigures
 from aloha_stack.episodes.reader import JOINT_STATE, Episode
@@ -22,7 +23,10 @@ def missing_things(episode: Episode) -> Iterator[str]:
     """What is not there at all, in words. Raises EpisodeError for notes that cannot be read."""
     info, contents = episode.info, episode.contents()
     if info.outcome == RECORDING:
-        yield f"the recorder ended before the episode did ({REPAIR})"
+        if any(being_written(file.path) for file in episode.files):
+            yield "it is being recorded right now"
+        else:
+            yield f"the recorder ended before the episode did ({REPAIR})"
     elif not contents.closed:
         yield f"the file breaks off before its end ({REPAIR})"
     if info.outcome == "interrupted":
@@ -64,7 +68,10 @@ def streams_of(
             rate = evenness(stamps, None, span, episode.pauses).rate_hz
             even = Evenness(rate, None, None, None, None, 0)
         lost = episode.info.lost.get(topic, 0)
-        found.append(StreamFigures(topic, len(stamps), lost, topic in cameras, even))
+        # An import has no times of arrival: it writes its stamps for them.
+        delay = contents.delay_ns.get(topic) if steps_hz is None else None
+        delay_ms = float(np.median(delay)) * 1e-6 if delay is not None else None
+        found.append(StreamFigures(topic, len(stamps), lost, topic in cameras, even, delay_ms))
     return tuple(found)
 
 
@@ -86,7 +93,10 @@ def skew_of(aligned: AlignedEpisode) -> Skew | None:
 
 
 def commands_of(episode: Episode) -> Iterator[CommandFigures]:
-    """How far the counters of each follower's bridge went on, from the first to the last status."""
+    """How far the counters of each follower's bridge went on, from the first to the last status.
+
+    A counter that is smaller than before belongs to a bridge that was started anew, at 0.
+    """
     contents = episode.contents()
     for arm in FOLLOWERS:
         topic = f"/{arm}/status"
@@ -94,12 +104,13 @@ def commands_of(episode: Episode) -> Iterator[CommandFigures]:
         if contents.types.get(topic) != ARM_STATUS or not messages:
             continue
         schema = contents.schemas[ARM_STATUS]
-        first, last = (episode.decode_message(topic, schema, messages[i]) for i in (0, -1))
-        counts = {}
+        statuses = [episode.decode_message(topic, schema, message) for message in messages]
+        counts = []
         for name in ("clamped_commands", "rejected_commands"):
-            before, after = int(getattr(first, name, 0)), int(getattr(last, name, 0))
-            counts[name] = after - before if after >= before else after  # it was started anew
-        yield CommandFigures(arm, counts["clamped_commands"], counts["rejected_commands"])
+            read = np.array([int(getattr(status, name, 0)) for status in statuses], np.int64)
+            steps = np.diff(read)
+            counts.append(int(np.where(steps < 0, read[1:], steps).sum()))
+        yield CommandFigures(arm, *counts)
 
 
 def not_finite(episode: Episode) -> dict[str, int]:

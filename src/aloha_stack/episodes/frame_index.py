@@ -71,20 +71,27 @@ class FrameIndex:
     def repeated(self) -> np.ndarray:
         """(n,) bool: whether a picture is, byte for byte, the one before it.
 
-        Pictures of different size differ; of the others bytes are compared until one differs.
+        Zeros that a camera fills up with behind a JPEG are no part of it. Pictures of different
+        size differ; of the others bytes are compared until one differs.
         """
         repeated = np.zeros(len(self), bool)
-        alike = np.flatnonzero(np.diff(self.size) == 0) + 1
-        if not len(alike):
-            return repeated
         file = os.open(self.path, os.O_RDONLY)
         try:
-            for index in alike:
+            size = self.size if self.encoding != "jpeg" else self._filled(file)
+            for index in np.flatnonzero(np.diff(size) == 0) + 1:
                 a, b = int(self.offset[index - 1]), int(self.offset[index])
-                repeated[index] = _equal(file, a, b, int(self.size[index]))
+                repeated[index] = _equal(file, a, b, int(size[index]))
         finally:
             os.close(file)
         return repeated
+
+    def _filled(self, file: int) -> np.ndarray:
+        """(n,) int64: the sizes of JPEGs without the zeros behind them."""
+        size = self.size.copy()
+        for index, (offset, whole) in enumerate(zip(self.offset, self.size, strict=True)):
+            if os.pread(file, 1, int(offset + whole - 1)) == b"\0":
+                size[index] = len(os.pread(file, int(whole), int(offset)).rstrip(b"\0"))
+        return size
 
     def broken(self) -> np.ndarray:
         """(n,) bool: whether a picture is not whole: a JPEG without its begin or its end, as a

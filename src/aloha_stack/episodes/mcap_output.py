@@ -41,6 +41,23 @@ def lock(descriptor: int, path: Path) -> None:
         return
 
 
+def being_written(path: Path) -> bool:
+    """Whether somebody holds the lock of a file: a recorder, or a repair. Touches nothing."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
 class McapOutput:
     """One open, locked file. After an error of the disk the file ends where it did before."""
 

@@ -39,6 +39,7 @@ class Found(NamedTuple):
     `head` are the first of these bytes."""
 
     channel: int
+    log_ns: int
     publish_ns: int
     offset: int
     size: int
@@ -158,7 +159,9 @@ class McapWalk:
             if opcode == _MESSAGE:
                 if length < _MESSAGE_HEAD.size:
                     raise self._damaged(position, f"a message of {length} bytes")
-                channel, _, _, publish_ns = _MESSAGE_HEAD.unpack_from(data, index + _RECORD.size)
+                channel, _, log_ns, publish_ns = _MESSAGE_HEAD.unpack_from(
+                    data, index + _RECORD.size
+                )
                 if channel not in self.channels:
                     raise self._damaged(
                         position, f"channel {channel} of a message is not described"
@@ -166,7 +169,7 @@ class McapWalk:
                 size = length - _MESSAGE_HEAD.size
                 head = data[index + smallest : index + smallest + min(size, HEAD_BYTES)]
                 offset = -1 if self._inside else position + smallest
-                yield Found(channel, publish_ns, offset, size, head)
+                yield Found(channel, log_ns, publish_ns, offset, size, head)
             elif opcode in (_SCHEMA, _CHANNEL):
                 self._describe(opcode, position + _RECORD.size, length, window)
             position = after

@@ -66,9 +66,14 @@ class PictureColumns:
         self._offsets.append(offset + start if offset >= 0 else -1)
         self._sizes.append(length)
 
+    @property
+    def stamps_ns(self) -> np.ndarray:
+        """Exposures (n,) int64, in the order of the file."""
+        return np.array(self._stamps, np.int64)
+
     def table(self) -> PictureTable:
         """All that was added, sorted by stamp."""
-        stamps = np.array(self._stamps, np.int64)
+        stamps = self.stamps_ns
         order = np.argsort(stamps, kind="stable")
         return PictureTable(
             self.topic,

@@ -30,6 +30,7 @@ class StreamFigures:
     lost: int
     is_camera: bool
     evenness: Evenness
+    delay_ms: float | None = None  # median, from stamp to arrival; None where it is not known
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _flaws(figures: Figures, limits: Thresholds) -> Iterator[str]:
         yield f"{count} messages of {topic} hold positions that are no numbers"
     for camera, found in figures.cameras.items():
         yield from _pictures(camera, found, limits)
-    for check in (_gap, _loss, _rate):
+    for check in (_gap, _loss, _rate, _delay):
         for stream in figures.streams:
             yield from check(stream, limits)
     if figures.skew is not None:
@@ -131,6 +132,22 @@ def _rate(stream: StreamFigures, limits: Thresholds) -> Iterator[str]:
         yield (
             f"{_percent(even.late_share)} of {topic} came late (at most "
             f"{_percent(limits.late_share)})"
+        )
+
+
+def _delay(stream: StreamFigures, limits: Thresholds) -> Iterator[str]:
+    found = stream.delay_ms
+    if found is None:
+        return
+    if found < -limits.ahead_ms:
+        yield (
+            f"{stream.topic} was stamped {-found:.1f} ms after it arrived, median (at most "
+            f"{limits.ahead_ms:g} ms): another clock?"
+        )
+    elif found > limits.delay_ms:
+        yield (
+            f"{stream.topic} arrived {found:.1f} ms after its stamps, median (at most "
+            f"{limits.delay_ms:g} ms)"
         )
 
 

@@ -29,40 +29,47 @@ def evenness(
 ) -> Evenness:
     """Of stamps (n,) int64 in the order of the file; `span_ns` is what the stream should cover.
 
-    Intervals that a pause lies in are nobody's fault and left out.
+    Intervals that a pause lies in are neither late nor count for the rate; a gap is as long as
+    what of it lies outside of pauses, in one piece.
     """
     times = np.sort(stamps_ns)
     steps = np.diff(times)
     counted = ~paused(times[:-1], times[1:], pauses)
-    steps, begins = steps[counted], times[:-1][counted]
+    steps = steps[counted]
     total_s = float(steps.sum()) * 1e-9
     rate = len(steps) / total_s if total_s > 0 else None
     late = None
     if nominal_hz is not None and len(steps):
         late = float(np.mean(steps > LATE * 1e9 / nominal_hz))
-    gap, at = _longest_gap(times, begins, steps, span_ns, pauses)
+    gap, at = _longest_gap(times, span_ns, pauses)
     backwards = int(np.sum(np.diff(stamps_ns) < 0))
     return Evenness(rate, nominal_hz, late, gap, at, backwards)
 
 
 def _longest_gap(
     times: np.ndarray,
-    begins: np.ndarray,
-    steps: np.ndarray,
     span_ns: tuple[int, int],
     pauses: Sequence[tuple[int, int | None]],
 ) -> tuple[float | None, float | None]:
+    """Its length and its begin, s; of `times` (n,), sorted."""
     if not len(times):
         return None, None
     first, last = span_ns
-    edges = np.array([[first, times[0]], [times[-1], last]], np.int64)
-    edges = edges[~paused(edges[:, 0], edges[:, 1], pauses)]
-    begins = np.concatenate([begins, edges[:, 0]])
-    lengths = np.concatenate([steps, edges[:, 1] - edges[:, 0]])
-    if not len(lengths):
-        return None, None
+    begins = np.concatenate([[first], times])
+    ends = np.concatenate([times, [last]])
+    for begin, end in pauses:  # each cuts what it touches in two
+        cut = paused(begins, ends, [(begin, end)])
+        left = np.minimum(ends[cut], begin)
+        right = np.maximum(begins[cut], last if end is None else end)
+        begins, ends = (
+            np.concatenate([begins[~cut], begins[cut], right]),
+            np.concatenate([ends[~cut], left, ends[cut]]),
+        )
+    lengths = ends - begins
     longest = int(np.argmax(lengths))
-    return max(float(lengths[longest]), 0.0) * 1e-9, float(begins[longest] - first) * 1e-9
+    if lengths[longest] < 0:  # nothing but pauses
+        return None, None
+    return float(lengths[longest]) * 1e-9, float(begins[longest] - first) * 1e-9
 
 
 def paused(

@@ -51,6 +51,7 @@ class StreamSummary:
     nominal_hz: float | None = None  # None for a stream without a fixed rate
     late_share: float | None = None
     longest_gap_s: float | None = None
+    delay_ms: float | None = None  # median, from stamp to arrival
 
 
 @dataclass(frozen=True)
@@ -200,6 +201,7 @@ def _summary(stream: StreamFigures, episode: Episode) -> StreamSummary:
         even.nominal_hz,
         even.late_share,
         even.longest_gap_s,
+        stream.delay_ms,
     )
 
 

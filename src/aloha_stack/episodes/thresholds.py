@@ -30,6 +30,8 @@ class Thresholds:
     late_share: float
     joint_gap_s: float
     camera_gap_s: float
+    ahead_ms: float
+    delay_ms: float
     skew_median_ms: float
     skew_p99_ms: float
     moving_rad_s: float
