@@ -71,7 +71,11 @@ def test_episodes_are_recorded_labelled_and_set_aside_by_keys(
     episode = Episode(tmp_path / "episode_000000")
     assert (episode.info.outcome, episode.info.task) == ("failure", "insertion")
     assert episode.info.labels == ("demo",)
-    tool.press("ls")
+    tool.press("l")
+    tool.sees("episode_000000: s success, f failure, u neither")
+    tool.press("br 1ö")
+    tool.sees("only an answer to the question counts now", "recorder        IDLE")
+    tool.press("s")
     tool.sees("episode_000000  success")
     assert Episode(tmp_path / "episode_000000").info.outcome == "success"
     tool.press("r")

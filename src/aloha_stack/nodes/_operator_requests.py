@@ -96,9 +96,10 @@ class Requests:
         request = StopRecording.Request(outcome=outcome, discard=discard)
         self.ask("/recorder/stop", request, then, CLOSING_S)
 
-    def label(self, outcome: str, labels: Sequence[str]) -> None:
-        """Labels the last episode."""
-        self.ask("/recorder/label", LabelEpisode.Request(outcome=outcome, labels=list(labels)))
+    def label(self, outcome: str, labels: Sequence[str], path: str) -> None:
+        """Labels the episode `path`."""
+        request = LabelEpisode.Request(path=path, outcome=outcome, labels=list(labels))
+        self.ask("/recorder/label", request)
 
     # -- all --------------------------------------------------------------------------------
 

@@ -15,12 +15,13 @@ from aloha_stack.nodes._operator_requests import Requests
 
 KEYS = (
     (("SPACE", "start / stop: success"), ("s", "success"), ("f", "failure"), ("p", "pause")),
-    (("d", "discard"), ("r", "record again"), ("l", "label the last"), ("g", "disengage")),
+    (("d", "discard"), ("r", "record again"), ("l", "change outcome"), ("g", "disengage")),
     (("e", "E-STOP"), ("R", "reset the e-stop"), ("q", "quit")),
 )
 """The help that is always shown: rows of (key, what it does)."""
 
 OUTCOMES = {"s": "success", "f": "failure", "u": ""}
+ESCAPE = "\x1b"
 NOTICE_S = 15.0
 """Steady time for which a notice is shown."""
 
@@ -55,8 +56,11 @@ class Tallied:
         path, before, self._last_kept = state.last_path, self._last_kept, state.kept
         if self._before is None:
             self._before = path
-        elif before is not None and state.kept < before and self.episodes:
-            self.episodes.popitem()
+        elif before is not None and state.kept < before:  # one was set aside
+            if self.episodes:
+                self.episodes.popitem()
+            else:  # one of those that were there before
+                self._before = path
         elif path and path != self._before and path not in self.episodes:
             self.episodes[path] = state.last_outcome
             return True
@@ -124,7 +128,7 @@ class Session:
             self._look()
 
     def press(self, key: str) -> None:
-        """A key. `e` stops whatever is going on, also in the middle of a question."""
+        """A key. While a question is open only its answers count, and `e`, which always stops."""
         with self._lock:
             self._press(key)
 
@@ -151,16 +155,19 @@ class Session:
             self._next_s = None
             self.tell("E-STOP asked for")
         elif self.question:
-            answer = self._answers.get(key)
-            self.question, self._answers = "", {}
-            if answer is None:
-                self.tell("nothing was done")
-            else:
-                answer()
+            self._answer(key)
         elif key in ("R", "g", "q"):
             self._press_for_all(key)
         elif key in (" ", "s", "f", "p", "d", "r", "l"):
             self._press_for_recorder(key)
+
+    def _answer(self, key: str) -> None:
+        answer = self._answers.get(key)
+        if answer is None:  # perhaps text that somebody types: it must not run as keys
+            self.tell("only an answer to the question counts now")
+            return
+        self.question, self._answers = "", {}
+        answer()
 
     def _press_for_all(self, key: str) -> None:
         if key == "R":
@@ -191,7 +198,8 @@ class Session:
             paused = state.state == RecorderState.PAUSED
             self._requests.ask("/recorder/resume" if paused else "/recorder/pause")
         elif key == "d":
-            self._ask(f"discard {name}?", lambda: self._requests.stop(discard=True))
+            drop = partial(self._requests.stop, discard=True)
+            self._ask(f"discard {name}?", self._while_recorded(state.path, drop))
         elif key == "r":
             if not self._stopped():
                 self._requests.stop(discard=True, then=self._start)
@@ -199,7 +207,8 @@ class Session:
             self.tell("stop it first: s success, f failure")
 
     def _press_while_idle(self, key: str, state: RecorderState) -> None:
-        name = state.last_path.rpartition("/")[2]
+        path = state.last_path
+        name = path.rpartition("/")[2]
         if key == " ":
             self._start()
         elif key == "p" and self._next_s is not None:
@@ -207,19 +216,57 @@ class Session:
         elif not name or key == "p":
             self.tell("there is no episode yet" if key != "p" else "nothing is being recorded")
         elif key in ("s", "f"):
-            self._label(OUTCOMES[key])
+            self._label(OUTCOMES[key], path)
         elif key == "d":
-            self._ask(f"set {name} aside?", self._discard)
+            self._ask(f"set {name} aside?", self._while_last(path, self._discard))
         elif key == "r" and not self._stopped():
-            self._ask(f"set {name} aside and record it again?", lambda: self._discard(self._start))
+            again = self._while_last(path, partial(self._discard, self._start))
+            self._ask(f"set {name} aside and record it again?", again)
         elif key == "l":
-            self.question = f"{name}: s success, f failure, u neither (else: as it is)"
-            self._answers = {key: partial(self._label, o) for key, o in OUTCOMES.items()}
+            self.question = f"{name}: s success, f failure, u neither, ESC: as it is; e: E-STOP"
+            self._answers = {
+                key: self._while_last(path, partial(self._label, outcome, path))
+                for key, outcome in OUTCOMES.items()
+            } | {ESCAPE: self._leave_it}
 
     # -- parts ------------------------------------------------------------------------------
 
     def _ask(self, question: str, yes: Callable[[], None]) -> None:
-        self.question, self._answers = f"{question} (y: yes, else: no)", {"y": yes}
+        self.question = f"{question} (y: yes, n: no; e: E-STOP)"
+        self._answers = {"y": yes, "n": self._leave_it, ESCAPE: self._leave_it}
+
+    def _leave_it(self) -> None:
+        self.tell("nothing was done")
+
+    def _while_recorded(self, path: str, act: Callable[[], None]) -> Callable[[], None]:
+        """Does it if the episode `path` is being recorded when the answer comes."""
+        on = (RecorderState.RECORDING, RecorderState.PAUSED)
+        return partial(
+            self._act_if, act, path, "being recorded", lambda s: s.path == path and s.state in on
+        )
+
+    def _while_last(self, path: str, act: Callable[[], None]) -> Callable[[], None]:
+        """Does it if the episode `path` is the last that was kept when the answer comes."""
+        closing = RecorderState.CLOSING  # the next is about to be the last
+        return partial(
+            self._act_if,
+            act,
+            path,
+            "the last one",
+            lambda s: s.last_path == path and s.state != closing,
+        )
+
+    def _act_if(
+        self, act: Callable[[], None], path: str, what: str, holds: Callable[[RecorderState], bool]
+    ) -> None:
+        """What was asked of one episode is never done to another that came meanwhile."""
+        state = self._known.recorder.now
+        if state is None:
+            self.tell(f"the recorder is {self._known.recorder.absence}: nothing was done")
+        elif holds(state):
+            act()
+        else:
+            self.tell(f"{path.rpartition('/')[2]} is not {what} any more: nothing was done")
 
     def _stopped(self) -> bool:
         """Whether the e-stop keeps a recording from beginning; says so."""
@@ -239,8 +286,8 @@ class Session:
             self._next_s, self._held = None, False
         self._requests.start(goal)
 
-    def _label(self, outcome: str) -> None:
-        self._requests.label(outcome, self.plan.labels)
+    def _label(self, outcome: str, path: str) -> None:
+        self._requests.label(outcome, self.plan.labels, path)
 
     def _discard(self, then: Callable[[], None] | None = None) -> None:
         self._requests.ask("/recorder/discard_last", then=then)
