@@ -1,6 +1,8 @@
 """The operator's terminal: keys as they are pressed, one screen that is written over in place."""
 
+import codecs
 import os
+import re
 import select
 import shutil
 import sys
@@ -14,6 +16,14 @@ CLOSE_SCREEN = "\x1b[?25h\x1b[?1049l"
 HOME, CLEAR_LINE, CLEAR_REST = "\x1b[H", "\x1b[K", "\x1b[J"
 STYLES = {"": "", "bold": "\x1b[1m", "bad": "\x1b[1;31m", "good": "\x1b[32m", "dim": "\x1b[2m"}
 PLAIN = "\x1b[0m"
+
+SEQUENCE = re.compile(r"\x1b(\[\[[A-E]|\[[0-?]*[ -/]*[@-Z\\-df-~]|O[A-Zj-y])")
+"""What arrows and function keys send (ECMA-48 CSI and SS3, and F1 to F5 of the Linux console): its
+letters are no keys. None ends in a small e, so that an `e` is one whatever was pressed before it.
+"""
+
+PART = re.compile(r"\x1b(\[\[?[0-?]*[ -/]*|O)?\Z")
+"""The beginning of one, at the end of what was read: the rest may be under way."""
 
 CLOSE_S = 0.5
 """Steady time for which a terminal is waited for at the end."""
@@ -30,6 +40,8 @@ class Terminal:
         self.screen = os.isatty(self._out)
         self._found: list[object] | None = None
         self._shown = False
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="ignore")
+        self._part = ""
 
     def __enter__(self) -> "Terminal":
         return self
@@ -63,15 +75,23 @@ class Terminal:
         self._shown = False
 
     def keys(self, timeout_s: float) -> str | None:
-        """What was pressed within the time, perhaps nothing; None once the input has ended."""
+        """What was pressed within the time, perhaps nothing; None once the input has ended.
+
+        Bytes that are no UTF-8 are nothing. An ESC comes once nothing has followed it in the time.
+        """
         if not select.select([self._in], [], [], timeout_s)[0]:
-            return ""
+            part, self._part = self._part, ""
+            return part
         try:
             data = os.read(self._in, 64)
         except OSError:  # the terminal is gone
             return None
-        # An arrow or a function key is an escape sequence: its letters are no keys.
-        return "" if data.startswith(b"\x1b[") else data.decode(errors="ignore") or None
+        if not data:
+            return None
+        text = SEQUENCE.sub("", self._part + self._decoder.decode(data))
+        found = PART.search(text)
+        self._part = found[0] if found else ""
+        return text.removesuffix(self._part)
 
     def size(self) -> tuple[int, int]:
         """Columns and rows."""
