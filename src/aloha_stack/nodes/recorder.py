@@ -125,10 +125,11 @@ class Recorder(ManagedNode):
 
     @logged
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        take = self.take
+        until_s = time.monotonic() + CLOSING_S
+        take = self.settled_take(CLOSING_S)
         if take is not None:
             self.end(take, Ending(INTERRUPTED, problem="the recorder was deactivated"))
-            if not take.over.wait(CLOSING_S):
+            if not take.over.wait(max(0.0, until_s - time.monotonic())):
                 path = take.recording.path
                 self.get_logger().error(f"{path} could not be closed in {CLOSING_S} s")
         self.taps.close()
@@ -191,6 +192,9 @@ class Recorder(ManagedNode):
         )
         try:
             writer = EpisodeWriter(self._directory, self.taps.topics(), info)
+            if self.state != "active":  # the disk took its time, and nobody listens any more
+                writer.discard()
+                return f"the recorder is {self.state}; activate it first"
         except OSError as error:
             return f"no episode can be made in {self._directory}: {error}; check the disk"
         now_ns = self.time.now_ns()
@@ -206,10 +210,15 @@ class Recorder(ManagedNode):
         """Asks for the end of the recording; False if it is ending already."""
         return take.recording.end(ending, self.time.now_ns())
 
-    def settled_take(self) -> Take | None:
-        """The recording that is on, also one that is just being started."""
-        with self._beginning:
+    def settled_take(self, timeout_s: float = -1.0) -> Take | None:
+        """The recording that is on, also one that is just being started: that is waited for, but
+        no longer than `timeout_s` of steady time unless that is -1."""
+        settled = self._beginning.acquire(timeout=timeout_s)
+        try:
             return self.take
+        finally:
+            if settled:
+                self._beginning.release()
 
     def conclude(self, take: Take) -> None:
         """The recording is closed: the next may begin."""
@@ -218,7 +227,8 @@ class Recorder(ManagedNode):
         take.recording.timeline.end(self.time.now_ns())  # if its writer has ended it
         if kept.path is not None:
             self.episodes.add(kept.path, kept.outcome)
-        self.take = self.taps.recording = None
+        self.taps.recording = None
+        self.take = None  # last: from here on the next may begin, and hook itself to the taps
         self.get_logger().info(
             f"{take.recording.path.name} {'discarded' if kept.path is None else 'kept'}: "
             f"{kept.messages} messages, {kept.lost_messages} lost {words(kept)}".rstrip()
