@@ -77,8 +77,11 @@ class Hands:
         """
         poses, guess = [np.asarray(start)], np.asarray(start)[:6]
         times = [0.0, *(key.tick * TICK_S * draws.pace for key in keys)]
+        before, astray = np.full(3, np.nan), np.zeros(3)
         for key in keys:
-            place = key.pose.position + (1.0 - key.care) * draws.place()
+            if not np.array_equal(key.pose.position, before):  # else the hand stays where it is
+                before, astray = key.pose.position, (1.0 - key.care) * draws.place()
+            place = key.pose.position + astray
             guess = self._arms[side].inverse(Pose(place, key.pose.rotation), guess)
             poses.append(np.append(guess, self.leader_gripper(side, key.finger_m)))
         motion = Motion(np.array(times), np.array(poses))
