@@ -48,6 +48,7 @@ def read_episode(path: Path, settings: ReadSettings) -> TrainingEpisode:
     """Reads an episode, pictures left out. Raises EpisodeError, which names it, for one that
     cannot be read, that the quality gate does not let pass, or that lacks what is asked for."""
     episode = Episode(path)
+    episode.contents(settings.verify)
     aligned = align(episode, settings.alignment)
     summary = summarise(episode, aligned=aligned)
     if summary.verdict not in settings.allowed:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from aloha_stack.policies.checkpoint import Checkpoint
+from aloha_stack.policies.policy import PolicySpec
 from aloha_stack.training.dataset import EpisodeDataset, Sample
 from aloha_stack.training.draws import Draws
 from aloha_stack.training.sequences import SequenceDataset
@@ -36,11 +37,16 @@ Terms = Mapping[str, Term]
 class Objective(Protocol):
     """A network and what is asked of it. Everything random comes from `Draws`."""
 
-    module: nn.Module
-    """Its parameters are the float32 weights that the optimiser moves."""
-
     judged_by: str
     """The term of `validate` by which the best checkpoint is chosen; less is better."""
+
+    @property
+    def module(self) -> nn.Module:
+        """Its parameters are the float32 weights that the optimiser moves."""
+
+    @property
+    def spec(self) -> PolicySpec:
+        """What the policy needs and gives."""
 
     def dataset(self, store: EpisodeStore) -> EpisodeDataset | SequenceDataset:
         """The samples that `loss` takes."""

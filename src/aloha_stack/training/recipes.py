@@ -156,15 +156,23 @@ def _build(kind: type[T], data: Mapping[str, Any], source: str, where: str) -> T
                 raise RecipeError(f"{source}: {name}: expected a mapping, found {shown(value)}")
             values[key] = _build(hint, value, source, f"{name}.")
             continue
-        value = _tuples(value)
-        if hint is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
+        value = _number(_tuples(value), hint)
         if not _fits(value, hint):
             raise RecipeError(f"{source}: {name}: expected {_told(hint)}, found {shown(value)}")
         values[key] = value
     if kind is Recipe and "policy" not in values:
         raise RecipeError(f"{source}: policy: missing")
     return kind(**values)
+
+
+def _number(value: Any, hint: Any) -> Any:
+    """A float where one is expected: YAML takes 1e-4, without a point, for a text."""
+    if float in (hint, *get_args(hint)) and isinstance(value, int | str):
+        try:
+            return value if isinstance(value, bool) else float(value)
+        except (ValueError, OverflowError):
+            return value
+    return value
 
 
 def _fits(value: Any, hint: Any) -> bool:

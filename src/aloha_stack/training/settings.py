@@ -22,6 +22,7 @@ class ReadSettings:
     action: str = "executed"  # the command as written to the wire, or what the "leader" asked for
     alignment: AlignmentSettings = field(default_factory=AlignmentSettings)
     allowed: tuple[str, ...] = (GOOD,)  # verdicts of the quality gate that may be learnt from
+    verify: bool = True  # compare the checksums of all bytes, before anything is learnt from them
 
     def __post_init__(self) -> None:
         wrong = [name for name in self.state if name not in STATES]

@@ -1,7 +1,6 @@
 """Episodes that learning draws from: alike in robot, cameras and rates, addressed by step."""
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.folder import episode_paths
+from aloha_stack.episodes.given import check_once
 from aloha_stack.episodes.metadata import FILE_NAME
 from aloha_stack.training.episode import TrainingEpisode, read_episode
 from aloha_stack.training.frames import Frames, RecordedFrames
@@ -102,10 +102,7 @@ def find_episodes(paths: Paths) -> list[Path]:
         if not inside:
             raise EpisodeError(f"{path} is no episode and holds none (episode_000000, …)")
         found += inside
-    times = Counter(path.resolve() for path in found)  # by whatever way they were named
-    twice = sorted(str(path) for path, count in times.items() if count > 1)
-    if twice:
-        raise EpisodeError(f"{', '.join(twice)} is given twice; an episode counts once")
+    check_once(found)
     return found
 
 
