@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from aloha_stack.episodes import cli
+from aloha_stack.episodes.reader import Episode
 from episodes.aloha_files import digest, foreign
 from episodes.sample_episodes import write_episode
 
@@ -192,6 +193,42 @@ def test_a_camera_or_an_episode_that_is_not_there_is_named(tmp_path, capsys):
     assert "none of the episodes is good" in said.err
     assert cli.main(["export", str(path), *words]) == 0
     assert f"goes along (not so with --only-good): {path}" in capsys.readouterr().out
+
+
+def test_damage_that_only_checksums_tell_is_never_exported(tmp_path, capsys):
+    recorded = tmp_path / "recorded"
+    broken, whole = (write_episode(recorded, seconds=1.2) for _ in range(2))
+    table = Episode(broken).contents().pictures["/cam_low/image_raw/compressed"]
+    with table.file.open("r+b") as file:
+        file.seek(int(table.offset[10]) + 200)
+        file.write(b"\x55\x55")
+    for form in (["hdf5"], ["hdf5", "--compress"], ["lerobot"]):
+        words = ["export", str(recorded), "--out", str(tmp_path / "out"), "--format", *form]
+        assert cli.main(words) == 2
+        said = capsys.readouterr().err
+        assert f"{broken} is damaged" in said
+        assert "the checksum of a chunk does not fit its bytes" in said
+        assert str(whole) not in said
+        assert not (tmp_path / "out").exists()
+    assert cli.main([*words[:-1], "hdf5", "--only-good"]) == 0
+    assert f"left out: {broken} is damaged" in capsys.readouterr().out
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["episode_0.hdf5"]
+
+
+def test_what_is_named_twice_is_refused(tmp_path, capsys):
+    path = write_episode(tmp_path / "recorded", seconds=0.3)
+    file = tmp_path / "aloha" / "episode_0.hdf5"
+    file.parent.mkdir()
+    foreign(file)
+    out = ["--out", str(tmp_path / "out")]
+    for words, named in (
+        (["export", str(path), str(path.parent), "--format", "hdf5"], path),
+        (["import", str(file), str(file.parent)], file),
+        (["convert", str(file.parent), str(file), "--task", "x"], file),
+    ):
+        assert cli.main([*words, *out]) == 2
+        assert f"{named} is given twice" in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
 
 
 def test_odd_sizes_are_refused_where_a_video_cannot_have_them(tmp_path, capsys):

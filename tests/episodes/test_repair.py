@@ -47,7 +47,7 @@ def test_cut_off_at_any_byte_every_whole_message_is_kept(
     written: Written, data: st.DataObject
 ) -> None:
     whole = written.file.read_bytes()
-    size = data.draw(st.integers(0, len(whole) - 1))
+    size = data.draw(st.integers(1, len(whole) - 1))
     episode = broken(written, whole[:size])
     done = repair(episode)
     expected = [m for m, end in zip(written.messages, written.ends, strict=True) if end <= size]
@@ -194,6 +194,24 @@ def test_an_episode_that_is_being_recorded_is_refused(
     assert "1 episode: 1 whole" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("missing", [True, False])
+@pytest.mark.parametrize("dry", [["--dry-run"], []])
+def test_without_a_byte_of_messages_nothing_is_repaired_or_touched(
+    written: Written, capsys: pytest.CaptureFixture[str], missing: bool, dry: list[str]
+) -> None:
+    """The file may have been moved away for a moment: its metadata stays what it is."""
+    episode = broken(written, b"", "success")
+    if missing:
+        mcap_of(episode).unlink()
+    before = contents(episode)
+    assert main(["repair", *dry, str(episode)]) == 1
+    said = capsys.readouterr()
+    assert f"{episode} has nothing that could be repaired" in said.err
+    assert f"metadata.yaml tells of {len(written.messages)} messages" in said.err
+    assert "1 episode: 0 whole, 0 repaired, 1 not repaired" in said.out
+    assert contents(episode) == before
+
+
 def test_two_repairs_at_once_do_not_meet(written: Written) -> None:
     episode = broken(written, written.file.read_bytes()[: written.ends[9]])
     with mcap_of(episode).open("rb") as file:
@@ -218,12 +236,13 @@ def test_a_folder_is_repaired_episode_by_episode_and_foreign_things_are_named(
     before = contents(whole.path)
     assert main(["repair", str(tmp_path)]) == 1
     said = capsys.readouterr()
-    assert "5 episodes: 1 whole, 2 repaired, 2 not repaired" in said.out
+    assert "5 episodes: 1 whole, 1 repaired, 3 not repaired" in said.out
     assert "run.mcap is not an MCAP file" in said.err
     assert "episode_000008 is not an episode: it has no MCAP file, but notes.txt" in said.err
     assert contents(whole.path) == before
     assert len(read(cut.file)) == 5
-    assert read(mcap_of(empty.path)) == []
+    assert "episode_000002 has nothing that could be repaired: it has no MCAP file;" in said.err
+    assert contents(empty.path) == {}
     assert contents(foreign) == {"run.mcap": b"something else"}
     assert contents(hers) == {"notes.txt": b"mine"}
 

@@ -87,6 +87,19 @@ def test_nothing_to_learn_from_is_said(tmp_path: Path) -> None:
     assert find_episodes(tmp_path) == find_episodes(str(path)) == [path]
 
 
+def test_damage_that_only_checksums_tell_is_found_before_anything_is_learnt(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    whole = open_episodes(tmp_path, ReadSettings())
+    index = whole.episodes[0].cameras[1]
+    with index.path.open("r+b") as file:
+        file.seek(int(index.offset[10]) + 200)
+        file.write(b"\x55\x55")
+    with pytest.raises(EpisodeError, match="the checksum of a chunk does not fit") as raised:
+        open_episodes(tmp_path, ReadSettings())
+    assert str(path) in str(raised.value)
+    assert len(open_episodes(tmp_path, ReadSettings(verify=False))) == len(whole)
+
+
 def test_a_split_is_the_same_in_any_order_and_another_with_another_seed(tmp_path: Path) -> None:
     for number in range(10):
         folder = tmp_path / f"episode_{number:06d}"

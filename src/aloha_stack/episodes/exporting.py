@@ -14,11 +14,13 @@ from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.export_arguments import add_lerobot, add_pictures, how_to_load, rate, run
 from aloha_stack.episodes.export_plan import Plan, Sink, Source, look_over, write_all
 from aloha_stack.episodes.folder import episode_paths
+from aloha_stack.episodes.given import check_once
 from aloha_stack.episodes.hdf5_folder import Hdf5Folder, check_room
 from aloha_stack.episodes.lerobot_video import CODECS
 from aloha_stack.episodes.lerobot_writer import LeRobotWriter, check_form
 from aloha_stack.episodes.metadata import FILE_NAME
-from aloha_stack.episodes.quality import GOOD
+from aloha_stack.episodes.quality import DAMAGED, GOOD
+from aloha_stack.episodes.reader import Episode
 from aloha_stack.episodes.step_grid import METHODS
 from aloha_stack.episodes.steps import SAME_RATE
 from aloha_stack.episodes.summary import damaged, summarise
@@ -119,23 +121,34 @@ def _episodes(given: Sequence[Path]) -> list[Path]:
         found += [path] if (path / FILE_NAME).exists() else episode_paths(path)
     if not found:
         raise EpisodeError(f"no episodes in {', '.join(map(str, given))}")
+    check_once(found)
     return found
 
 
 def _chosen(paths: list[Path], only_good: bool, progress: Progress) -> list[Path]:
-    """Says of each episode that is not good why, and leaves it out if `only_good`."""
-    chosen = []
+    """Says of each episode that is not good why, and leaves it out if `only_good`.
+
+    Reads every byte and compares the checksums; what is damaged is exported by no means. Raises
+    EpisodeError.
+    """
+    chosen, broken = [], []
     doing = "left out" if only_good else "goes along (not so with --only-good)"
     for number, path in enumerate(paths):
-        progress.show(f"judging {path.name}", number / len(paths))
+        progress.show(f"checking {path.name}", number / len(paths))
         try:
-            summary = summarise(path)
+            episode = Episode(path)
+            episode.contents(verify=True)
+            summary = summarise(episode)
         except EpisodeError as error:
             summary = damaged(path, error)
-        if summary.verdict != GOOD:
+        if summary.verdict == DAMAGED and not only_good:
+            broken += [f"- {path} is damaged: {reason}" for reason in summary.reasons]
+        elif summary.verdict != GOOD:
             progress.say(f"{doing}: {path} is {summary.verdict}: {'; '.join(summary.reasons)}")
         if summary.verdict == GOOD or not only_good:
             chosen.append(path)
+    if broken:
+        raise EpisodeError("nothing was written:\n" + "\n".join(broken))
     if not chosen:
         raise EpisodeError("none of the episodes is good; aloha episodes list tells why")
     return chosen

@@ -6,6 +6,7 @@ from pathlib import Path
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.export_plan import Plan, Tell
 from aloha_stack.episodes.folder import GIB, free_gib
+from aloha_stack.episodes.given import check_once
 from aloha_stack.episodes.hdf5_writing import write_hdf5
 from aloha_stack.episodes.steps import EpisodeSteps
 
@@ -51,6 +52,7 @@ def hdf5_files(paths: list[Path]) -> list[Path]:
             found.append(path)
         else:
             raise EpisodeError(f"no file at {path}; give ALOHA HDF5 files or a folder of them")
+    check_once(found)
     return found
 
 

@@ -68,10 +68,10 @@ def repair(episode: Path, dry_run: bool = False) -> Repair:
     Raises EpisodeError for what is no episode or is being recorded; OSError (disk full), and then
     the episode can be repaired later as well as before.
     """
-    path = _file_of(episode, dry_run)
-    if path is None:
-        return Repair(episode, REPAIRABLE, what="the file of messages is missing")
+    path = _file_of(episode)
     with _opened(path, dry_run) as descriptor:
+        if not os.fstat(descriptor).st_size:
+            raise _nothing(episode, f"{path.name} is empty")
         information = _known(episode)
         info = _info_of(information)
         closed = footer_of(descriptor) is not None
@@ -97,8 +97,8 @@ def repair(episode: Path, dry_run: bool = False) -> Repair:
 # -- what there is --------------------------------------------------------------------------
 
 
-def _file_of(episode: Path, dry_run: bool) -> Path | None:
-    """The one MCAP file of an episode; an empty one where the recorder came no further."""
+def _file_of(episode: Path) -> Path:
+    """The one MCAP file of an episode."""
     if not episode.is_dir():
         raise EpisodeError(f"no episode at {episode}; give a folder such as DIR/episode_000000")
     files = sorted(episode.glob("*.mcap"))
@@ -114,11 +114,18 @@ def _file_of(episode: Path, dry_run: bool) -> Path | None:
         raise EpisodeError(
             f"{episode} is not an episode: it has no MCAP file, but {', '.join(sorted(others)[:3])}"
         )
-    path = episode / f"{episode.name}_0.mcap"
-    if dry_run:
-        return None
-    path.touch()
-    return path
+    raise _nothing(episode, "it has no MCAP file")
+
+
+def _nothing(episode: Path, why: str) -> EpisodeError:
+    """Of an episode without a byte of messages: to close it would hide what is missing."""
+    information = _known(episode)
+    noted = information.get("message_count") if information else None
+    told = f" ({FILE_NAME} tells of {noted} messages)" if noted else ""
+    return EpisodeError(
+        f"{episode} has nothing that could be repaired: {why}{told}; put the file back if it was "
+        "moved, or remove the folder"
+    )
 
 
 @contextlib.contextmanager
