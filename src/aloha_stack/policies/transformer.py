@@ -19,26 +19,35 @@ from torch.nn import functional as F
 Activation = Callable[[Tensor], Tensor]
 ACTIVATIONS: dict[str, Activation] = {"relu": F.relu, "gelu": F.gelu}
 
-PLAIN_LIMIT = 256 * 256
-"""Scores (queries x keys) of a head up to which the CPU does attention as plain products.
-
-The built-in fused attention saves the memory of the scores, which counts for many tokens; for few
-its backward pass costs more than all else.
-"""
-
 
 def attend(
     query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None, dropout: float
 ) -> Tensor:
     """softmax(query key^T / sqrt(d)) value for (B, H, N, d); `padding` (B, N) is True at keys that
-    are to be ignored; `dropout` is the share of weights to drop."""
-    mask = None if padding is None else padding[:, None, None]
-    if query.device.type != "cpu" or query.shape[2] * key.shape[2] > PLAIN_LIMIT:
-        keep = None if mask is None else ~mask
-        return F.scaled_dot_product_attention(query, key, value, keep, dropout)
+    are to be ignored; `dropout` is the share of weights to drop.
+
+    In bfloat16 on a CPU, plain products took 0.25 … 0.8 of the built-in fused attention's time,
+    forward and backward, from 100 to 1202 tokens (torch 2.13); in float32 they took 1.2 … 2.4.
+    """
+    plain = query.device.type == "cpu" and query.dtype == torch.bfloat16
+    return (plain_attention if plain else fused_attention)(query, key, value, padding, dropout)
+
+
+def fused_attention(
+    query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None, dropout: float
+) -> Tensor:
+    """`attend` by torch's own, which keeps no scores in memory."""
+    keep = None if padding is None else ~padding[:, None, None]
+    return F.scaled_dot_product_attention(query, key, value, keep, dropout)
+
+
+def plain_attention(
+    query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None, dropout: float
+) -> Tensor:
+    """`attend` step by step."""
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(2, 3)
-    if mask is not None:
-        scores = scores.masked_fill(mask, -torch.inf)
+    if padding is not None:
+        scores = scores.masked_fill(padding[:, None, None], -torch.inf)
     weights = scores.softmax(dim=3)
     if dropout:
         weights = F.dropout(weights, dropout)
