@@ -1,5 +1,6 @@
 """An episode on disk is a rosbag2 bag whose messages are, byte for byte, those received."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -181,6 +182,20 @@ def test_flushing_does_not_wait_for_the_next_message(tmp_path: Path) -> None:
     writer.flush_if_due()
     assert len(list(Episode(writer.path).records())) == 1
     writer.discard()
+
+
+def test_an_episode_that_cannot_begin_leaves_neither_folder_nor_open_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("aloha_stack.episodes.writer.write_metadata", full)
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(OSError, match="No space left"):
+        EpisodeWriter(tmp_path, [topic("/x")], EpisodeInfo())
+    assert os.listdir("/proc/self/fd") == before
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:

@@ -67,15 +67,15 @@ class EpisodeWriter:
         self._flushed_s = time.monotonic()
         schemas, channels = described(self._topics)
         self._channels = {channel.topic: channel.id for channel in channels}
-        try:
+        with contextlib.ExitStack() as undo:  # nothing is recorded if this fails: nothing is left
+            undo.callback(shutil.rmtree, self.path, ignore_errors=True)
             self._mcap = McapOutput.create(self.path / self._file_name)
+            undo.callback(self._mcap.close)
             self._mcap.describe(schemas, channels)
             self._mcap.add_metadata(START_NOTE, info.as_custom_data())
             self._write_metadata()
             sync_folder(directory)
-        except OSError:  # nothing was recorded: nothing is to be left
-            shutil.rmtree(self.path, ignore_errors=True)
-            raise
+            undo.pop_all()
         self._syncing = Syncing(self._mcap)
 
     @property
