@@ -17,8 +17,10 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage
 
 from aloha_stack.cameras import factory, v4l2
+from aloha_stack.cameras.source import Frame
 from aloha_stack.cameras.v4l2 import V4L2Camera
 from aloha_stack.nodes import _camera_diagnostics, _camera_feed
+from aloha_stack.nodes import camera as camera_module
 from aloha_stack.nodes._conversions import stamp_ns
 from aloha_stack.nodes._qos import IMAGES
 from aloha_stack.nodes.camera import CameraNode
@@ -178,17 +180,72 @@ def test_damaged_and_lost_images_are_told(rig: Rig) -> None:
     assert {bytes(image.data) for image in rig.images["cam_low"]} == {good}
 
 
-def test_the_start_waits_for_every_camera_and_names_those_that_are_missing(rig: Rig) -> None:
+def test_a_camera_that_is_missing_at_the_start_keeps_none_dark_and_streams_once_it_is_there(
+    rig: Rig,
+) -> None:
     rig.fakes["/dev/low"].plugged = False
-    with rig.running(start=False):
-        assert not rig.node.transition("configure")
+    with rig.running():
+        rig.hears_more("cam_high")
         status = rig.says("cam_low", "/dev/low does not exist: plug the camera in")
         assert status.level == DiagnosticStatus.ERROR
-        assert rig.fakes["/dev/high"].closed == 1  # it is not kept from other programs
+        assert rig.heard("cam_low") == 0
         rig.fakes["/dev/low"].plugged = True
+        rig.hears_more("cam_low")
+        wait_for(lambda: rig.diagnostics["cam_low"].level != DiagnosticStatus.ERROR)
+        assert values_of(rig.diagnostics["cam_low"])["reconnects"] == "0"
+        rig.fakes["/dev/low"].plugged = False
+        rig.says("cam_low", "does not exist")
+        rig.fakes["/dev/low"].plugged = True
+        rig.hears_more("cam_low")
+        wait_for(lambda: values_of(rig.diagnostics["cam_low"])["reconnects"] == "1")
+    assert all(fake.opened == fake.closed for fake in rig.fakes.values())
+
+
+def test_the_start_waits_while_no_camera_opens(rig: Rig) -> None:
+    for fake in rig.fakes.values():
+        fake.plugged = False
+    with rig.running(start=False):
+        assert not rig.node.transition("configure")
+        rig.says("cam_high", "/dev/high does not exist: plug the camera in")
+        rig.says("cam_low", "/dev/low does not exist: plug the camera in")
+        for fake in rig.fakes.values():
+            fake.plugged = True
         assert rig.node.transition("configure")
         assert rig.node.transition("activate")
+        rig.hears_more("cam_high")
         rig.hears_more("cam_low")
+
+
+def test_a_thread_that_was_left_behind_reads_no_camera_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = threading.Lock()
+    read, overlaps = V4L2Camera.read, []
+
+    def read_alone(source: V4L2Camera, timeout_s: float) -> Frame | None:
+        if source.path != "/dev/high":
+            return read(source, timeout_s)
+        alone = reading.acquire(blocking=False)
+        try:
+            overlaps.extend([] if alone else [timeout_s])
+            return read(source, timeout_s)
+        finally:
+            if alone:
+                reading.release()
+
+    monkeypatch.setattr(V4L2Camera, "read", read_alone)
+    with rig.running():
+        rig.hears_more("cam_high")
+        rig.fakes["/dev/high"].silent = True
+        rig.says("cam_high", "no image for")
+        with monkeypatch.context() as patch:
+            patch.setattr(camera_module, "STOP_S", 0.0)
+            assert rig.node.transition("deactivate")  # in the middle of a read
+        assert rig.node.transition("activate")
+        rig.fakes["/dev/high"].silent = False
+        rig.hears_more("cam_high", 10)
+        wait_for(lambda: [t.name for t in threading.enumerate()].count("cam_high") == 1)
+        assert overlaps == []
 
 
 def test_what_waited_while_the_node_was_inactive_is_not_published(

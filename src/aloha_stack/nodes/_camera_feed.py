@@ -18,6 +18,8 @@ from aloha_stack.robot.description import Camera
 REOPEN_S = 1.0
 """Steady time between two attempts to open a camera that broke."""
 READ_S = 0.5
+TURN_S = 0.1
+"""Steady time between two looks at whether a feed that waits for its turn was stopped."""
 OLD_FRAMES = 16
 """More than any source keeps."""
 
@@ -48,7 +50,10 @@ class Feed:
         self._images = node.create_publisher(CompressedImage, camera.topic, IMAGES)
         self._infos = node.create_publisher(CameraInfo, camera.info_topic, IMAGES)
         self._stopped = threading.Event()
+        self._turn = threading.Lock()
+        """Of the one thread that may use the source: another may have been left behind in it."""
         self._thread: threading.Thread | None = None
+        self._opened_before = False
         self._last_sequence: int | None = None
         self._damaged_before = 0
         self._remarks: set[str] = set()
@@ -65,6 +70,7 @@ class Feed:
             self.broken = str(error)
             return False
         self.broken = ""
+        self._opened_before = True
         self._last_sequence, self._damaged_before = None, self.counts.damaged
         return True
 
@@ -73,9 +79,12 @@ class Feed:
         self.broken = self.broken or "not opened yet"
 
     def start(self) -> None:
-        self._stopped.clear()
+        """Reads and publishes from now on; first opens what is not open."""
+        self._stopped = threading.Event()  # a new one: a thread left behind stays asked to stop
         # A daemon: see join.
-        self._thread = threading.Thread(target=self._run, name=self.camera.name, daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(self._stopped,), name=self.camera.name, daemon=True
+        )
         self._thread.start()
 
     def ask_to_stop(self) -> None:
@@ -91,18 +100,25 @@ class Feed:
 
     # -- in its thread ----------------------------------------------------------------------
 
-    def _run(self) -> None:
+    def _run(self, stopped: threading.Event) -> None:
+        while not self._turn.acquire(timeout=TURN_S):
+            if stopped.is_set():
+                return
         try:
-            while not self._stopped.is_set():
+            if self.broken:
+                self._reopen(stopped)
+            while not stopped.is_set():
                 try:
-                    self._stream()
+                    self._stream(stopped)
                 except SourceError as error:
                     self.broken = str(error)
                     self._log().error(f"{self.camera.name} broke, opening it again: {error}")
-                    self._reopen()
+                    self._reopen(stopped)
         except BaseException as error:
             self._node.fail(error)
             raise
+        finally:
+            self._turn.release()
 
     def _forget_old_frames(self) -> None:
         """What has waited in the source since before it was listened to is no news."""
@@ -112,23 +128,27 @@ class Feed:
                 return
             self._last_sequence = frame.sequence
 
-    def _stream(self) -> None:
+    def _stream(self, stopped: threading.Event) -> None:
         self._forget_old_frames()
-        while not self._stopped.is_set():
+        while not stopped.is_set():
             frame = self.source.read(READ_S)
-            if frame is not None and not self._stopped.is_set():
+            if frame is not None and not stopped.is_set():
                 self._count(frame)
                 self._publish(frame)
             self._look_at_health()
 
-    def _reopen(self) -> None:
+    def _reopen(self, stopped: threading.Event) -> None:
         """Tries each second until the camera is open, or the feed is stopped."""
-        said = ""
-        while not self._stopped.wait(REOPEN_S):
+        said = self.broken
+        while not stopped.wait(REOPEN_S):
             self.source.close()
+            again = self._opened_before
             if self.open():
-                self.counts.reconnects += 1
-                self._log().info(f"{self.camera.name} is open again")
+                if stopped.is_set():  # it took long, and nobody waits for it any more
+                    self.close()
+                    return
+                self.counts.reconnects += again
+                self._log().info(f"{self.camera.name} is open{' again' if again else ''}")
                 return
             if self.broken != said:
                 said = self.broken

@@ -20,9 +20,9 @@ STOP_S = 3.0
 class CameraNode(ManagedNode):
     """Publishes /{camera}/image_raw/compressed and /{camera}/camera_info for a robot's cameras.
 
-    At the start all cameras must open. From then on a slow or dead one never blocks another: each
-    has its own thread, and one that breaks is told and opened again as soon as that works. Cameras
-    of other drivers (source topic:) are left to them.
+    A slow, dead or missing one never blocks another: each has its own thread, and one that does not
+    open or breaks is told and opened as soon as that works. The start waits only while none opens.
+    Cameras of other drivers (source topic:) are left to them.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -47,9 +47,10 @@ class CameraNode(ManagedNode):
             opened = list(pool.map(Feed.open, self._feeds))
         if not all(opened):
             self._say("waiting for: " + "; ".join(f.broken for f in self._feeds if f.broken))
+        if opened and not any(opened):
             self._close_sources()
             return TransitionCallbackReturn.FAILURE
-        return super().on_configure(state)
+        return super().on_configure(state)  # those that are missing are opened when they come
 
     @logged
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -58,9 +59,10 @@ class CameraNode(ManagedNode):
 
     @logged
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        streaming = [feed for feed in self._feeds if not feed.broken]
         for feed in self._feeds:
             feed.start()
-        modes = (f"{feed.camera.name} ({feed.source.health.mode})" for feed in self._feeds)
+        modes = (f"{feed.camera.name} ({feed.source.health.mode})" for feed in streaming)
         self.get_logger().info(f"streaming {', '.join(modes) or 'nothing'}")
         return super().on_activate(state)
 
