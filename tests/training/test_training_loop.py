@@ -3,7 +3,6 @@
 import json
 import math
 import resource
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,15 +26,6 @@ def episodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(3):
         write(folder, number=number, size=(24, 32))
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Tiny networks are quicker so, most of all where others compute."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_what_is_learnt_is_a_policy_that_comes_close(episodes: Path, tmp_path: Path) -> None:

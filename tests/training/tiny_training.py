@@ -1,12 +1,16 @@
 """Trainings that take a second or two: a tiny network, small pictures, few steps."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from aloha_stack.training.training import Request, train
+from aloha_stack.training import training
+from aloha_stack.training.training import Request
 
 TINY = {
     "data.image_size": "[24, 32]",
@@ -27,6 +31,21 @@ TINY = {
     "training.warmup": 2,
     "augmentation.shift_px": 2,
 }
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Tiny networks are quicker so, most of all where others compute."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def train(request: Request, stop: Callable[[], bool] = lambda: False) -> None:
+    """As `./aloha train`."""
+    with one_thread():
+        training.train(request, stop)
 
 
 def tiny(data: Path, out: Path, **request: Any) -> Request:
@@ -63,6 +82,3 @@ def tensors(file: Path) -> dict[str, Tensor]:
 def last(out: Path) -> dict[str, Tensor]:
     """What a training would go on from."""
     return tensors(out / "run/last.safetensors")
-
-
-__all__ = ["TINY", "last", "resumed", "stopping_after", "tensors", "tiny", "train"]
