@@ -113,23 +113,24 @@ def transfer_cube(world: World, draws: Draws) -> Keys:
 
     return {
         "leader_right": [
-            right(56, (x, y, 0.10), OPEN_M, 0.2),
-            right(80, (x, y, 0.018), OPEN_M, 0.9),
-            right(84, (x, y, 0.018), OPEN_M, 0.9),
-            right(100, (x, y, 0.018), SHUT_M, 0.9),
-            right(110, (x, y, 0.018), SHUT_M, 0.9),
-            right(158, meeting, SHUT_M, 0.8),
-            right(206, meeting, SHUT_M, 0.9),
-            right(218, meeting, OPEN_M, 0.9),
+            right(50, (x, y, 0.11), OPEN_M, 0.4),
+            right(64, (x, y, 0.07), OPEN_M, 0.93),
+            right(80, (x, y, 0.018), OPEN_M, 0.95),
+            right(84, (x, y, 0.018), OPEN_M, 0.95),
+            right(100, (x, y, 0.018), SHUT_M, 0.95),
+            right(110, (x, y, 0.018), SHUT_M, 0.95),
+            right(158, meeting, SHUT_M, 0.93),
+            right(206, meeting, SHUT_M, 0.93),
+            right(218, meeting, OPEN_M, 0.93),
             right(240, meeting + [0.10, 0.0, 0.04], OPEN_M, 0.0),
         ],
         "leader_left": [
-            left(76, 0.12, OPEN_M, 0.0),
-            left(156, 0.12, OPEN_M, 0.3),
-            left(178, 0.0, OPEN_M, 0.8),
-            left(182, 0.0, OPEN_M, 0.9),
-            left(198, 0.0, SHUT_M, 0.9),
-            left(240, 0.0, SHUT_M, 0.9),
+            left(76, 0.14, OPEN_M, 0.0),
+            left(156, 0.12, OPEN_M, 0.8),
+            left(178, 0.0, OPEN_M, 0.93),
+            left(182, 0.0, OPEN_M, 0.93),
+            left(198, 0.0, SHUT_M, 0.93),
+            left(240, 0.0, SHUT_M, 0.93),
         ],
     }
 
