@@ -50,7 +50,8 @@ class Plan:
 def look_over(sources: Sequence[Source], progress: Progress, alike: bool = True) -> Plan:
     """Reads everything but the pictures. Raises EpisodeError, which names all that is wrong.
 
-    `alike`: the episodes have to have the same cameras, rate and robot.
+    `alike`: the episodes have to have the same cameras, rate and robot; else only cameras of the
+    same names.
     """
     first = ""
     forms: list[Form] = []
@@ -68,8 +69,8 @@ def look_over(sources: Sequence[Source], progress: Progress, alike: bool = True)
                 tasks.add(steps.task)
                 first = first or steps.source
                 remarks += [remark for remark in steps.remarks if remark not in remarks]
-                difference = forms[0].difference(forms[-1])
-                if alike and difference:
+                difference = (forms[0].difference if alike else forms[0].other_cameras)(forms[-1])
+                if difference:
                     problems.append(f"{steps.source} differs from {first}: {difference}")
         except EpisodeError as error:
             problems.append(str(error))

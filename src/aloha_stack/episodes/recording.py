@@ -190,20 +190,26 @@ class Recording:
                 continue
             with self._lock:
                 self._waiting -= len(item[1])
-            if self._problem or not self._guarded(partial(self._writer.write, *item)):
+            if self._problem:
                 with self._lock:
                     self._lost[item[0]] += 1
+            else:  # what fails to be written waits in the writer, which counts it at the end
+                self._guarded(partial(self._writer.write, *item))
 
     def _fail(self, error: BaseException) -> None:
         """An error that nobody foresaw: what was written is closed as well as it can be."""
         self._problem = f"writing {self.path} failed: {error!r}"
         with self._lock:
             self._ending = True
-        messages, lost = self.messages, dict(self._lost)
         with contextlib.suppress(Exception):  # the first error is the one that is told
-            self._writer.finish(INTERRUPTED, (), lost, self._notes())
+            self._writer.finish(INTERRUPTED, (), dict(self._lost), self._notes())
         self._result = Kept(
-            self.path, INTERRUPTED, messages, lost, self._problem, dict(self._silent)
+            self.path,
+            INTERRUPTED,
+            self.messages,
+            dict(self._writer.info.lost) or dict(self._lost),
+            self._problem,
+            dict(self._silent),
         )
 
     def _guarded(self, write: Callable[[], object]) -> bool:
@@ -219,17 +225,20 @@ class Recording:
         return True
 
     def _finish(self, ending: Ending) -> None:
-        messages, lost = self.messages, dict(self._lost)
+        lost, outcome = dict(self._lost), ending.outcome
         kept: Path | None = self.path
         if ending.discard:
             kept = None
             self._guarded(self._writer.discard)
         else:
+            self._guarded(self._writer.flush)
+            if self._problem:  # it is not what the operator saw
+                outcome = INTERRUPTED
             notes = {**self._notes(), **ending.notes}
-            finish = partial(self._writer.finish, ending.outcome, ending.labels, lost, notes)
-            self._guarded(finish)
+            self._guarded(partial(self._writer.finish, outcome, ending.labels, lost, notes))
+            lost = dict(self._writer.info.lost)
         problem = self._problem or ending.problem
-        self._result = Kept(kept, ending.outcome, messages, lost, problem, dict(self._silent))
+        self._result = Kept(kept, outcome, self.messages, lost, problem, dict(self._silent))
 
     def _notes(self) -> dict[str, str]:
         return {**silence_notes(self._silent), **pause_notes(self.timeline.pauses)}

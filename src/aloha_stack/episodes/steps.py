@@ -111,6 +111,12 @@ class Form:
                 found.append(f"{name} came at {its_rate:.1f} Hz instead of {rate:.1f} Hz")
         return "; ".join(found)
 
+    def other_cameras(self, other: "Form") -> str:
+        """Cameras that only one of the two has, in words; "" if there are none."""
+        mine, its = set(self.sizes), set(other.sizes)
+        parts = (("it lacks", mine - its), ("only it has", its - mine))
+        return "; ".join(f"{words} {', '.join(sorted(n))}" for words, n in parts if n)
+
 
 _WORDS = {
     "robot": "robot",
