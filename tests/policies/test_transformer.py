@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from aloha_stack.policies.positions import sine_grid, sine_positions
+from aloha_stack.policies.positions import ImagePositions, sine_grid, sine_positions
 from aloha_stack.policies.transformer import Attention, fused_attention, plain_attention
 
 
@@ -70,3 +70,13 @@ def test_positions_of_a_grid_go_round_once_over_rows_and_over_columns() -> None:
                     wave = math.sin(angle) if k % 2 == 0 else math.cos(angle)
                     found = table[row, column, half * width // 2 + k].item()
                     assert found == pytest.approx(wave, abs=1e-5)
+
+
+def test_positions_computed_during_a_rollout_can_be_trained_with() -> None:
+    positions, layer = ImagePositions(8), nn.Linear(8, 2)
+    like = torch.zeros(1)
+    with torch.inference_mode():
+        grid = positions(2, 3, like)
+    layer(positions(2, 3, like)).sum().backward()
+    assert positions(2, 3, like) is grid
+    assert torch.equal(grid, sine_grid(2, 3, 8))

@@ -111,7 +111,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
         hint = f"; {pickled[0]} is pickled: `./aloha models import` converts it" if pickled else ""
         raise CheckpointError(f"{file}: missing{hint}")
     try:
-        described = json.loads(file.read_text(encoding="utf-8"), parse_constant=_no_number)
+        described = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{file}: damaged, no JSON: {error}") from error
     if not isinstance(described, dict):
@@ -167,10 +167,6 @@ def _read_weights(file: Path, sha256: str) -> dict[str, Tensor]:
             "checkpoints, or one is damaged; copy the whole folder again"
         )
     return weights
-
-
-def _no_number(text: str) -> Any:
-    raise ValueError(f"{text} is no number")
 
 
 def _replace(new: Path, file: Path) -> None:
