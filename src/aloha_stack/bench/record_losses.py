@@ -34,7 +34,8 @@ def counted(records: Iterable[Record], rates_hz: Mapping[str, float], seconds: f
     unsent = 0
     for name, rate_hz in rates_hz.items():
         sent, due = 0, int(seconds * rate_hz) - EDGE
-        if topic := topics.get(name):
+        if name in topics:
+            topic = topics[name]
             span_s = (topic.last_ns - topic.first_ns) * 1e-9
             sent, due = topic.sent, max(due, round(span_s * rate_hz) + 1)
         unsent += max(0, due - sent)
