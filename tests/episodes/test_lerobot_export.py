@@ -5,6 +5,7 @@ episodes from meta/episodes, pictures by from_timestamp + timestamp.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ import pytest
 from aloha_stack.episodes import cli, lerobot_tables, lerobot_video
 from aloha_stack.episodes.alignment import align
 from aloha_stack.episodes.lerobot_layout import FILES_PER_CHUNK, next_place
+from aloha_stack.episodes.mcap_file import Record
 from aloha_stack.episodes.metadata import EpisodeInfo, pause_notes
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.robot.joints import CAMERAS
 from episodes.aloha_files import THREE, digest, foreign
-from episodes.sample_episodes import START_NS, write_episode
+from episodes.altered_episodes import altered
+from episodes.sample_episodes import START_NS, image_bytes, write_episode
 
 KEYS = [f"observation.images.{name}" for name in CAMERAS]
 
@@ -196,14 +199,18 @@ def test_files_are_changed_when_they_are_full(recorded, tmp_path, monkeypatch):
 
 
 def test_a_damaged_picture_is_named_and_leaves_no_target(tmp_path, capsys):
-    path = write_episode(tmp_path / "recorded")
-    index = align(Episode(path)).frames["cam_left_wrist"]
-    with (path / "episode_000000_0.mcap").open("r+b") as file:
-        file.seek(int(index.offset[20]))
-        file.write(bytes(200))
+    """One that was recorded so: its checksum is right."""
+    wrist, at = "/cam_left_wrist/image_raw/compressed", START_NS + 400_000_000
+
+    def spoil(record: Record) -> Record:
+        if (record.topic, record.publish_ns) != (wrist, at):
+            return record
+        return replace(record, data=image_bytes(at, bytes(200)))
+
+    path = altered(write_episode(tmp_path / "recorded"), tmp_path / "spoilt", spoil)
     assert export(path, tmp_path / "cube") == 2
     assert "picture 20 of /cam_left_wrist" in capsys.readouterr().err
-    assert [p.name for p in tmp_path.iterdir()] == ["recorded"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["recorded", "spoilt"]
 
 
 def test_aloha_files_become_a_dataset_directly(tmp_path, capsys):
