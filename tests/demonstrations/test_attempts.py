@@ -16,6 +16,8 @@ def work(attempts: Attempts, failing: set[int], jobs: int, order: random.Random)
     while not attempts.over:
         while len(running) < jobs and (seed := attempts.next()) is not None:
             running.append(seed)
+        if not running:  # all that was wanted is there
+            continue
         seed = running.pop(order.randrange(len(running)))
         attempts.came(seed, seed not in failing)
         if seed not in failing:
