@@ -17,6 +17,7 @@ NODES = (
         "chunk_player",
         "description",
         "operator",
+        "policy",
         "recorder",
         "replay",
     ),

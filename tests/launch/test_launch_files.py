@@ -16,7 +16,7 @@ REQUIRED = {"replay": {"episode": "episodes/episode_000000"}}
 PARKING_S = 8.0  # of ROS time, docs/architecture.md
 SLOWEST_REAL_TIME_FACTOR = 0.2
 CLOCKLESS = {"twin", "description"}  # it makes the time; it uses none
-FILES = ("robot", "twin", "teleop_record", "replay")
+FILES = ("robot", "twin", "teleop_record", "replay", "rollout")
 
 
 def plan(name: str, **given: str) -> tuple[NodePlan, ...]:
@@ -64,7 +64,12 @@ def test_each_file_starts_four_bridges_that_have_time_to_park(
 
 @pytest.mark.parametrize(
     ("name", "own"),
-    [("robot", []), ("teleop_record", ["teleop", "recorder"]), ("replay", ["replay"])],
+    [
+        ("robot", []),
+        ("teleop_record", ["teleop", "recorder"]),
+        ("replay", ["replay"]),
+        ("rollout", ["policy", "chunk_player", "recorder"]),
+    ],
 )
 @pytest.mark.parametrize("robot", ["twin", "aloha"])
 def test_the_nodes_of_a_file_are_the_robots_and_its_own(
@@ -103,14 +108,15 @@ def test_the_end_of_one_node_makes_no_arm_park_unasked() -> None:
 
 
 def test_a_robot_file_of_ones_own_reaches_every_node_of_the_robot() -> None:
-    for name in ("robot", "teleop_record", "replay"):
+    for name in ("robot", "teleop_record", "replay", "rollout"):
         nodes = plan(name, robot="here/mine.yaml")
         assert {inline(node)["robot"] for node in nodes} == {"here/mine.yaml"}
         assert "twin" not in {node.executable for node in nodes}
 
 
-def test_replay_leaves_the_leaders_alone() -> None:
-    assert inline(plan("replay")[0])["operator"] is False
+def test_replay_and_rollout_leave_the_leaders_alone() -> None:
+    for name in ("replay", "rollout"):
+        assert inline(plan(name)[0])["operator"] is False
     assert inline(plan("teleop_record")[0])["operator"] is True
 
 
@@ -149,8 +155,8 @@ def test_arguments_reach_the_nodes_with_their_types() -> None:
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        ([], "name a launch file: replay, robot, teleop_record, twin"),
-        (["nowhere"], "'nowhere' does not exist; .*: replay, robot, teleop_record, twin"),
+        ([], "name a launch file: replay, robot, rollout, teleop_record, twin"),
+        (["nowhere"], "'nowhere' does not exist; .*: replay, robot, rollout, teleop_record, twin"),
         (["teleop_record", "robots:=twin"], "no argument 'robots'; it takes: backend, cameras"),
         (["teleop_record", "task:=juggle"], "'juggle'; valid choices: transfer_cube, insertion"),
         (["teleop_record", "robot"], "'robot' is malformed; expected name:=value"),

@@ -1,0 +1,213 @@
+"""A trained policy in the graph: what the robot perceives goes in, chunks of targets come out.
+
+It commands nothing: chunk_player merges its chunks and decides whether they are followed. A stream
+that is missing or stale stops it, by name, until the stream is there again.
+"""
+
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+from aloha_interfaces.msg import PolicyState
+from aloha_interfaces.srv import LoadPolicy
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from std_srvs.srv import SetBool
+from trajectory_msgs.msg import JointTrajectory
+
+from aloha_stack.nodes._chunks import chunk_message
+from aloha_stack.nodes._conversions import set_stamp
+from aloha_stack.nodes._inference import Inference, InferenceSettings
+from aloha_stack.nodes._jobs import Refused
+from aloha_stack.nodes._node import ManagedNode, logged, run
+from aloha_stack.nodes._parameters import declare
+from aloha_stack.nodes._qos import JOINTS as JOINTS_QOS
+from aloha_stack.nodes._qos import STATE
+from aloha_stack.policies.policy import PolicyError
+from aloha_stack.robot.description import load_robot
+
+TELL_S = 0.1
+"""Steady time between two words on ~/state: whoever follows the chunks counts on it."""
+
+
+class PolicyNode(ManagedNode):
+    """Publishes /policy/chunk and /policy/state; serves /policy/load and /policy/run.
+
+    Configured it may load; only active it infers.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("policy", **options)
+        self._robot = load_robot(
+            declare(self, "robot", "aloha", "robot file: a name in config/robots, or a path")
+        )
+        self._preload = declare(
+            self, "checkpoint", "", "folder of a checkpoint to load at once; empty: when asked to"
+        )
+        self._settings = InferenceSettings(
+            rate_hz=declare(
+                self, "rate_hz", 0.0, "chunks per second at most; 0: of each observation", (0, 200)
+            ),
+            threads=declare(self, "threads", 0, "of the network; 0: as torch decides", (0, 256)),
+            device=declare(self, "device", "cpu", "where the network runs: cpu, cuda, cuda:1 …"),
+            backend=declare(self, "backend", "eager", "how it is computed: eager, fast"),
+            max_image_age_s=declare(
+                self, "max_image_age", 0.2, "s; older pictures stop the policy", (0.02, 0.35)
+            ),
+        )
+        self._chunks = self.create_publisher(JointTrajectory, "~/chunk", JOINTS_QOS)
+        self._state = self.create_publisher(PolicyState, "~/state", STATE)
+        group = MutuallyExclusiveCallbackGroup()
+        self.create_service(LoadPolicy, "~/load", self._on_load, callback_group=group)
+        self.create_service(SetBool, "~/run", self._on_run, callback_group=group)
+        self.inference: Inference | None = None
+        self._working: threading.Thread | None = None
+        self._active = False
+        self._refused = ""
+        self._telling = threading.Lock()
+        self._told: tuple[int, str] | None = None
+        self._ending = threading.Event()
+        self._teller = self.start_thread(self._tell_again_and_again, "state")
+
+    # -- life -------------------------------------------------------------------------------
+
+    @logged
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.inference = Inference(
+            self, self._robot, self._settings, self._publish_chunk, self._tell
+        )
+        self._working = self.start_thread(self.inference.run, "inference")
+        if self._preload:
+            answer = self._on_load(
+                LoadPolicy.Request(checkpoint=self._preload), LoadPolicy.Response()
+            )
+            if not answer.success:
+                self._end_inference(answer.message)
+                return TransitionCallbackReturn.FAILURE
+        return super().on_configure(state)
+
+    @logged
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._active = True
+        return super().on_activate(state)
+
+    @logged
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._active = False
+        if self.inference is not None:
+            self.inference.stop()
+        return super().on_deactivate(state)
+
+    @logged
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._end_inference()
+        return super().on_cleanup(state)
+
+    @logged
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._end_inference()
+        return super().on_shutdown(state)
+
+    def close(self) -> None:
+        super().close()
+        self._ending.set()
+        self._teller.join()
+
+    def _end_inference(self, why: str = "") -> None:
+        inference, self.inference, self._refused = self.inference, None, why
+        if inference is not None and self._working is not None:
+            inference.end()
+            self._working.join()
+
+    # -- what it says -----------------------------------------------------------------------
+
+    def _publish_chunk(self, rows: np.ndarray, dt_ns: int, stamp_ns: int) -> None:
+        self._chunks.publish(chunk_message(rows, dt_ns, stamp_ns))
+
+    def _tell_again_and_again(self) -> None:
+        while not self._ending.wait(TELL_S):
+            self._tell()
+
+    def _tell(self) -> None:
+        with self._telling:
+            message = self._state_message()
+            told = (message.state, message.reason if message.state != PolicyState.STOPPED else "")
+            if told != self._told:
+                self._told = told
+                name = _NAMES[message.state]
+                self.get_logger().info(f"{name} {message.reason or message.checkpoint}".rstrip())
+            self._state.publish(message)
+
+    def _state_message(self) -> PolicyState:
+        message, inference = PolicyState(reason=self._refused), self.inference
+        set_stamp(message.header.stamp, self.time.now_ns())
+        if inference is None:
+            return message
+        message.checkpoint = inference.checkpoint
+        message.inference_time = inference.inference_s
+        message.chunks, message.failures = inference.chunks, inference.failures
+        message.reason = inference.refused
+        if inference.loading:
+            message.state = PolicyState.LOADING
+        elif inference.inferring:
+            message.reason = inference.problem
+            message.state = PolicyState.STOPPED if message.reason else PolicyState.INFERRING
+        elif inference.policy is not None:
+            message.state = PolicyState.READY
+        return message
+
+    # -- what it is asked -------------------------------------------------------------------
+
+    def _on_load(
+        self, request: LoadPolicy.Request, response: LoadPolicy.Response
+    ) -> LoadPolicy.Response:
+        inference = self.inference
+        if inference is None:
+            response.message = "the policy node is not configured"
+            return response
+        try:
+            spec = inference.load(request.checkpoint)
+        except (PolicyError, Refused) as error:
+            response.message = str(error)
+            return response
+        response.success, response.task, response.cameras = True, spec.task, list(spec.cameras)
+        response.chunk, response.rate = spec.chunk, spec.rate_hz
+        response.message = (
+            f"{request.checkpoint}: {spec.policy} for {spec.task or 'any task'}, chunks of "
+            f"{spec.chunk}, {1e3 * inference.inference_s:.0f} ms each"
+        )
+        self.get_logger().info(response.message)
+        return response
+
+    def _on_run(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        inference = self.inference
+        if not request.data:
+            if inference is not None:
+                inference.stop()
+            response.success = True
+        elif inference is None or not self._active:
+            response.message = "the policy node is not active"
+        else:
+            try:
+                inference.start()
+            except Refused as refused:
+                response.message = str(refused)
+            response.success = not response.message
+        self._tell()
+        return response
+
+
+_NAMES = {
+    getattr(PolicyState, name): name
+    for name in ("UNLOADED", "LOADING", "READY", "INFERRING", "STOPPED")
+}
+
+
+def main(args: list[str] | None = None) -> int:
+    """The process `policy`."""
+    return run(PolicyNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
