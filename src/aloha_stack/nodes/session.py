@@ -1,4 +1,4 @@
-"""A client of a running graph: demonstrates, records and replays, and tells how it goes.
+"""A client of a running graph: demonstrates, records, replays, rolls out, and tells how it goes.
 
 `./aloha demo` and `./aloha evaluate … --ros` start it as a process. Each line on its standard
 output is one JSON object with an `event`: waiting, progress, episode, replayed or failed.
@@ -22,6 +22,7 @@ from std_srvs.srv import Trigger
 
 from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._qos import STATE
+from aloha_stack.nodes._session_rollout import Rollouts, RolloutsFailed
 from aloha_stack.robot.joints import ARMS
 
 PATIENCE_S = 120.0
@@ -42,13 +43,13 @@ class Session(SimpleNode):
 
     def __init__(self, options: argparse.Namespace) -> None:
         super().__init__("session")
-        self._options = options
+        self.options = options
         self._task: TaskState | None = None
         self._teleop: TeleopState | None = None
         self._replay = ""
         self._arms: dict[str, ArmStatus] = {}
         self._leaving = threading.Event()
-        self._reset = self.create_client(ResetTask, "/twin/reset")
+        self.reset = self.create_client(ResetTask, "/twin/reset")
         self._perform = self.create_client(Trigger, "/twin/perform")
         self._start = self.create_client(Trigger, "/replay/start")
         self._stop = self.create_client(StopRecording, "/recorder/stop")
@@ -79,9 +80,9 @@ class Session(SimpleNode):
 
     def _guarded(self) -> None:
         try:
-            self._options.scenario(self)
+            self.options.scenario(self)
             self.finish()
-        except SessionFailed as failure:
+        except (SessionFailed, RolloutsFailed) as failure:
             tell("failed", message=str(failure))
             self.fail(failure)
         except BaseException as error:
@@ -93,15 +94,15 @@ class Session(SimpleNode):
 
     def demonstrate(self) -> None:
         """The operator performs the task once per seed; each one may be recorded as an episode."""
-        self._wait("the twin", lambda: self._task is not None)
-        for index, seed in enumerate(self._options.seeds):
-            self._call(self._reset, ResetTask.Request(seed=seed), "/twin/reset")
-            self._wait(f"the operator and teleoperation, seed {seed}", partial(self._ready, seed))
-            recording = self._begin_recording(seed) if self._options.record else None
-            self._call(self._perform, Trigger.Request(), "/twin/perform")
+        self.wait("the twin", lambda: self._task is not None)
+        for index, seed in enumerate(self.options.seeds):
+            self.call(self.reset, ResetTask.Request(seed=seed), "/twin/reset")
+            self.wait(f"the operator and teleoperation, seed {seed}", partial(self._ready, seed))
+            recording = self._begin_recording(seed) if self.options.record else None
+            self.call(self._perform, Trigger.Request(), "/twin/perform")
             ticks = self._watch(index, seed)
-            task = self._known_task()
-            success = 0 < ticks <= self._options.steps
+            task = self.known_task()
+            success = 0 < ticks <= self.options.steps
             outcome: dict[str, Any] = {"seed": seed, "success": success, "ticks": ticks}
             outcome |= {"reward": task.best_reward, "real_time_factor": task.real_time_factor}
             if recording is not None:
@@ -110,27 +111,34 @@ class Session(SimpleNode):
 
     def replay(self) -> None:
         """Plays the episode that the graph's replay node holds, in the world of its seed."""
-        seed = self._options.seeds[0]
-        self._wait("replay to stand at the episode's first pose", lambda: self._replay == "ready")
-        self._call(self._reset, ResetTask.Request(seed=seed), "/twin/reset")
-        self._wait("the world's reset", lambda: self._known_task().seed == seed)
-        self._call(self._start, Trigger.Request(), "/replay/start")
+        seed = self.options.seeds[0]
+        self.wait("replay to stand at the episode's first pose", lambda: self._replay == "ready")
+        self.call(self.reset, ResetTask.Request(seed=seed), "/twin/reset")
+        self.wait("the world's reset", lambda: self.known_task().seed == seed)
+        self.call(self._start, Trigger.Request(), "/replay/start")
         told_s = 0.0
         while self._replay in ("ready", "playing"):
-            self._look()
+            self.look()
             if time.monotonic() - told_s > TELL_S:
                 told_s = time.monotonic()
-                tell("progress", reward=self._known_task().best_reward)
+                tell("progress", reward=self.known_task().best_reward)
         if self._replay != "done":
             raise SessionFailed(f"the replay ended early: {self._replay}")
-        task = self._known_task()
+        task = self.known_task()
         success = task.best_reward >= task.max_reward
         tell("replayed", seed=seed, reward=task.best_reward, success=success)
+
+    def rollout(self) -> None:
+        """A policy performs the task once per seed, through chunk_player."""
+        self.wait("the twin", lambda: self._task is not None)
+        rollouts = Rollouts(self, CONTROL_STEP_S, tell)
+        for index, seed in enumerate(self.options.seeds):
+            tell("episode", index=index, **rollouts.run(index, seed))
 
     # -- parts ----------------------------------------------------------------------------------
 
     def _ready(self, seed: int) -> bool:
-        task, teleop = self._known_task(), self._teleop
+        task, teleop = self.known_task(), self._teleop
         return (
             task.seed == seed
             and task.operator_state == "ready"
@@ -140,12 +148,12 @@ class Session(SimpleNode):
 
     def _watch(self, index: int, seed: int) -> int:
         """Follows one demonstration; the control step at which it succeeded, 0 if it did not."""
-        length_s = self._options.steps * CONTROL_STEP_S
+        length_s = self.options.steps * CONTROL_STEP_S
         ticks, told_s = 0, 0.0
-        while (task := self._known_task()).elapsed < length_s:
+        while (task := self.known_task()).elapsed < length_s:
             if not ticks and task.elapsed > 0 and task.best_reward >= task.max_reward:
                 ticks = max(1, round(task.elapsed / CONTROL_STEP_S))
-                if not self._options.record:
+                if not self.options.record:
                     break
             if time.monotonic() - told_s > TELL_S:
                 told_s = time.monotonic()
@@ -159,53 +167,53 @@ class Session(SimpleNode):
                     max_reward=task.max_reward,
                     real_time_factor=task.real_time_factor,
                 )
-            self._look()
+            self.look()
         return ticks
 
     def _begin_recording(self, seed: int) -> Any:
         """Sends the goal and waits until messages are being written; the future of its result."""
-        self._wait("the recorder", self._recorder.server_is_ready)
+        self.wait("the recorder", self._recorder.server_is_ready)
         writing = threading.Event()
-        goal = RecordEpisode.Goal(task=self._known_task().task, seed=seed)
+        goal = RecordEpisode.Goal(task=self.known_task().task, seed=seed)
 
         def on_feedback(message: Any) -> None:
             if message.feedback.messages > 0:
                 writing.set()
 
         sent = self._recorder.send_goal_async(goal, feedback_callback=on_feedback)
-        self._wait("the recorder's answer", sent.done)
+        self.wait("the recorder's answer", sent.done)
         handle = sent.result()
         if not handle.accepted:
             raise SessionFailed("the recorder refused the goal; its log says why")
         result = handle.get_result_async()
-        self._wait("the recording to begin", lambda: writing.is_set() or result.done())
+        self.wait("the recording to begin", lambda: writing.is_set() or result.done())
         if result.done():
             raise SessionFailed(f"no recording: {result.result().result.message}")
         return result
 
     def _end_recording(self, recording: Any, success: bool) -> dict[str, Any]:
         request = StopRecording.Request(outcome="success" if success else "failure")
-        self._call(self._stop, request, "/recorder/stop")
-        self._wait("the episode to be closed", recording.done)
+        self.call(self._stop, request, "/recorder/stop")
+        self.wait("the episode to be closed", recording.done)
         result = recording.result().result
         if not result.kept:
             raise SessionFailed(f"the episode was not kept: {result.message}")
         return {"path": result.path, "messages": result.messages, "lost": result.lost}
 
-    def _known_task(self) -> TaskState:
+    def known_task(self) -> TaskState:
         if self._task is None:
             raise SessionFailed("no /task/state has come: is the twin running?")
         return self._task
 
-    def _look(self) -> None:
+    def look(self) -> None:
         if self._leaving.wait(LOOK_S):
             raise SessionFailed("interrupted")
 
-    def _wait(self, what: str, condition: Callable[[], bool]) -> None:
+    def wait(self, what: str, condition: Callable[[], bool]) -> None:
         """Until `condition` holds; a SessionFailed says what was waited for and what is known."""
         began_s, told = time.monotonic(), False
         while not condition():
-            self._look()
+            self.look()
             waited_s = time.monotonic() - began_s
             if waited_s > 1.0 and not told:
                 told = True
@@ -229,10 +237,10 @@ class Session(SimpleNode):
             said.append(f"operator: {self._task.operator_state or 'none'}")
         return "Known: " + "; ".join(said)
 
-    def _call(self, client: Any, request: Any, name: str) -> Any:
-        self._wait(f"the service {name}", client.service_is_ready)
+    def call(self, client: Any, request: Any, name: str) -> Any:
+        self.wait(f"the service {name}", client.service_is_ready)
         future = client.call_async(request)
-        self._wait(f"the answer of {name}", future.done)
+        self.wait(f"the answer of {name}", future.done)
         response = future.result()
         if not response.success:
             raise SessionFailed(f"{name}: {response.message}")
@@ -247,10 +255,11 @@ def tell(event: str, **details: Any) -> None:
 def main(argv: list[str] | None = None) -> int:
     """The process `session`."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scenario", choices=("demonstrate", "replay"))
+    parser.add_argument("scenario", choices=("demonstrate", "replay", "rollout"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--steps", type=int, default=400, help="control steps of 20 ms")
     parser.add_argument("--record", action="store_true", help="record each as an episode")
+    parser.add_argument("--checkpoint", default="", help="of the policy that is rolled out")
     options = parser.parse_args(sys.argv[1:] if argv is None else argv)
     options.scenario = getattr(Session, options.scenario)
     return run(lambda: Session(options), args=[])
