@@ -2,31 +2,24 @@
 
 import sys
 import threading
-import time
-from functools import partial
 from typing import Any
 
-import numpy as np
-from aloha_interfaces.msg import ArmStatus, SafetyState, TeleopState
+from aloha_interfaces.msg import SafetyState, TeleopState
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from aloha_stack.control.arm_modes import Mode
 from aloha_stack.control.pacing import Pacer
-from aloha_stack.control.teleop import ArmView, Pair, Teleoperation, TeleopSettings, TeleopStage
-from aloha_stack.nodes._conversions import read_mode, set_stamp, stamp_ns, target_message
+from aloha_stack.control.teleop import Pair, Teleoperation, TeleopSettings, TeleopStage
+from aloha_stack.nodes._arm_views import ArmViews
+from aloha_stack.nodes._conversions import set_stamp, target_message
 from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._parameters import declare
 from aloha_stack.nodes._qos import COMMAND, STATE
-from aloha_stack.nodes._qos import JOINTS as JOINTS_QOS
 from aloha_stack.robot.description import load_robot
-from aloha_stack.robot.joints import JOINTS, leader_of
+from aloha_stack.robot.joints import leader_of
 
 STATE_PERIOD_NS = 100_000_000
-AHEAD_NS = 100_000_000
-"""A stamp that lies farther ahead is of another clock, or one that was set: its age is unknown."""
 
 
 class Teleop(SimpleNode):
@@ -59,8 +52,6 @@ class Teleop(SimpleNode):
         pairs = tuple(Pair(robot.arm(leader_of(arm.name)), arm) for arm in robot.followers)
         self._teleop = Teleoperation(pairs, settings)
         self._lock = threading.Lock()
-        self._positions: dict[str, tuple[int, np.ndarray]] = {}
-        self._modes: dict[str, tuple[Mode, float]] = {}  # and when it was heard, steady s
         self._e_stop = ""
         self._shown: TeleopStage | None = None
         self._shown_ns = 0
@@ -71,11 +62,9 @@ class Teleop(SimpleNode):
             )
             for pair in pairs
         }
-        self._arms = [arm.name for pair in pairs for arm in (pair.leader, pair.follower)]
-        for arm in self._arms:
-            hear, status = partial(self._on_joints, arm), partial(self._on_status, arm)
-            self.create_subscription(JointState, f"/{arm}/joint_states", hear, JOINTS_QOS)
-            self.create_subscription(ArmStatus, f"/{arm}/status", status, STATE)
+        self._views = ArmViews(
+            self, [arm.name for pair in pairs for arm in (pair.leader, pair.follower)]
+        )
         self.create_subscription(SafetyState, "/safety/state", self._on_safety, STATE)
         self.create_service(
             Trigger,
@@ -103,26 +92,16 @@ class Teleop(SimpleNode):
             due = pacer.wait()
             if pacer.jumps != jumps:
                 jumps = pacer.jumps
-                self._positions.clear()  # their stamps lie in the future now
+                self._views.forget_positions()
             if due:
                 self._tick(self.time.now_ns())
 
     def _tick(self, now_ns: int) -> None:
         with self._lock:
-            views = {arm: self._view(arm, now_ns) for arm in self._arms}
-            targets = self._teleop.tick(now_ns * 1e-9, views, self._e_stop)
+            targets = self._teleop.tick(now_ns * 1e-9, self._views.at(now_ns), self._e_stop)
         for follower, target in targets.items():
             self._commands[follower].publish(target_message(target, now_ns))
         self._publish_state(now_ns)
-
-    def _view(self, arm: str, now_ns: int) -> ArmView:
-        mode, heard_s = self._modes.get(arm, (None, -float("inf")))
-        silent_s = time.monotonic() - heard_s
-        if arm not in self._positions:
-            return ArmView(mode=mode, status_age_s=silent_s)
-        stamp, position = self._positions[arm]
-        age_s = max(0, now_ns - stamp) * 1e-9 if stamp - now_ns <= AHEAD_NS else float("inf")
-        return ArmView(position, age_s, mode, silent_s)
 
     def _publish_state(self, now_ns: int) -> None:
         """At 10 Hz, and at once when the stage has changed."""
@@ -137,20 +116,6 @@ class Teleop(SimpleNode):
         self._state.publish(message)
 
     # -- messages ---------------------------------------------------------------------------
-
-    def _on_joints(self, arm: str, message: JointState) -> None:
-        if tuple(message.name[: len(JOINTS)]) != JOINTS or len(message.position) < len(JOINTS):
-            self.get_logger().error(
-                f"{arm}/joint_states has joints {list(message.name)}; expected {list(JOINTS)}",
-                throttle_duration_sec=5.0,
-            )
-            return
-        position = np.array(message.position[: len(JOINTS)])
-        if np.isfinite(position).all():
-            self._positions[arm] = (stamp_ns(message.header.stamp), position)
-
-    def _on_status(self, arm: str, message: ArmStatus) -> None:
-        self._modes[arm] = (read_mode(message.mode), time.monotonic())
 
     def _on_safety(self, message: SafetyState) -> None:
         self._e_stop = message.cause if message.e_stopped else ""
