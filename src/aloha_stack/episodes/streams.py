@@ -36,6 +36,7 @@ class Stream:
 KNOWN = {
     "/task/state": ("aloha_interfaces/msg/TaskState", JOINT_QOS),
     "/teleop/state": ("aloha_interfaces/msg/TeleopState", STATE_QOS),
+    "/chunk_player/state": ("aloha_interfaces/msg/PlayerState", JOINT_QOS),
     "/safety/state": ("aloha_interfaces/msg/SafetyState", STATE_QOS),
 }
 """What this project says about itself: always part of an episode, if anybody publishes it."""
