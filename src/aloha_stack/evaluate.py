@@ -1,7 +1,8 @@
 """`./aloha evaluate MODEL --task TASK`: success rate in the twin, by the task's own reward.
 
-MODEL `operator` is the twin's scripted operator. With `--ros` every command goes through the whole
-graph: leader servos, bridges, teleop, follower servos, physics.
+MODEL is the folder of a checkpoint, or `operator`, the twin's scripted operator. Both work in model
+time without ROS, through the JPEG bytes, limits and delays of the graph. With `--ros` every command
+goes through the whole graph: leader servos, bridges, teleop, follower servos, physics.
 """
 
 import argparse
@@ -10,61 +11,113 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from aloha_stack.arguments import count, new_file, seed
+from aloha_stack.control.chunks import MODES
+from aloha_stack.evaluation.disturbances import ALL, KINDS
+from aloha_stack.evaluation.execution import Execution
+from aloha_stack.evaluation.plan import OPERATOR, Plan
+from aloha_stack.evaluation.report import Condition, report
+from aloha_stack.evaluation.rollout import TICKS, Outcome
+from aloha_stack.evaluation.running import outcomes
 from aloha_stack.graph import Graph, GraphFailed
+from aloha_stack.policies.policy import PolicyError
 from aloha_stack.progress import Progress
-from aloha_stack.robot.description import load_robot
+from aloha_stack.twin.renderer import RendererError
+from aloha_stack.twin.tasks import TASKS
 
 EXAMPLE = """examples:
-  ./aloha evaluate operator --task transfer_cube --episodes 20 --seed 0 --ros
-  ./aloha evaluate operator --task transfer_cube --episodes 100 --json operator.json
+  ./aloha evaluate models/act_transfer_cube --task transfer_cube --episodes 100 --seed 1000
+  ./aloha evaluate models/act_transfer_cube --episodes 50 --disturb --json disturbed.json
+  ./aloha evaluate operator --task insertion --episodes 20
+  ./aloha evaluate operator --task transfer_cube --episodes 20 --ros
 """
+EACH = "each"
+FIRST_SEED = 1000
+"""Of worlds that are kept for evaluation: demonstrations are never generated there."""
+TICK_MS = 20
+
+
+class _Refused(ValueError):
+    """The request is at fault."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Carries out the command. 0: evaluated; 1: the graph failed; 2: the request is at fault."""
+    """Carries out the command. 0: evaluated; 1: it broke down; 2: the request is at fault."""
     options = _parser().parse_args(list(argv))
-    if options.model != "operator":
-        print(f"aloha evaluate: no model '{options.model}'; there is: operator", file=sys.stderr)
-        return 2
     seeds = list(range(options.seed, options.seed + options.episodes))
     progress = Progress()
     began_s = time.monotonic()
-    run = _through_the_graph if options.ros else _direct
     try:
-        episodes = run(options.task, seeds, progress)
-    except GraphFailed as failure:
+        conditions = _conditions(options)
+        if options.ros:
+            _through_the_graph(conditions[0], seeds, progress)
+        else:
+            _direct(conditions, seeds, options.jobs, progress)
+    except (_Refused, PolicyError) as error:
+        print(f"aloha evaluate: {error}", file=sys.stderr)
+        return 2
+    except BrokenProcessPool:
+        progress.say("aloha evaluate: a process died, perhaps for want of memory; try --jobs 1")
+        return 1
+    except (GraphFailed, RendererError) as failure:
         progress.say(f"aloha evaluate: {failure}")
         return 1
-    successes = sum(episode["success"] for episode in episodes)
-    report = {
-        "task": options.task,
-        "model": options.model,
-        "episodes": len(episodes),
-        "successes": successes,
-        "rate": successes / len(episodes),
-        "seeds": seeds,
-        "per_episode": episodes,
-        "seconds": time.monotonic() - began_s,
-    }
-    progress.say(
-        f"{options.model} on {options.task}: {successes} of {len(episodes)} succeeded "
-        f"({100 * report['rate']:.0f} %), in {report['seconds']:.0f} s (simulated)"
-    )
+    found = report(conditions, seeds, time.monotonic() - began_s)
+    _tell_end(conditions, found["seconds"], progress)
     if options.json:
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
     return 0
 
 
-def _through_the_graph(task: str, seeds: list[int], progress: Progress) -> list[dict[str, Any]]:
+def _conditions(options: argparse.Namespace) -> list[Condition]:
+    """What is evaluated, the most important last."""
+    execution = Execution(options.execution, options.ensemble_m, options.query, options.inference)
+    plan = Plan(options.model, options.task, execution)
+    if plan.is_operator and options.disturb:
+        raise _Refused("--disturb is for policies: the operator sees the world as it is")
+    if options.ros and not plan.is_operator:
+        raise _Refused("--ros is for the operator so far; leave it out to evaluate a checkpoint")
+    try:
+        plan.check()
+    except PolicyError as error:
+        raise _Refused(
+            f"no model '{options.model}': {error}. There is {OPERATOR}, or the folder of a "
+            "checkpoint"
+        ) from error
+    if not options.disturb:
+        return [Condition("", plan)]
+    names = (*KINDS, ALL) if options.disturb == EACH else (options.disturb,)
+    return [
+        Condition(name, replace(plan, kinds=KINDS if name == ALL else (name,))) for name in names
+    ]
+
+
+def _direct(conditions: list[Condition], seeds: list[int], jobs: int, progress: Progress) -> None:
+    """Without ROS."""
+    began_s, total, done, successes = time.monotonic(), len(conditions) * len(seeds), 0, 0
+    progress.show("starting", 0.0)
+    for index, outcome in outcomes([c.plan for c in conditions], seeds, min(jobs, total)):
+        condition = conditions[index]
+        condition.outcomes.append(outcome)
+        done, successes = done + 1, successes + outcome.success
+        _tell(outcome, progress, condition.name)
+        left_s = (time.monotonic() - began_s) / done * (total - done)
+        progress.show(
+            f"{done} of {total}, {successes} succeeded, {_duration(left_s)} left", done / total
+        )
+    progress.clear()
+
+
+def _through_the_graph(condition: Condition, seeds: list[int], progress: Progress) -> None:
     """The operator's hands on the leaders, teleop, bridges and physics. No camera is used."""
     log = Path(tempfile.mkdtemp(prefix="aloha_evaluate_")) / "teleop_record.log"
-    arguments = {"robot": "twin", "task": task, "seed": str(seeds[0]), "cameras": "false"}
-    arguments["directory"] = str(log.parent / "episodes")
-    episodes: list[dict[str, Any]] = []
+    arguments = {"robot": "twin", "task": condition.plan.task, "seed": str(seeds[0])}
+    arguments |= {"cameras": "false", "directory": str(log.parent / "episodes")}
+    done = condition.outcomes
     with Graph("teleop_record", arguments, log) as graph:
         progress.say(f"The graph's log: {log}")
         for event in graph.session("demonstrate", "--seeds", *map(str, seeds)):
@@ -72,41 +125,59 @@ def _through_the_graph(task: str, seeds: list[int], progress: Progress) -> list[
                 progress.show(f"waiting for {event['what']}")
             elif event["event"] == "progress":
                 progress.show(
-                    f"{len(episodes)} of {len(seeds)} done; seed {event['seed']}: reward "
+                    f"{len(done)} of {len(seeds)} done; seed {event['seed']}: reward "
                     f"{event['reward']} at {event['elapsed']:.1f} s, "
                     f"{event['real_time_factor']:.2f} × real time",
-                    len(episodes) / len(seeds),
+                    len(done) / len(seeds),
                 )
             elif event["event"] == "episode":
-                episodes.append(_row(event))
-                _tell(episodes[-1], progress)
+                keys = ("seed", "success", "reward", "ticks")
+                done.append(Outcome(**{key: event[key] for key in keys}))
+                _tell(done[-1], progress)
         progress.show("parking the arms")
-    return episodes
 
 
-def _direct(task: str, seeds: list[int], progress: Progress) -> list[dict[str, Any]]:
-    """The same hands and physics without ROS, at a teleoperation delay of 60 ms."""
-    from aloha_stack.twin.operator_rehearsal import rehearse
-    from aloha_stack.twin.world import World
-
-    robot = load_robot("twin", {"ALOHA_PORTS": "none"})
-    episodes = []
-    for index, world in enumerate(seeds):
-        progress.show(f"seed {world}", index / len(seeds))
-        result = rehearse(World(task, world, robot), robot, delay_s=0.06)
-        row = {"seed": world, "success": result.success_tick is not None}
-        episodes.append(row | {"reward": result.best_reward, "ticks": result.success_tick or 0})
-        _tell(episodes[-1], progress)
-    return episodes
+def _tell(outcome: Outcome, progress: Progress, name: str = "") -> None:
+    word = f"success at step {outcome.ticks}" if outcome.success else "FAILURE"
+    what = f"seed {outcome.seed}" + (f", {name}" if name else "")
+    remarks = [f"held {outcome.holds} times"] if outcome.holds else []
+    if outcome.refused:
+        remarks.append(f"{outcome.refused} chunks refused")
+    if outcome.remark:
+        remarks.append(outcome.remark)
+    more = f" ({'; '.join(remarks)})" if remarks else ""
+    progress.say(f"  {what}: reward {outcome.reward}, {word}{more}")
 
 
-def _row(event: dict[str, Any]) -> dict[str, Any]:
-    return {key: event[key] for key in ("seed", "success", "reward", "ticks")}
+def _tell_end(conditions: list[Condition], seconds: float, progress: Progress) -> None:
+    plan = conditions[-1].plan
+    progress.say(
+        f"{plan.model} on {plan.task}, {len(conditions[-1].outcomes)} episodes, in "
+        f"{_duration(seconds)} (simulated):"
+    )
+    for condition in conditions:
+        progress.say(f"  {condition.words()}")
+    if plan.is_operator:
+        return
+    took_ms = conditions[-1].figures()["inference_ms"]
+    ticks = plan.execution.inference
+    progress.say(
+        f"  a chunk took {took_ms:.0f} ms on one core here, and counted {ticks * TICK_MS} ms after "
+        "what it was made from"
+    )
+    if took_ms > ticks * TICK_MS:
+        progress.say(
+            f"  this is slower than was played: --inference {int(-(-took_ms // TICK_MS))} is its "
+            "real place on one core of this machine"
+        )
 
 
-def _tell(episode: dict[str, Any], progress: Progress) -> None:
-    word = f"success at step {episode['ticks']}" if episode["success"] else "FAILURE"
-    progress.say(f"  seed {episode['seed']}: reward {episode['reward']}, {word}")
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+# -- arguments ------------------------------------------------------------------------------
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -116,10 +187,52 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", help="operator: the twin's scripted operator")
-    parser.add_argument("--task", default="transfer_cube", choices=("transfer_cube",))
+    parser.add_argument("model", help="the folder of a checkpoint, or operator")
+    parser.add_argument("--task", default="transfer_cube", choices=tuple(TASKS))
     parser.add_argument("--episodes", type=count, default=20, metavar="N")
-    parser.add_argument("--seed", type=seed, default=0, help="of the first episode's world")
+    parser.add_argument(
+        "--seed",
+        type=seed,
+        default=FIRST_SEED,
+        metavar="S",
+        help=f"of the first episode's world ({FIRST_SEED}: those below are for training)",
+    )
+    parser.add_argument("--jobs", type=count, default=2, metavar="N", help="processes (2)")
     parser.add_argument("--ros", action="store_true", help="through the whole graph")
     parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
+    policy = parser.add_argument_group("policies")
+    policy.add_argument(
+        "--execution",
+        choices=MODES,
+        default="ensemble",
+        help="how chunks are merged, as by the chunk player (ensemble)",
+    )
+    policy.add_argument(
+        "--ensemble-m", type=float, default=0.01, metavar="M", help="weights exp(-M i) (0.01)"
+    )
+    policy.add_argument(
+        "--query", type=_ticks, default=1, metavar="TICKS", help="from query to query (1)"
+    )
+    policy.add_argument(
+        "--inference",
+        type=_ticks,
+        default=1,
+        metavar="TICKS",
+        help=f"of {TICK_MS} ms from an observation to its chunk; slows queries down to it (1)",
+    )
+    policy.add_argument(
+        "--disturb",
+        nargs="?",
+        const=EACH,
+        choices=(*KINDS, ALL),
+        help="push the arms, delay commands, change light, add noise; each alone and all at once "
+        "if none is named",
+    )
     return parser
+
+
+def _ticks(text: str) -> int:
+    number = count(text)
+    if number > TICKS:
+        raise argparse.ArgumentTypeError(f"{text} is more than an episode's {TICKS} ticks")
+    return number

@@ -4,7 +4,7 @@ The bytes are made by the encoder of the camera node, at the robot file's qualit
 looked at here and what was recorded are alike.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -57,10 +57,15 @@ class DirectCameras:
         self._renderer.pose(qpos)
         return {name: self._renderer.render(scene).copy() for name, scene in self._scene.items()}
 
-    def pictures(self, stamp_ns: int, qpos: np.ndarray) -> dict[str, Picture]:
-        """The same as JPEG."""
+    def pictures(
+        self,
+        stamp_ns: int,
+        qpos: np.ndarray,
+        changed: Callable[[np.ndarray], np.ndarray] = lambda image: image,
+    ) -> dict[str, Picture]:
+        """The same as JPEG; `changed` is what another light or a bad sensor make of each image."""
         return {
-            name: Picture(stamp_ns, encode_rgb(image, self._quality[name]))
+            name: Picture(stamp_ns, encode_rgb(changed(image), self._quality[name]))
             for name, image in self.images(qpos).items()
         }
 

@@ -1,0 +1,87 @@
+"""What an evaluation found: in words, and as the object that `--json` writes."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from aloha_stack.evaluation.plan import Plan
+from aloha_stack.evaluation.rollout import Outcome
+
+Z_95 = 1.959964
+"""Of the normal distribution: 95 % of it lie within."""
+
+
+@dataclass
+class Condition:
+    """All episodes of one plan, however it is disturbed."""
+
+    name: str  # "" undisturbed
+    plan: Plan
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def successes(self) -> int:
+        return sum(outcome.success for outcome in self.outcomes)
+
+    def figures(self) -> dict[str, Any]:
+        """The part of the report that is about these episodes; they are sorted by seed."""
+        ordered = sorted(self.outcomes, key=lambda outcome: outcome.seed)
+        return {
+            "disturb": self.name or None,
+            "episodes": len(ordered),
+            "successes": self.successes,
+            "rate": self.successes / len(ordered),
+            "interval": list(wilson(self.successes, len(ordered))),
+            "holds": sum(outcome.holds for outcome in ordered),
+            "refused": sum(outcome.refused for outcome in ordered),
+            "inference_ms": 1e3 * _median([outcome.inference_s for outcome in ordered]),
+            "per_episode": [outcome.row() for outcome in ordered],
+        }
+
+    def words(self) -> str:
+        """Successes of episodes, the rate, and how sure it is."""
+        number = len(self.outcomes)
+        low, high = wilson(self.successes, number)
+        text = (
+            f"{self.successes} of {number} succeeded ({100 * self.successes / number:.0f} %; "
+            f"95 % interval {100 * low:.0f} to {100 * high:.0f} %)"
+        )
+        return f"{self.name}: {text}" if self.name else text
+
+
+def report(conditions: Sequence[Condition], seeds: Sequence[int], seconds: float) -> dict[str, Any]:
+    """For `--json`. What is on top is the last condition's; `conditions` has all, if several."""
+    plan = conditions[-1].plan
+    top = conditions[-1].figures()
+    whole = {
+        "task": plan.task,
+        "model": plan.model,
+        **{key: top[key] for key in ("episodes", "successes", "rate", "interval")},
+        "seeds": list(seeds),
+        "per_episode": top["per_episode"],
+        "seconds": seconds,
+        "disturb": top["disturb"],
+    }
+    if not plan.is_operator:
+        whole["execution"] = asdict(plan.execution)
+        whole |= {key: top[key] for key in ("holds", "refused", "inference_ms")}
+    if len(conditions) > 1:
+        whole["conditions"] = [condition.figures() for condition in conditions]
+    return whole
+
+
+def wilson(successes: int, number: int) -> tuple[float, float]:
+    """The 95 % interval of a rate from `successes` of `number` (Wilson 1927):
+
+    (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)
+    """
+    rate, spread = successes / number, Z_95**2 / number
+    middle = rate + spread / 2
+    half = math.sqrt(spread * rate * (1 - rate) + spread**2 / 4)
+    return max(0.0, (middle - half) / (1 + spread)), min(1.0, (middle + half) / (1 + spread))
+
+
+def _median(values: Sequence[float]) -> float:
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2]
