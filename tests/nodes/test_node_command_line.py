@@ -15,6 +15,7 @@ from aloha_stack.nodes._node import run
 from aloha_stack.nodes._parameters import refuse_unknown_parameters
 from aloha_stack.nodes.arm_bridge import ArmBridge
 from aloha_stack.nodes.description import Description
+from aloha_stack.nodes.policy import PolicyNode
 from aloha_stack.nodes.recorder import Recorder
 from aloha_stack.nodes.safety import Safety
 from aloha_stack.nodes.teleop import Teleop
@@ -38,7 +39,7 @@ def given(**values):
 
 @pytest.mark.parametrize(
     ("kind", "needs"),
-    [(Recorder, {}), (ArmBridge, {"arm": "leader_left"})],
+    [(Recorder, {}), (PolicyNode, {}), (ArmBridge, {"arm": "leader_left"})],
 )
 def test_the_help_lists_just_what_a_node_declares(ros, kind, needs):
     node = kind(parameter_overrides=given(**needs))
@@ -49,7 +50,9 @@ def test_the_help_lists_just_what_a_node_declares(ros, kind, needs):
     node.destroy_node()
 
 
-@pytest.mark.parametrize("kind", [ArmBridge, Description, Recorder, Safety, Teleop, TwinNode])
+@pytest.mark.parametrize(
+    "kind", [ArmBridge, Description, PolicyNode, Recorder, Safety, Teleop, TwinNode]
+)
 def test_help_tells_type_default_range_and_meaning_and_starts_nothing(kind, capsys):
     assert run(kind, args=["--help"]) == 0
     assert not rclpy.ok()
