@@ -26,7 +26,7 @@ def nothing_may_start(monkeypatch):
         (demo.main, ["--seed", "-1"], "-1 is outside 0"),
         (demo.main, ["--episodes", "0"], "0 is outside 1"),
         (demo.main, ["--out", "{file}"], "cannot write into"),
-        (evaluate.main, ["oprator"], "no model 'oprator': oprator: there is no such folder. There"),
+        (evaluate.main, ["oprator"], "no model 'oprator'; there is operator, or the folder"),
         (evaluate.main, ["operator", "--task", "juggling"], "invalid choice: 'juggling'"),
         (evaluate.main, ["operator", "--episodes", "many"], "'many' is no whole number"),
         (evaluate.main, ["operator", "--json", "{file}/x.json"], "cannot be written"),

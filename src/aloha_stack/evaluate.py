@@ -66,6 +66,10 @@ def main(argv: Sequence[str]) -> int:
     except (GraphFailed, RendererError) as failure:
         progress.say(f"aloha evaluate: {failure}")
         return 1
+    if min(seeds) < FIRST_SEED and not conditions[0].plan.is_operator:
+        progress.say(
+            f"  seeds below {FIRST_SEED} are for training: what was learnt there counts for little"
+        )
     found = report(conditions, seeds, time.monotonic() - began_s)
     _tell_end(conditions, found["seconds"], progress)
     if options.json:
@@ -76,18 +80,16 @@ def main(argv: Sequence[str]) -> int:
 def _conditions(options: argparse.Namespace) -> list[Condition]:
     """What is evaluated, the most important last."""
     execution = Execution(options.execution, options.ensemble_m, options.query, options.inference)
-    plan = Plan(options.model, options.task, execution)
+    plan = Plan(options.model, options.task, execution, device=options.device)
     if plan.is_operator and options.disturb:
         raise _Refused("--disturb is for policies: the operator sees the world as it is")
     if options.ros and not plan.is_operator:
         raise _Refused("--ros is for the operator so far; leave it out to evaluate a checkpoint")
-    try:
-        plan.check()
-    except PolicyError as error:
+    if not plan.is_operator and not Path(options.model).exists():
         raise _Refused(
-            f"no model '{options.model}': {error}. There is {OPERATOR}, or the folder of a "
-            "checkpoint"
-        ) from error
+            f"no model '{options.model}'; there is {OPERATOR}, or the folder of a checkpoint"
+        )
+    plan.check()
     if not options.disturb:
         return [Condition("", plan)]
     names = (*KINDS, ALL) if options.disturb == EACH else (options.disturb,)
@@ -208,7 +210,7 @@ def _parser() -> argparse.ArgumentParser:
         help="how chunks are merged, as by the chunk player (ensemble)",
     )
     policy.add_argument(
-        "--ensemble-m", type=float, default=0.01, metavar="M", help="weights exp(-M i) (0.01)"
+        "--ensemble-m", type=_weight, default=0.01, metavar="M", help="weights exp(-M i) (0.01)"
     )
     policy.add_argument(
         "--query", type=_ticks, default=1, metavar="TICKS", help="from query to query (1)"
@@ -220,13 +222,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TICKS",
         help=f"of {TICK_MS} ms from an observation to its chunk; slows queries down to it (1)",
     )
+    policy.add_argument("--device", default="cpu", help="that the network runs on, as cuda:0 (cpu)")
     policy.add_argument(
         "--disturb",
         nargs="?",
         const=EACH,
-        choices=(*KINDS, ALL),
-        help="push the arms, delay commands, change light, add noise; each alone and all at once "
-        "if none is named",
+        choices=(*KINDS, ALL, EACH),
+        help="push the arms, delay commands, change light, add noise; all at once; or each alone, "
+        "then all at once, which is meant if none is named",
     )
     return parser
 
@@ -235,4 +238,16 @@ def _ticks(text: str) -> int:
     number = count(text)
     if number > TICKS:
         raise argparse.ArgumentTypeError(f"{text} is more than an episode's {TICKS} ticks")
+    return number
+
+
+def _weight(text: str) -> float:
+    """As the chunk player's parameter m."""
+    low, high = -1, 10
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number") from None
+    if not low <= number <= high:
+        raise argparse.ArgumentTypeError(f"{text} is outside {low} … {high}")
     return number

@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field
 from functools import cache
 
+from aloha_stack.control.chunks import MAX_ROWS
 from aloha_stack.evaluation.disturbances import Disturbances
 from aloha_stack.evaluation.execution import Execution
 from aloha_stack.evaluation.numbers import RobotNumbers
 from aloha_stack.evaluation.pictures import PolicyPictures
 from aloha_stack.evaluation.rollout import Outcome, roll_out
-from aloha_stack.policies.checkpoint import load, read
+from aloha_stack.policies.checkpoint import load
 from aloha_stack.policies.policy import Policy, PolicyError, PolicySpec, check_robot
 from aloha_stack.robot.description import Robot, load_robot
 from aloha_stack.twin.direct import TICK_NS
@@ -23,15 +24,14 @@ MIN_ROWS = 2
 class Plan:
     """`model` is the folder of a checkpoint, or `operator`, the twin's scripted one.
 
-    `size` (width, height) of the rendered pictures; None: the robot file's. `kinds` are the
-    disturbances.
+    `kinds` are the disturbances; `device` and `backend` as `policies.checkpoint.load` knows them.
     """
 
     model: str
     task: str
     execution: Execution = field(default_factory=Execution)
     kinds: tuple[str, ...] = ()
-    size: tuple[int, int] | None = None
+    device: str = "cpu"
     backend: str = "eager"
 
     @property
@@ -43,11 +43,11 @@ class Plan:
         cannot be used, or not for this."""
         if self.is_operator:
             return None
-        spec = read(self.model).spec
+        spec = loaded(self.model, self.device, self.backend).spec
         check_spec(spec, self.task, twin())
         if self.execution.inference >= spec.chunk - 1:
             raise PolicyError(
-                f"chunks of {spec.chunk} rows are over before they count, "
+                f"{self.model}: its chunks of {spec.chunk} rows are over before they count, "
                 f"{self.execution.inference} ticks after their observation"
             )
         return spec
@@ -58,12 +58,12 @@ class Plan:
             result = rehearse(World(self.task, seed, twin()), twin())
             ticks = result.success_tick
             return Outcome(seed, ticks is not None, result.best_reward, ticks or 0)
-        policy = _policy(self.model, self.backend)
+        policy = _policy(self.model, self.device, self.backend)
         return roll_out(
             World(self.task, seed, twin(), "start"),
             twin(),
             policy,
-            _pictures(self.task, policy.spec, self.size),
+            _pictures(self.task, policy.spec),
             self.execution,
             Disturbances(self.kinds, seed),
         )
@@ -79,11 +79,22 @@ def check_spec(spec: PolicySpec, task: str, robot: Robot) -> None:
     RobotNumbers(robot, spec.state_names)
     rate_hz = 1e9 / TICK_NS
     if abs(spec.rate_hz / rate_hz - 1) > 1e-3:
-        raise PolicyError(f"the policy's rate is {spec.rate_hz:g} Hz; rollouts tick at {rate_hz:g}")
-    if spec.chunk < MIN_ROWS:
         raise PolicyError(
-            f"the policy's chunks have {spec.chunk} row; from {MIN_ROWS} can be merged"
+            f"the policy's rate is {spec.rate_hz:g} Hz; rollouts tick at {rate_hz:g} Hz"
         )
+    if not MIN_ROWS <= spec.chunk <= MAX_ROWS:
+        raise PolicyError(
+            f"the policy's chunks have {spec.chunk} rows; {MIN_ROWS} to {MAX_ROWS} can be merged"
+        )
+
+
+def loaded(model: str, device: str, backend: str) -> Policy:
+    """The policy of a checkpoint folder. Raises PolicyError, for a missing device too."""
+    try:
+        return load(model, device, backend)
+    except (AssertionError, RuntimeError) as error:
+        why = str(error).partition("\n")[0]
+        raise PolicyError(f"{model} cannot be used on device '{device}': {why}") from error
 
 
 @cache
@@ -93,12 +104,12 @@ def twin() -> Robot:
 
 
 @cache
-def _policy(model: str, backend: str) -> Policy:
+def _policy(model: str, device: str, backend: str) -> Policy:
     """The one policy of a process, for as long as it lives."""
-    return load(model, backend=backend)
+    return loaded(model, device, backend)
 
 
 @cache
-def _pictures(task: str, spec: PolicySpec, size: tuple[int, int] | None) -> PolicyPictures:
+def _pictures(task: str, spec: PolicySpec) -> PolicyPictures:
     """The one renderer of a process, likewise."""
-    return PolicyPictures(task, twin(), spec, size)
+    return PolicyPictures(task, twin(), spec)
