@@ -198,6 +198,7 @@ def test_a_camera_that_was_never_there_and_pictures_of_another_size_are_named(
         robot.says(PolicyState.STOPPED, "cam_high is")
         robot.dead, robot.size = set(), (240, 320)
         robot.says(PolicyState.STOPPED, "has 320×240 pixels instead of 640×480")
+        assert robot.last.failures > 0
         robot.size = (480, 640)
         robot.says(PolicyState.INFERRING)
 

@@ -211,9 +211,12 @@ class Inference:
             if not self._due(moment.stamp_ns, policy.spec):
                 return False
             chunk = self._chunk(policy, inputs, moment)
-        except (Missing, ObservationError, ChunkError) as error:
-            # What is missing is told by `problem` and is no failure of this run.
-            self._say(str(error), counts=not isinstance(error, Missing))
+        except Missing as missing:
+            self._say(str(missing))
+            return False
+        except (ObservationError, ChunkError) as error:
+            self.failures += 1
+            self._say(str(error))
             return False
         if self._wanted == run and not inputs.problem(self._node.time.now_ns()):
             dt_ns = round(1e9 / policy.spec.rate_hz)
@@ -248,8 +251,7 @@ class Inference:
             rows[:, column] = arm.gripper.unnormalise_joint(rows[:, column])
         return rows
 
-    def _say(self, fault: str, counts: bool = False) -> None:
-        self.failures += counts
+    def _say(self, fault: str) -> None:
         if fault != self._fault:
             self._fault = fault
             self._changed()

@@ -9,14 +9,14 @@ import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
-from aloha_stack.control.sight import Missing, Moment, Sight
+from aloha_stack.control.sight import Moment, Sight
 from aloha_stack.episodes.joint_columns import JointStream
 from aloha_stack.episodes.joint_numbers import NAMES, measured
 from aloha_stack.episodes.scaled import decode_at
 from aloha_stack.nodes._conversions import stamp_ns
 from aloha_stack.nodes._qos import IMAGES
 from aloha_stack.nodes._qos import JOINTS as JOINTS_QOS
-from aloha_stack.policies.policy import Observation, PolicyError, PolicySpec
+from aloha_stack.policies.policy import Observation, ObservationError, PolicyError, PolicySpec
 from aloha_stack.robot.camera import Camera
 from aloha_stack.robot.description import Robot
 from aloha_stack.robot.joints import JOINTS
@@ -78,14 +78,14 @@ class PolicyInputs:
             return self._sight.problem(now_ns)
 
     def moment(self, now_ns: int) -> Moment:
-        """The latest of which everything is there. Raises Missing."""
+        """The latest of which everything is there. Raises sight.Missing."""
         with self._lock:
             return self._sight.moment(now_ns)
 
     def observation(self, moment: Moment) -> Observation:
         """Pictures decoded and scaled as in training, numbers as in training.
 
-        Raises Missing, which names the camera whose picture is damaged or of another size.
+        Raises ObservationError, which names the camera whose picture is damaged or of another size.
         """
         values: dict[str, float] = {}
         for side, (name, arm) in enumerate(self._arms.items()):
@@ -144,4 +144,4 @@ def _picture(camera: Camera, message: Any, size: tuple[int, int] | None) -> np.n
     try:
         return decode_at(encoding, data, size, (camera.height, camera.width))
     except ValueError as error:
-        raise Missing(f"a picture of {camera.name} cannot be used: {error}") from error
+        raise ObservationError(f"a picture of {camera.name} cannot be used: {error}") from error
