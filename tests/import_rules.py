@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "policies": {"robot"},
     "demonstrations": {"twin", "robot", "control", "episodes", "arguments", "progress"},
     "training": {"policies", "episodes", "robot", "control", "arguments", "progress"},
-    "evaluation": {"twin", "policies", "control", "robot", "episodes", "arguments", "progress"},
+    "evaluation": {"twin", "policies", "control", "robot", "episodes", "analysis"},
     "launch": set(),
     "bench": {
         *("robot", "dynamixel", "control", "twin", "episodes", "cameras"),

@@ -13,12 +13,14 @@ import time
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from aloha_stack.arguments import count, new_file, seed
 from aloha_stack.control.chunks import MODES
 from aloha_stack.evaluation.disturbances import ALL, KINDS
 from aloha_stack.evaluation.execution import Execution
+from aloha_stack.evaluation.filming import film
 from aloha_stack.evaluation.plan import OPERATOR, Plan
 from aloha_stack.evaluation.report import Condition, report
 from aloha_stack.evaluation.rollout import TICKS, Outcome
@@ -57,6 +59,8 @@ def main(argv: Sequence[str]) -> int:
             _through_the_graph(conditions[0], seeds, progress)
         else:
             _direct(conditions, seeds, options.jobs, progress)
+            if options.video:
+                _film(conditions[-1], options.video, progress)
     except (_Refused, PolicyError) as error:
         print(f"aloha evaluate: {error}", file=sys.stderr)
         return 2
@@ -81,8 +85,9 @@ def _conditions(options: argparse.Namespace) -> list[Condition]:
     """What is evaluated, the most important last."""
     execution = Execution(options.execution, options.ensemble_m, options.query, options.inference)
     plan = Plan(options.model, options.task, execution, device=options.device)
-    if plan.is_operator and options.disturb:
-        raise _Refused("--disturb is for policies: the operator sees the world as it is")
+    if plan.is_operator and (options.disturb or options.video):
+        option = "--disturb" if options.disturb else "--video"
+        raise _Refused(f"{option} is for policies, not for the operator")
     if options.ros and not plan.is_operator:
         raise _Refused("--ros is for the operator so far; leave it out to evaluate a checkpoint")
     if not plan.is_operator and not Path(options.model).exists():
@@ -112,6 +117,14 @@ def _direct(conditions: list[Condition], seeds: list[int], jobs: int, progress: 
             f"{done} of {total}, {successes} succeeded, {_duration(left_s)} left", done / total
         )
     progress.clear()
+
+
+def _film(condition: Condition, path: Path, progress: Progress) -> None:
+    """The first failure; the first episode, if there is none."""
+    ordered = sorted(condition.outcomes, key=lambda outcome: (outcome.success, outcome.seed))
+    progress.show(f"a video of seed {ordered[0].seed}")
+    for _ in outcomes([condition.plan], [ordered[0].seed], 1, partial(film, path)):
+        progress.say(f"  {path}: a video of seed {ordered[0].seed}")
 
 
 def _through_the_graph(condition: Condition, seeds: list[int], progress: Progress) -> None:
@@ -221,6 +234,9 @@ def _parser() -> argparse.ArgumentParser:
         default=1,
         metavar="TICKS",
         help=f"of {TICK_MS} ms from an observation to its chunk; slows queries down to it (1)",
+    )
+    policy.add_argument(
+        "--video", type=new_file, metavar="FILE", help="mp4 of the first failure, or of the first"
     )
     policy.add_argument("--device", default="cpu", help="that the network runs on, as cuda:0 (cpu)")
     policy.add_argument(

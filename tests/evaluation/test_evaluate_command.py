@@ -6,10 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
 from aloha_stack import evaluate
-from aloha_stack.evaluation.plan import check_spec, twin
+from aloha_stack.evaluation.execution import Execution
+from aloha_stack.evaluation.filming import film
+from aloha_stack.evaluation.plan import Plan, check_spec, twin
 from aloha_stack.evaluation.rollout import Outcome
 from aloha_stack.policies.policy import NAMES, PolicyError
 from aloha_stack.twin.renderer import RendererError
@@ -26,7 +29,7 @@ def nothing_rolls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Episodes that only say that they were asked for."""
     asked: list[Any] = []
 
-    def outcomes(plans: Any, seeds: Any, jobs: int) -> Iterator[tuple[int, Outcome]]:
+    def outcomes(plans: Any, seeds: Any, jobs: int, *_: Any) -> Iterator[tuple[int, Outcome]]:
         asked.append((plans, list(seeds), jobs))
         for index, _ in enumerate(plans):
             for seed in reversed(seeds):
@@ -89,6 +92,8 @@ def test_a_policy_of_no_named_task_is_taken() -> None:
         (["{folder}"], "config.json: missing"),
         (["{pickled}"], "pickled files can run code"),
         (["operator", "--disturb"], "--disturb is for policies"),
+        (["operator", "--video", "v.mp4"], "--video is for policies"),
+        (["{model}", "--video", "nowhere/v.mp4"], "nowhere/v.mp4 cannot be written"),
     ],
 )
 def test_a_request_that_cannot_be_met_starts_nothing(
@@ -124,6 +129,25 @@ def test_each_disturbance_is_evaluated_alone_and_then_all_together(
     for name in (*together, "all"):
         assert f"  {name}: 2 of 3 succeeded (67 %" in said
     assert "--inference 3 is its real place" in said, "50 ms"
+
+
+def test_the_video_is_of_the_first_failure(
+    model: Path, nothing_rolls: list[Any], tmp_path: Path
+) -> None:
+    words = [str(model), "--episodes", "4", "--disturb", "push"]
+    assert evaluate.main([*words, "--video", str(tmp_path / "v.mp4")]) == 0
+    (plan,), seeds, _ = nothing_rolls[1]
+    assert (plan.kinds, seeds) == (("push",), [1001])
+
+
+def test_a_video_shows_every_tick_of_all_cameras(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "v.mp4"
+    plan = Plan(str(model), "transfer_cube", Execution(query=200), ticks=10)
+    outcome = film(path, plan, 1000)
+    assert outcome.seed == 1000
+    with av.open(str(path)) as container:
+        frames = list(container.decode(container.streams.video[0]))
+    assert [(frame.width, frame.height) for frame in frames] == [(640, 480)] * 10
 
 
 def test_without_opengl_it_says_what_to_install(

@@ -1,5 +1,7 @@
 """What is evaluated, and whether that can be: plain words that any process can work from."""
 
+import atexit
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -8,7 +10,7 @@ from aloha_stack.evaluation.disturbances import Disturbances
 from aloha_stack.evaluation.execution import Execution
 from aloha_stack.evaluation.numbers import RobotNumbers
 from aloha_stack.evaluation.pictures import PolicyPictures
-from aloha_stack.evaluation.rollout import Outcome, roll_out
+from aloha_stack.evaluation.rollout import TICKS, Outcome, roll_out
 from aloha_stack.policies.checkpoint import load
 from aloha_stack.policies.policy import Policy, PolicyError, PolicySpec, check_robot
 from aloha_stack.robot.description import Robot, load_robot
@@ -24,13 +26,15 @@ MIN_ROWS = 2
 class Plan:
     """`model` is the folder of a checkpoint, or `operator`, the twin's scripted one.
 
-    `kinds` are the disturbances; `device` and `backend` as `policies.checkpoint.load` knows them.
+    An episode has `ticks` of 20 ms; `kinds` are its disturbances. `device` and `backend` are as
+    `policies.checkpoint.load` knows them.
     """
 
     model: str
     task: str
     execution: Execution = field(default_factory=Execution)
     kinds: tuple[str, ...] = ()
+    ticks: int = TICKS
     device: str = "cpu"
     backend: str = "eager"
 
@@ -52,10 +56,10 @@ class Plan:
             )
         return spec
 
-    def attempt(self, seed: int) -> Outcome:
-        """The one episode in the world of `seed`."""
+    def attempt(self, seed: int, watch: Callable[[World], None] | None = None) -> Outcome:
+        """The one episode in the world of `seed`; `watch` looks on at a policy's ticks."""
         if self.is_operator:
-            result = rehearse(World(self.task, seed, twin()), twin())
+            result = rehearse(World(self.task, seed, twin()), twin(), max_ticks=self.ticks)
             ticks = result.success_tick
             return Outcome(seed, ticks is not None, result.best_reward, ticks or 0)
         policy = _policy(self.model, self.device, self.backend)
@@ -66,6 +70,8 @@ class Plan:
             _pictures(self.task, policy.spec),
             self.execution,
             Disturbances(self.kinds, seed),
+            self.ticks,
+            watch,
         )
 
 
@@ -112,4 +118,6 @@ def _policy(model: str, device: str, backend: str) -> Policy:
 @cache
 def _pictures(task: str, spec: PolicySpec) -> PolicyPictures:
     """The one renderer of a process, likewise."""
-    return PolicyPictures(task, twin(), spec)
+    pictures = PolicyPictures(task, twin(), spec)
+    atexit.register(pictures.close)  # while there still is an OpenGL to give it back to
+    return pictures

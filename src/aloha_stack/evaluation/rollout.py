@@ -10,6 +10,7 @@ In the graph, too, a reading and a picture of the same moment come before the ne
 of a chunk is the target for k ticks after them (`control/chunks`), as in training.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,9 +60,11 @@ def roll_out(
     execution: Execution,
     disturbances: Disturbances,
     ticks: int = TICKS,
+    watch: Callable[[World], None] | None = None,
 ) -> Outcome:
     """Until the task's greatest reward, for `ticks` at most. `world` has its followers at the start
-    pose. Raises ObservationError for a policy that does not want what is there."""
+    pose; `watch` sees it after every tick. Raises ObservationError for a policy that does not want
+    what is there."""
     numbers = RobotNumbers(robot, policy.spec.state_names)
     arms = DirectArms(world, robot, disturbances.delay_s)
     start_ns = world.time_ns
@@ -72,6 +75,8 @@ def roll_out(
     try:
         for tick in range(1, ticks + 1):
             _step(world, arms, commands, numbers, pictures, disturbances, start_ns)
+            if watch is not None:
+                watch(world)
             best = max(best, world.reward())
             if best == world.max_reward:
                 success = tick
