@@ -195,7 +195,7 @@ def test_a_camera_that_was_never_there_and_pictures_of_another_size_are_named(
     with policy_rig(checkpoint=str(folder)) as (robot, _):
         robot.dead = {"cam_high"}
         robot.run()
-        robot.says(PolicyState.STOPPED, "cam_high is")
+        robot.says(PolicyState.STOPPED, "cam_high")
         robot.dead, robot.size = set(), (240, 320)
         robot.says(PolicyState.STOPPED, "has 320×240 pixels instead of 640×480")
         assert robot.last.failures > 0

@@ -47,7 +47,7 @@ WARM_UP = 2
 @dataclass(frozen=True)
 class InferenceSettings:
     """`rate_hz`: chunks per second of ROS time at most, 0 for each new observation. `threads`: of
-    the network, 0 as torch decides."""
+    the network, 0 for one fewer than there are processors."""
 
     rate_hz: float = 0.0
     threads: int = 0
@@ -151,15 +151,14 @@ class Inference:
             policy = self._loaded(checkpoint)
             self.inference_s = self._warm_up(policy)
         except PolicyError as error:
-            self.refused = str(error)
-            raise
-        finally:
-            self.loading = False
+            self.refused, self.loading = str(error), False
             self._changed()
+            raise
         self._inputs = PolicyInputs(
             self._node, self._robot, policy.spec, self._settings.max_image_age_s, self._came
         )
         self.policy, self.checkpoint, self._fault = policy, checkpoint, ""
+        self.loading = False
         self._changed()
         return policy.spec
 

@@ -49,7 +49,9 @@ class PolicyNode(ManagedNode):
             rate_hz=declare(
                 self, "rate_hz", 0.0, "chunks per second at most; 0: of each observation", (0, 200)
             ),
-            threads=declare(self, "threads", 0, "of the network; 0: as torch decides", (0, 256)),
+            threads=declare(
+                self, "threads", 0, "of the network; 0: one fewer than processors", (0, 256)
+            ),
             device=declare(self, "device", "cpu", "where the network runs: cpu, cuda, cuda:1 …"),
             backend=declare(self, "backend", "eager", "how it is computed: eager, fast"),
             max_image_age_s=declare(
