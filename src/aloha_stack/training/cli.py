@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with stop_signals() as caught:
             train(request, stop=lambda: bool(caught))
-    except (TrainingError, EpisodeError) as error:
+    except (TrainingError, EpisodeError, OSError) as error:
         print(f"aloha train: {error}", file=sys.stderr)
         return TROUBLE
     return 128 + caught[0] if caught else 0
@@ -123,7 +123,11 @@ def _parser() -> argparse.ArgumentParser:
         help="episodes, or folders of them; those whose outcome is failure are left out",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder")
-    parser.add_argument("--recipe", metavar="NAME", help="default: POLICY_cpu")
+    parser.add_argument(
+        "--recipe",
+        metavar="NAME",
+        help="a file of config/policies, as act_paper, or the path of another (default: POLICY_cpu)",
+    )
     parser.add_argument(
         "--set",
         action="append",
