@@ -4,7 +4,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 
-from aloha_stack.evaluation.one_core import keep_to_one_core
+from aloha_stack.evaluation.new_process import prepare
 from aloha_stack.evaluation.plan import Plan
 from aloha_stack.evaluation.rollout import Outcome
 
@@ -24,7 +24,7 @@ def outcomes(
     Raises what an episode raises, and BrokenProcessPool if a process dies.
     """
     pool = ProcessPoolExecutor(
-        jobs, multiprocessing.get_context("spawn"), initializer=keep_to_one_core, initargs=(jobs,)
+        jobs, multiprocessing.get_context("spawn"), initializer=prepare, initargs=(jobs,)
     )
     try:
         running: dict[Future[Outcome], int] = {
