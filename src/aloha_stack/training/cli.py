@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--recipe",
         metavar="NAME",
-        help="a file of config/policies, as act_paper, or the path of another (default: POLICY_cpu)",
+        help="a file of config/policies, as act_paper, or another.yaml (default: POLICY_cpu)",
     )
     parser.add_argument(
         "--set",
