@@ -16,6 +16,7 @@ import numpy as np
 
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.lerobot_layout import VIDEO_MB, VIDEO_PATH, next_place, video_key
+from aloha_stack.episodes.schedulers import as_before
 
 LONGEST_S = 1000.0
 """Of a file of several episodes. LeRobot looks pictures up by float32 seconds to 0.0001 s, which
@@ -67,7 +68,12 @@ def encode(
         for number, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, fps)
-            out.mux(stream.encode(frame))
+            if number == 0:  # opens the encoder
+                with as_before():
+                    packets = stream.encode(frame)
+            else:
+                packets = stream.encode(frame)
+            out.mux(packets)
         out.mux(stream.encode(None))
 
 
