@@ -142,7 +142,7 @@ def test_an_episode_of_the_robot_holds_its_arms_and_cameras(
     assert "/follower_left/command_executed" in required
     assert "/task/state" in {stream.name for stream in streams}
     assert "/leader_left/command_executed" not in {stream.name for stream in streams}
-    assert len(streams) == 4 + 2 + 4 + 4 + 4 + 3 + 1
+    assert len(streams) == 4 + 2 + 4 + 4 + 4 + 4 + 1
     assert extra_stream("/a:std_msgs/msg/String:best_effort").qos.reliability == "best_effort"
 
 

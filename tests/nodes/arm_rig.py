@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +30,7 @@ from aloha_stack.robot.description import load_robot
 from aloha_stack.twin.faults import Fault
 from aloha_stack.twin.virtual_bench import BenchArm
 from aloha_stack.twin.virtual_port import VirtualPort, serving
+from nodes.domains import free_domain
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -76,7 +76,7 @@ def spinning(*nodes: Node, executor: LeanExecutor | None = None) -> Iterator[Non
 @contextlib.contextmanager
 def ros() -> Iterator[None]:
     """A ROS graph of its own."""
-    rclpy.init(domain_id=random.randint(1, 100))
+    rclpy.init(domain_id=free_domain())
     try:
         yield
     finally:

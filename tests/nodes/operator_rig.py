@@ -3,7 +3,6 @@
 import fcntl
 import os
 import pty
-import random
 import re
 import select
 import struct
@@ -24,6 +23,7 @@ from std_srvs.srv import Trigger
 
 from aloha_stack.nodes._executor import LeanExecutor
 from aloha_stack.nodes._qos import STATE
+from nodes.domains import free_domain
 from nodes.recorder_rig import wait_for
 
 CODE = "import sys; from aloha_stack.nodes.operator import main; sys.exit(main(sys.argv[1:]))"
@@ -162,7 +162,7 @@ def stand_maker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple
     stands: list[Stand] = []
 
     def make(*services: str, **options: Any) -> tuple[Stand, int]:
-        domain = random.randint(1, 100)
+        domain = free_domain()
         rclpy.init(domain_id=domain)
         stands.append(Stand(*services, **options))
         return stands[-1], domain

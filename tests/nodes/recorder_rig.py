@@ -1,6 +1,5 @@
 """A recorder among real publishers, and a client that asks it."""
 
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from aloha_stack.nodes._qos import STATE
 from aloha_stack.nodes.recorder import Recorder
 from aloha_stack.robot.joints import ARMS, CAMERAS, FOLLOWERS, JOINTS
 from episodes.sample_episodes import jpeg, stamped
+from nodes.domains import free_domain
 
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -79,7 +79,7 @@ class Graph:
     """A recorder, a robot and a client."""
 
     def __init__(self, directory: Path, silent: tuple[str, ...] = (), **parameters: Any) -> None:
-        self.domain = random.randint(1, 100)
+        self.domain = free_domain()
         rclpy.init(domain_id=self.domain)
         given = {"robot": "twin", "directory": str(directory), **parameters}
         self.recorder = Recorder(

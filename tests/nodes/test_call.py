@@ -1,6 +1,5 @@
 """`./aloha call` against a live node."""
 
-import random
 import threading
 
 import pytest
@@ -9,12 +8,13 @@ from rclpy.executors import SingleThreadedExecutor
 from std_srvs.srv import SetBool, Trigger
 
 from aloha_stack.nodes import call
+from nodes.domains import free_domain
 
 
 @pytest.fixture
 def graph(monkeypatch):
     """A node with two services, in a domain of its own, spun by a thread."""
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(random.randint(1, 100)))
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(free_domain()))
     monkeypatch.setattr(call, "DISCOVERY_S", 2.0)
     context = rclpy.Context()
     rclpy.init(context=context)

@@ -1,7 +1,6 @@
 """What every node says to --help, to words that it does not know and to mistyped parameters."""
 
 import os
-import random
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ from aloha_stack.nodes.recorder import Recorder
 from aloha_stack.nodes.safety import Safety
 from aloha_stack.nodes.teleop import Teleop
 from aloha_stack.nodes.twin import TwinNode
+from nodes.domains import free_domain
 
 OF_EVERY_NODE = {"use_sim_time", "start_type_description_service"}
 ONLY_INTERBOTIX = {"xs_namespace"}
@@ -27,7 +27,7 @@ ONLY_INTERBOTIX = {"xs_namespace"}
 
 @pytest.fixture
 def ros(monkeypatch):
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(random.randint(1, 100)))
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(free_domain()))
     rclpy.init()
     yield
     rclpy.try_shutdown()
@@ -91,7 +91,7 @@ def test_words_that_are_no_ros_arguments_are_refused(capsys):
     ("name", "hint"), [("min_free_gb", "did you mean min_free_gib"), ("zzz", "there is ")]
 )
 def test_a_mistyped_parameter_ends_the_node_with_its_name(capfd, monkeypatch, name, hint):
-    monkeypatch.setitem(os.environ, "ROS_DOMAIN_ID", str(random.randint(1, 100)))
+    monkeypatch.setitem(os.environ, "ROS_DOMAIN_ID", str(free_domain()))
     assert run(Recorder, args=["--ros-args", "-p", f"{name}:=1.0"]) == 2
     assert f"/recorder: there is no parameter '{name}'; {hint}" in capfd.readouterr().err
 

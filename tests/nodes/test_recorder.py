@@ -1,7 +1,6 @@
 """The recorder against real publishers: what is published is on disk, and refusals have words."""
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from aloha_stack.episodes.metadata import read_metadata
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.episodes.summary import summarise
 from aloha_stack.nodes.recorder import Recorder
+from nodes.domains import free_domain
 from nodes.recorder_rig import Graph, Robot, graph_maker, resolved, result_of, wait_for
 
 __all__ = ["graph_maker"]  # pytest finds the fixture by its presence here
@@ -228,7 +228,7 @@ def test_an_unknown_robot_or_extra_topic_is_refused_by_name(
     monkeypatch: pytest.MonkeyPatch, parameter: str, value: Any, words: str
 ) -> None:
     monkeypatch.setenv("ALOHA_PORTS", "/nowhere")
-    rclpy.init(domain_id=random.randint(1, 100))
+    rclpy.init(domain_id=free_domain())
     given = {"robot": "twin", parameter: value}
     try:
         with pytest.raises(ValueError, match=words):
@@ -241,7 +241,7 @@ def test_ctrl_c_while_recording_closes_the_episode_and_ends_in_order(
     tmp_path: Path, make_graph: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also with the goal still open: who sent it hears of its end, and no complaint is logged."""
-    domain = random.randint(1, 100)
+    domain = free_domain()
     monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
     path = os.pathsep.join(entry for entry in sys.path if entry)
     process = subprocess.Popen(

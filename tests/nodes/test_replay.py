@@ -1,7 +1,6 @@
 """Replay against listeners that stand for the bridges: the same targets at the same times."""
 
 import os
-import random
 import subprocess
 import sys
 import threading
@@ -30,6 +29,7 @@ from aloha_stack.nodes._qos import STATE as LATCHED
 from aloha_stack.nodes.replay import Replay
 from aloha_stack.robot.joints import FOLLOWERS, JOINTS
 from episodes.sample_episodes import write_episode
+from nodes.domains import free_domain
 
 START = np.full(7, 0.1)
 
@@ -106,7 +106,7 @@ class Graph:
 
     def __init__(self, episode: Path, **parameters: Any) -> None:
         self.path = episode
-        rclpy.init(domain_id=random.randint(1, 100))
+        rclpy.init(domain_id=free_domain())
         given = {"robot": "twin", "episode": str(episode), "ramp_speed": 3.0, **parameters}
         self.replay = Replay(
             parameter_overrides=[Parameter(name, value=value) for name, value in given.items()]

@@ -1,7 +1,6 @@
 """Time, parameters, executor and life cycle that all nodes share."""
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from aloha_stack.nodes._node import ManagedNode, logged
 from aloha_stack.nodes._parameters import declare
 from aloha_stack.nodes._time import RosTime
 from nodes.arm_rig import call, ros, spinning, wait_for
+from nodes.domains import free_domain
 
 MS = 1_000_000
 
@@ -225,7 +225,7 @@ def program(trouble: str = "") -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"ROS_DOMAIN_ID": str(random.randint(1, 100))},
+        env=os.environ | {"ROS_DOMAIN_ID": str(free_domain())},
     )
 
 

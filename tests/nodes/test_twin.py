@@ -66,7 +66,7 @@ def test_the_twin_gives_time_tells_the_task_and_leaves_in_order(tmp_path, domain
             steps = [b - a for a, b in zip(twin.clock_ns, twin.clock_ns[1:], strict=False)]
             assert all(step > 0 for step in steps)
             assert sorted(steps)[len(steps) // 2] in (4_000_000, 5_000_000, 6_000_000)
-            state = twin.states[-1]
+            state = twin.states[0]
             assert (state.task, state.seed, state.max_reward) == ("transfer_cube", 3, 4)
             assert state.operator_state == "homing"
             assert 0.0 < state.real_time_factor <= 1.05

@@ -15,8 +15,9 @@ from aloha_stack.policies.checkpoint import load
 from aloha_stack.policies.policy import Policy, PolicyError, PolicySpec, check_robot
 from aloha_stack.robot.description import Robot, load_robot
 from aloha_stack.twin.direct import TICK_NS
-from aloha_stack.twin.operator_rehearsal import rehearse
-from aloha_stack.twin.world import World
+from aloha_stack.twin.kinematics import UnreachableError
+from aloha_stack.twin.operator_rehearsal import NotEngaged, rehearse
+from aloha_stack.twin.world import World, WorldDiverged
 
 OPERATOR = "operator"
 MIN_ROWS = 2
@@ -59,9 +60,7 @@ class Plan:
     def attempt(self, seed: int, watch: Callable[[World], None] | None = None) -> Outcome:
         """The one episode in the world of `seed`; `watch` looks on at a policy's ticks."""
         if self.is_operator:
-            result = rehearse(World(self.task, seed, twin()), twin(), max_ticks=self.ticks)
-            ticks = result.success_tick
-            return Outcome(seed, ticks is not None, result.best_reward, ticks or 0)
+            return _performance(self.task, seed, self.ticks)
         policy = _policy(self.model, self.device, self.backend)
         return roll_out(
             World(self.task, seed, twin(), "start"),
@@ -73,6 +72,16 @@ class Plan:
             self.ticks,
             watch,
         )
+
+
+def _performance(task: str, seed: int, ticks: int) -> Outcome:
+    """The scripted operator's."""
+    try:
+        result = rehearse(World(task, seed, twin()), twin(), max_ticks=ticks)
+    except (NotEngaged, UnreachableError, WorldDiverged) as error:
+        return Outcome(seed, False, 0, 0, remark=str(error))
+    success = result.success_tick
+    return Outcome(seed, success is not None, result.best_reward, success or 0)
 
 
 def check_spec(spec: PolicySpec, task: str, robot: Robot) -> None:

@@ -25,6 +25,7 @@ EVERY = {
     "aloha_interfaces/msg/ArmStatus": (10, _qos.STATE),
     "aloha_interfaces/msg/TaskState": (2, _qos.JOINTS),
     "aloha_interfaces/msg/TeleopState": (10, _qos.STATE),
+    "aloha_interfaces/msg/PlayerState": (2, _qos.JOINTS),
     "aloha_interfaces/msg/SafetyState": (5, _qos.STATE),
     "sensor_msgs/msg/CompressedImage": (2, _qos.IMAGES),
     "sensor_msgs/msg/CameraInfo": (2, _qos.IMAGES),
