@@ -86,7 +86,7 @@ def test_an_episode_of_all_streams_is_recorded_counted_and_listed(tmp_path):
     said = []
     pictures = footage(tmp_path / "footage", count=3)
     found = measure(2.0, pictures, tmp_path, lambda text, part: said.append((text, part)))
-    assert len(found.summary.streams) == 4 + 4 + 2 + 2 * 4 + 3  # as in docs/architecture.md
+    assert len(found.summary.streams) == 4 + 4 + 2 + 2 * 4 + 4  # as in docs/architecture.md
     assert len(found.summary.cameras) == 4
     assert found.file.messages == found.told_messages == found.summary.messages > 2 * 600
     assert 0 < found.closing.row_s < found.closing.command_s
