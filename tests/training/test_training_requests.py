@@ -1,6 +1,7 @@
 """`./aloha train`: what it refuses, by name; what a signal leaves; several processes as one."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -136,6 +138,17 @@ def test_ctrl_c_leaves_what_it_takes_to_go_on(
         == 0
     )
     assert _step(out) == steps + 2
+
+
+def test_workers_end_well(episodes: Path, tmp_path: Path) -> None:
+    workers: dict[int, BaseProcess] = {}
+
+    def stop() -> bool:
+        workers.update({child.ident or 0: child for child in multiprocessing.active_children()})
+        return len(workers) >= 2
+
+    train(replace(tiny(episodes, tmp_path / "out"), workers=2), stop=stop)
+    assert [worker.exitcode for worker in workers.values()] == [0, 0]
 
 
 def test_two_processes_train_as_one_would(episodes: Path, tmp_path: Path) -> None:

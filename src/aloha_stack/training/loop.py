@@ -124,7 +124,11 @@ class Trainer:
         return ""
 
     def _batches(self) -> Iterator[Sample]:
-        """This process's part of each batch, changed at random, from the present step on."""
+        """This process's part of each batch, changed at random, from the present step on.
+
+        The loader's workers start here and now, as children of the thread that calls: forked from
+        a thread of a pool they could not end well, and one that ends badly stops the training.
+        """
         parts, recipe, processes = self.parts, self.recipe, self.processes
         dataset = self.objective.dataset(parts.train)
         count = ENDLESS if recipe.minutes is not None else recipe.steps * recipe.batch
@@ -133,8 +137,11 @@ class Trainer:
         )
         step = self.place.step
         sampler.set_epoch(0, drawn=step * self.share)
-        for number, batch in enumerate(loader(dataset, sampler, self.share, parts.workers), step):
-            yield parts.augmentation(batch, self._draws(number))
+        drawn = iter(loader(dataset, sampler, self.share, parts.workers))
+        return (
+            parts.augmentation(batch, self._draws(number))
+            for number, batch in enumerate(drawn, step)
+        )
 
     def _step(self, batch: Sample, stop: Stop) -> tuple[bool, bool]:
         """One step; whether it is time to look at the losses, and to save."""
