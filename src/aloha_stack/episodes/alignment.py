@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from aloha_stack.episodes.commanders import commanders_at
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.frame_index import FrameIndex, frame_indexes
 from aloha_stack.episodes.joint_columns import JointStream
@@ -91,6 +92,7 @@ class AlignedEpisode:
     effort: np.ndarray  # (T, 14), as the driver gave it
     action: np.ndarray  # (T, 14), the executed command
     leader: np.ndarray | None  # (T, 14); rows without a sample near enough are NaN
+    commander: np.ndarray  # (T,) uint8: who gave the action, by number in COMMANDERS
     joint_age_ns: Mapping[str, np.ndarray]  # topic -> (T,) int64, step - stamp of the sample used
     cameras: Mapping[str, CameraSteps]
     frames: Mapping[str, FrameIndex] = field(repr=False)  # where the pictures are
@@ -154,6 +156,7 @@ def align(
         effort=effort,
         action=action,
         leader=leader,
+        commander=commanders_at(episode.contents(), grid.time_ns),
         joint_age_ns={**ages, **leader_ages},
         cameras={name: _camera(index, grid) for name, index in frames.items()},
         frames=frames,

@@ -18,6 +18,7 @@ JOINT_STATE = "sensor_msgs/msg/JointState"
 ARM_STATUS = "aloha_interfaces/msg/ArmStatus"
 TASK_STATE = "aloha_interfaces/msg/TaskState"
 SAFETY_STATE = "aloha_interfaces/msg/SafetyState"
+PLAYER_STATE = "aloha_interfaces/msg/PlayerState"
 
 Progress = Callable[[int, int], None]
 """Told the bytes of the files that are done, and their total."""
@@ -35,7 +36,7 @@ class Contents:
     delay_ns: Mapping[str, np.ndarray]  # (n,) int64, of joints and pictures: log time - stamp
     joints: Mapping[str, JointStream]
     pictures: Mapping[str, PictureTable]
-    messages: Mapping[str, tuple[bytes, ...]]  # of the three types above, serialised
+    messages: Mapping[str, tuple[bytes, ...]]  # of the four types above, serialised
     schemas: Mapping[str, Schema]  # by type
     closed: bool
 
@@ -130,7 +131,7 @@ def _topic_of(walk: McapWalk, channel_id: int, topics: dict[str, _Topic]) -> _To
         topic.joints = JointColumns(channel.topic)
     elif kind in IMAGE_TYPES:
         topic.pictures = PictureColumns(channel.topic, kind)
-    elif kind in (ARM_STATUS, TASK_STATE, SAFETY_STATE):
+    elif kind in (ARM_STATUS, TASK_STATE, SAFETY_STATE, PLAYER_STATE):
         topic.messages = []
     return topic
 
@@ -148,8 +149,8 @@ def _take(topic: _Topic, path: Path, found: Found) -> None:
         topic.pictures.add(path, found.offset, found.size, found.head)
         return
     if topic.joints is not None or topic.messages is not None:
-        # The cause of an e-stop may have many words; nobody reads them here.
-        if found.size > HEAD_BYTES and topic.type != SAFETY_STATE:
+        # A cause or a reason may have many words; nobody reads them here.
+        if found.size > HEAD_BYTES and topic.type not in (SAFETY_STATE, PLAYER_STATE):
             raise EpisodeError(
                 f"a message of {topic.name} has {found.size} bytes; no {topic.type} of a robot "
                 f"is longer than {HEAD_BYTES}"

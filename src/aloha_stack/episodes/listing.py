@@ -25,6 +25,7 @@ COLUMNS = (
     Column("messages", right=True),
     Column("lost", right=True),
     Column("skew ms", right=True),
+    Column("human", right=True),
     Column("reward", right=True),
     Column("outcome"),
     Column("verdict"),
@@ -128,6 +129,7 @@ def _row_of(
 
 def _cells(summary: EpisodeSummary) -> list[str]:
     best, top, skew = summary.best_reward, summary.max_reward, summary.skew
+    human = summary.human_share
     return [
         Path(summary.path).name,
         summary.task or "-",
@@ -136,6 +138,7 @@ def _cells(summary: EpisodeSummary) -> list[str]:
         str(summary.messages),
         str(summary.lost),
         f"{skew.median_ms:.0f}/{skew.p99_ms:.0f}" if skew is not None else "-",
+        "-" if human is None else f"{human:.0%}",
         f"{best} of {top}" if best is not None else "-",
         summary.outcome or "-",
         summary.verdict + (", repaired" if summary.repaired else ""),

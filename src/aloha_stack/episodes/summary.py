@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from aloha_stack.episodes.alignment import AlignedEpisode, AlignmentSettings, align
+from aloha_stack.episodes.commanders import COMMANDERS, HUMAN, counted, is_rollout
 from aloha_stack.episodes.contents import TASK_STATE
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.figures import (
@@ -67,6 +68,7 @@ class EpisodeSummary:
     repaired: str = ""  # when and how, if it was cut off and closed afterwards
     steps: int = 0  # of 1/50 s at which every stream has data
     segments: int = 0  # pauses and gaps divide them
+    commanded: Mapping[str, int] = field(default_factory=dict)  # steps by commander
     duration_s: float = 0.0  # pauses left out
     paused_s: float = 0.0
     messages: int = 0
@@ -92,6 +94,13 @@ class EpisodeSummary:
     def cameras(self) -> tuple[StreamSummary, ...]:
         """The image streams."""
         return tuple(stream for stream in self.streams if stream.type in IMAGE_TYPES)
+
+    @property
+    def human_share(self) -> float | None:
+        """Of the steps of a rollout; None for a demonstration, which is a human's all through."""
+        if not is_rollout(self.commanded):
+            return None
+        return self.commanded.get(COMMANDERS[HUMAN], 0) / self.steps
 
 
 def damaged(path: Path | str, error: EpisodeError) -> EpisodeSummary:
@@ -158,6 +167,7 @@ def summarise(
         repaired=info.notes.get(REPAIRED, ""),
         steps=figures.steps,
         segments=int(aligned.segment[-1]) + 1 if aligned else 0,
+        commanded=counted(aligned.commander) if aligned else {},
         duration_s=duration_s,
         paused_s=paused,
         messages=sum(len(stamps) for stamps in contents.stamps_ns.values()),
