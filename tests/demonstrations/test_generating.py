@@ -17,7 +17,10 @@ from aloha_stack.episodes.errors import FolderError
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.episodes.streams import robot_streams
 from aloha_stack.episodes.summary import summarise
+from aloha_stack.evaluation.numbers import RobotNumbers
+from aloha_stack.twin.direct import DirectArms
 from aloha_stack.twin.operator_manner import STEADY
+from aloha_stack.twin.world import World
 
 REQUEST = Request("transfer_cube", ("cam_high", "cam_left_wrist"), (64, 48))
 
@@ -84,6 +87,18 @@ def test_steps_hold_moving_arms_whose_commands_lead_and_pictures_of_the_size_ask
     jpegs = [record.data for record in episode.records(["/cam_high/image_raw/compressed"])]
     picture = jpegs[0][jpegs[0].index(b"\xff\xd8") :]
     assert cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR).shape == (48, 64, 3)
+
+
+def test_it_begins_as_a_rollout_does(written: Path) -> None:
+    steps = align(Episode(written / "one/episode_000003"))
+    robot = REQUEST.robot()
+    world = World("transfer_cube", 3, robot, "start")
+    arms, numbers = DirectArms(world, robot), RobotNumbers(robot)
+    arms.cycle()
+    state = numbers.state(arms.measured())
+    command = numbers.joined({name: e.position for name, e in arms.executed().items()})
+    assert steps.state[0] == pytest.approx(state, abs=0.02)
+    assert numbers.angles(steps.action[:1])[0] == pytest.approx(command, abs=0.02)
 
 
 def test_the_arms_followed_all_the_time(take: Take) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aloha_stack.control.teleop import Pair
 from aloha_stack.robot.description import Robot, load_robot
 from aloha_stack.robot.joints import LEADERS
 from aloha_stack.twin.operator import NotReadyError, Operator
@@ -58,7 +59,17 @@ def test_it_comes_home_squeezes_until_followed_and_opens_then() -> None:
     assert operator.state == "ready"
     assert operator.ready
     for leader in LEADERS:
-        assert hands[leader][0] == pytest.approx(robot().arm(leader).start_pose)
+        assert hands[leader][0][:6] == pytest.approx(robot().arm(leader).start_pose[:6])
+
+
+def test_ready_it_holds_the_followers_at_the_start_pose_that_rollouts_begin_with() -> None:
+    operator = Operator(still_world(), robot())
+    hands = follow(operator, 0.0, 6.0, engaged=True)[-1]
+    assert operator.ready
+    for side in ("left", "right"):
+        leader, follower = robot().arm(f"leader_{side}"), robot().arm(f"follower_{side}")
+        target = Pair(leader, follower).target(hands[leader.name][0])
+        assert target == pytest.approx(follower.start_pose, abs=1e-3)
 
 
 def test_where_nobody_can_tell_it_takes_engagement_for_granted() -> None:
@@ -215,4 +226,5 @@ def test_a_follower_that_was_stopped_on_its_way_is_met_where_it_is():
     for tick in range(600, 900):
         hands = operator.update(world.time_s + tick * 0.02, engaged=True)
     assert operator.ready
-    np.testing.assert_allclose(hands["leader_left"][0], robot.arm("leader_left").start_pose)
+    back = hands["leader_left"][0][:6]
+    np.testing.assert_allclose(back, robot.arm("leader_left").start_pose[:6])

@@ -37,6 +37,9 @@ class LatentEncoder(nn.Module):
             activation=config.activation,
         )
         self.head = nn.Linear(width, 2 * config.latent)
+        # z begins near its prior: else the first thousand steps go into a divergence of about 10.
+        nn.init.normal_(self.head.weight, std=1e-3)
+        nn.init.zeros_(self.head.bias)
         positions = sine_positions(2 + config.chunk, width)
         self.register_buffer("positions", positions, persistent=False)
 

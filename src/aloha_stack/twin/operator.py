@@ -6,7 +6,7 @@ whether teleoperation follows. Its states:
     homing      brings both leaders to the start pose, the handles open, and squeezes both (ALOHA's
                 gesture that asks the robot to follow); opens and squeezes them again, where a
                 follower was stopped if it does not come, until the followers follow
-    ready       has opened the handles to the start opening, holds still
+    ready       has brought the followers' grippers to their start opening, holds still
     performing  does the task
     done        holds the last pose
 """
@@ -16,6 +16,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from aloha_stack.robot.description import Robot
+from aloha_stack.robot.gripper import finger_from_joint
 from aloha_stack.robot.joints import LEADERS, side_of
 from aloha_stack.twin.operator_manner import HUMAN, Draws, Manner, Performance
 from aloha_stack.twin.operator_motion import Motion, shortest_s
@@ -137,7 +138,13 @@ class Operator:
         return np.append(there[:6], start[6])
 
     def _opening(self, leader: str) -> Motion:
-        """Opens the handle, and brings the follower along to the start pose."""
-        here, start = self._now[leader][0], self._robot.arm(leader).start_pose
+        """Opens the handle as far as brings the follower along to its start pose, whole: there
+        every rollout begins, and so has every demonstration to."""
+        side = side_of(leader)
+        follower = self._robot.arm(f"follower_{side}")
+        finger_m = float(finger_from_joint(follower.start_pose[6], follower.gripper.linkage))
+        here = self._now[leader][0]
+        gripper = self._hands.leader_gripper(side, finger_m)
+        start = np.append(self._robot.arm(leader).start_pose[:6], gripper)
         there_s = shortest_s(here, start, HOMING_SPEED_RAD_S, SQUEEZE_S)
         return Motion(np.array([0.0, there_s]), np.array([here, start]))
