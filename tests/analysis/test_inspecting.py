@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from aloha_stack.analysis.camera_strip import DPI, PAPER
+from aloha_stack.analysis.commander_band import COLOURS
 from aloha_stack.episodes.cli import main
+from aloha_stack.episodes.commanders import HUMAN, NOBODY, POLICY
 from aloha_stack.episodes.metadata import pause_notes
 from aloha_stack.episodes.reader import Episode
 from episodes.altered_episodes import altered, with_note
+from episodes.player_states import ticks, with_player
 from episodes.sample_episodes import START_NS, write_episode
 
 DRAWN = ["joints", "rates", "agreement", "cameras"]
@@ -65,6 +68,32 @@ def test_a_good_episode_is_drawn_and_its_page_needs_no_other_file(
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     for words in ("good", "transfer_cube", "/follower_left/command_executed", "late_share"):
         assert words in page.words
+
+
+def test_a_rollout_s_band_has_the_colour_of_who_commanded(tmp_path: Path, capsys) -> None:
+    said = ticks([(POLICY, 30), (HUMAN, 20), (NOBODY, 10)])
+    path = with_player(write_episode(tmp_path / "a", seconds=1.2), tmp_path / "b", said)
+    page = inspect(path, tmp_path / "out")
+    assert "steps commanded by: human 20, policy 30, nobody 9" in capsys.readouterr().out
+    assert "human 20, policy 30, nobody 9" in page.words
+    for name in ("joints", "agreement"):
+        picture = cv2.imread(str(tmp_path / "out" / f"{name}.png"))
+        wide = {
+            commander: int((picture == bgr(colour)).all(axis=2).sum(axis=1).max())
+            for commander, colour in COLOURS.items()
+        }  # of the longest row of each colour, px
+        assert wide[POLICY] / wide[HUMAN] == pytest.approx(0.60 / 0.40, rel=0.05)
+        assert wide[HUMAN] / wide[NOBODY] == pytest.approx(0.40 / 0.19, rel=0.05)
+
+
+def test_a_demonstration_has_no_band(drawn: tuple[Path, Page]) -> None:
+    picture = cv2.imread(str(drawn[0] / "joints.png"))
+    for colour in COLOURS.values():
+        assert (picture == bgr(colour)).all(axis=2).sum(axis=1).max() < 10
+
+
+def bgr(colour: str) -> tuple[int, ...]:
+    return tuple(bytes.fromhex(colour[1:]))[::-1]
 
 
 def test_the_strip_shows_what_each_camera_saw_then(drawn: tuple[Path, Page]) -> None:

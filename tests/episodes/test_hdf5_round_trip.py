@@ -13,11 +13,14 @@ from sensor_msgs.msg import CompressedImage, JointState
 from aloha_stack.episodes import cli
 from aloha_stack.episodes.alignment import AlignedEpisode, AlignmentSettings, align
 from aloha_stack.episodes.cdr_writing import compressed_image, joint_state
+from aloha_stack.episodes.commanders import HUMAN, NOBODY, POLICY
 from aloha_stack.episodes.mcap_file import Record
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.robot.joints import CAMERAS
 from episodes.aloha_files import digest, foreign
 from episodes.altered_episodes import altered
+from episodes.player_states import TOPIC as PLAYER
+from episodes.player_states import ticks, with_player
 from episodes.sample_episodes import image_bytes, write_episode
 
 
@@ -59,6 +62,46 @@ def test_import_gives_back_the_exported_numbers_pictures_and_times(recorded, tmp
             new.cameras[name].stamp_ns[1:-1], old.cameras[name].stamp_ns[1:-1]
         )
     assert digest(recorded) == before
+
+
+def test_who_commanded_comes_back_and_a_demonstration_needs_no_word_of_it(recorded, tmp_path):
+    said = ticks([(POLICY, 20), (NOBODY, 10), (HUMAN, 15), (POLICY, 5)])
+    rollout = with_player(recorded, tmp_path / "rollout", said)
+    file = export(rollout, tmp_path / "aloha", "--compress")
+    with h5py.File(file) as aloha:
+        assert aloha["/commander"].attrs["codes"].tolist() == ["nobody", "policy", "human"]
+        np.testing.assert_array_equal(aloha["/commander"], aligned(rollout).commander)
+    back = imported(file, tmp_path / "back")
+    np.testing.assert_array_equal(aligned(back).commander, aligned(rollout).commander)
+    assert PLAYER in Episode(back).topics
+
+    file = export(recorded, tmp_path / "demonstration", "--compress")
+    with h5py.File(file, "r+") as aloha:
+        assert set(aloha["/commander"]) == {HUMAN}
+        del aloha["/commander"]  # as others write it
+    back = imported(file, tmp_path / "plain")
+    assert set(aligned(back).commander) == {HUMAN}
+    assert PLAYER not in Episode(back).topics
+
+
+@pytest.mark.parametrize(
+    ("codes", "values"),
+    [
+        (["nobody", "policy", "human"], [0, 1, 3]),
+        (["nobody", "policy", "human"], [0, 1]),
+        (["nobody", "policy", "human"], [0.0, 1.0, 2.0]),
+        (["human", "policy", "nobody"], [0, 1, 2]),
+        (None, [0, 1, 2]),
+    ],
+)
+def test_commanders_that_are_not_understood_are_named(tmp_path, capsys, codes, values):
+    foreign(tmp_path / "a.hdf5", count=3)
+    with h5py.File(tmp_path / "a.hdf5", "r+") as file:
+        file["/commander"] = np.array(values)
+        if codes is not None:
+            file["/commander"].attrs["codes"] = codes
+    assert cli.main(["import", str(tmp_path / "a.hdf5"), "--out", str(tmp_path / "back")]) == 2
+    assert "a.hdf5: /commander" in capsys.readouterr().err
 
 
 def test_files_are_laid_out_as_aloha_has_them(recorded, tmp_path):

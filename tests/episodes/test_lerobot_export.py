@@ -16,6 +16,7 @@ import pytest
 
 from aloha_stack.episodes import cli, lerobot_tables, lerobot_video
 from aloha_stack.episodes.alignment import align
+from aloha_stack.episodes.commanders import HUMAN, NOBODY, POLICY
 from aloha_stack.episodes.lerobot_layout import FILES_PER_CHUNK, next_place
 from aloha_stack.episodes.mcap_file import Record
 from aloha_stack.episodes.metadata import EpisodeInfo, pause_notes
@@ -23,6 +24,7 @@ from aloha_stack.episodes.reader import Episode
 from aloha_stack.robot.joints import CAMERAS
 from episodes.aloha_files import THREE, digest, foreign
 from episodes.altered_episodes import altered
+from episodes.player_states import ticks, with_player
 from episodes.sample_episodes import START_NS, image_bytes, write_episode
 
 KEYS = [f"observation.images.{name}" for name in CAMERAS]
@@ -63,13 +65,14 @@ def export(source: Path, target: Path, *options: str) -> int:
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two episodes; the second was paused from 0.5 to 0.7 s."""
+    """Two episodes; the second is a rollout that was paused from 0.5 to 0.7 s."""
     folder = tmp_path_factory.mktemp("recorded")
     write_episode(folder, camera_delay_ns=2_000_000)
     pause = pause_notes([(START_NS + 500_000_000, START_NS + 700_000_000)])
-    write_episode(
-        folder, seconds=1.2, info=EpisodeInfo(task="insertion", robot="twin", notes=pause)
-    )
+    other = tmp_path_factory.mktemp("other")
+    info = EpisodeInfo(task="insertion", robot="twin", notes=pause)
+    rollout = write_episode(other, seconds=1.2, info=info)
+    with_player(rollout, folder, ticks([(POLICY, 15), (NOBODY, 3), (HUMAN, 30), (POLICY, 12)]))
     return folder
 
 
@@ -115,6 +118,15 @@ def test_rows_are_the_aligned_steps(recorded, exported):
     names = exported.info["features"]["joint_age_s"]["names"]
     wanted = np.stack([steps.joint_age_ns[name] for name in names], axis=1) * 1e-9
     np.testing.assert_allclose(ages, wanted, atol=1e-9)
+
+
+def test_each_row_tells_by_name_who_commanded(recorded, exported):
+    assert exported.info["features"]["commander"]["names"] == ["nobody", "policy", "human"]
+    steps = [align(Episode(recorded / f"episode_00000{number}")).commander for number in (0, 1)]
+    assert set(steps[0]) == {HUMAN}
+    assert set(steps[1]) == {NOBODY, POLICY, HUMAN}
+    wanted = np.eye(3)[np.concatenate(steps)]
+    np.testing.assert_array_equal([row["commander"] for row in exported.rows], wanted)
 
 
 def test_a_pause_divides_an_episode_and_indices_go_on(recorded, exported):

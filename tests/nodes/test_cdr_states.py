@@ -1,6 +1,6 @@
 """Messages that are serialised without ROS are what ROS reads back, field by field."""
 
-from aloha_interfaces.msg import ArmStatus, SafetyState, TaskState, TeleopState
+from aloha_interfaces.msg import ArmStatus, PlayerState, SafetyState, TaskState, TeleopState
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, JointState
 
@@ -9,6 +9,7 @@ from aloha_stack.episodes.cdr_states import (
     TaskStateFields,
     arm_status,
     camera_info,
+    player_state,
     safety_state,
     task_state,
     teleop_state,
@@ -43,6 +44,13 @@ def test_the_states_of_teleop_and_safety_are_read_back() -> None:
     safety = deserialize_message(safety_state(STAMP_NS), SafetyState)
     assert (safety.e_stopped, safety.cause, safety.header.stamp.nanosec) == (False, "", 345_678_901)
     assert list(safety.acknowledged) == list(safety.pending) == []
+
+
+def test_the_player_s_state_is_read_back() -> None:
+    read = deserialize_message(player_state(STAMP_NS, 6, 2), PlayerState)
+    expected = PlayerState(state=PlayerState.HUMAN, commander=PlayerState.OPERATOR, chunk_age=-1.0)
+    expected.header.stamp.sec, expected.header.stamp.nanosec = 12, 345_678_901
+    assert read == expected
 
 
 def test_the_task_s_state_is_read_back() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from aloha_stack.episodes.commanders import in_words
 from aloha_stack.episodes.summary import EpisodeSummary
 from aloha_stack.episodes.thresholds import Thresholds
 
@@ -104,6 +105,7 @@ def _words(summary: EpisodeSummary) -> str:
 def _episode_rows(summary: EpisodeSummary) -> Iterable[tuple[str, str]]:
     yield "path", summary.path
     yield "steps of 20 ms", f"{summary.steps} in {summary.segments} segment(s)"
+    yield "steps commanded by", in_words(summary.commanded) or "-"
     yield "recorded", f"{summary.duration_s:.2f} s, paused {summary.paused_s:.2f} s"
     yield "messages", f"{summary.messages}, lost {summary.lost}"
     if summary.skew is not None:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from aloha_stack.analysis.commander_band import draw_band, name_band, stretches
 from aloha_stack.analysis.plots import INK, plain, shade_pauses
 from aloha_stack.episodes.alignment import AlignedEpisode
 from aloha_stack.episodes.reader import Episode
@@ -57,8 +58,11 @@ def plot_agreement(episode: Episode, aligned: AlignedEpisode, path: Path) -> Pat
     _lines(top, times, breaks, cameras, "exposure − step (ms)", "no camera")
     ages = [(topic.strip("/"), age) for topic, age in aligned.joint_age_ns.items()]
     _lines(bottom, times, breaks, ages, "step − sample (ms)", "no joint stream")
+    band = stretches(episode, start_ns, end_ns)
     for axis in (top, bottom):
         shade_pauses(axis, episode, start_ns, end_ns)
+        draw_band(axis, band, start_ns)
+    name_band(figure, band, INK, (0.78, 0.99))
     bottom.set_xlabel("time (s)", fontsize=10, color=INK)
     bottom.set_xlim(0.0, max((end_ns - start_ns) * 1e-9, 0.1))
     settings = aligned.settings

@@ -11,6 +11,7 @@ from aloha_stack.analysis.inspect_page import page
 from aloha_stack.analysis.inspect_timing import plot_agreement, plot_rates
 from aloha_stack.analysis.plots import plot_joints
 from aloha_stack.episodes.alignment import AlignedEpisode, align
+from aloha_stack.episodes.commanders import in_words
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.frame_index import frame_indexes
 from aloha_stack.episodes.reader import Episode
@@ -56,6 +57,8 @@ def main(argv: Sequence[str]) -> int:
     print(f"{episode.path.name}: {summary.verdict}{', repaired' if summary.repaired else ''}")
     for line in (*summary.reasons, *summary.remarks):
         print(f"  {line}")
+    if summary.human_share is not None:
+        print(f"  a rollout; steps commanded by: {in_words(summary.commanded)}")
     for path in (*pictures, report):
         print(path)
     return 0

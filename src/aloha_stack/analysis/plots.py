@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from aloha_stack.analysis.commander_band import draw_band, name_band, stretches
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.reader import JOINT_STATE, Episode, JointStream
 from aloha_stack.robot.joints import JOINTS, SIDES
@@ -24,7 +25,8 @@ STYLES = {
 
 
 def plot_joints(episode: Episode, path: Path, dpi: int = 110) -> Path:
-    """Draws 7 joints × 2 sides over time, rad over s, into the PNG file `path`.
+    """Draws 7 joints × 2 sides over time, rad over s, into the PNG file `path`; of a rollout who
+    commanded, too.
 
     Streams that were not recorded are left out. Raises EpisodeError if there is none of them, and
     OSError if the picture cannot be written.
@@ -32,6 +34,7 @@ def plot_joints(episode: Episode, path: Path, dpi: int = 110) -> Path:
     streams = _streams(episode)
     start_ns = min(int(stream.stamps_ns[0]) for stream in streams.values())
     end_ns = max(int(stream.stamps_ns[-1]) for stream in streams.values())
+    band = stretches(episode, start_ns, end_ns)
     figure = Figure(figsize=(12.5, 15.0), facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(JOINTS), len(SIDES), sharex=True, sharey="row", squeeze=False)
@@ -39,6 +42,7 @@ def plot_joints(episode: Episode, path: Path, dpi: int = 110) -> Path:
         for row, joint in enumerate(JOINTS):
             _panel(axes[row][column], streams, side, joint, start_ns)
             shade_pauses(axes[row][column], episode, start_ns, end_ns)
+            draw_band(axes[row][column], band, start_ns)
         axes[0][column].set_title(f"{side} arms", fontsize=12, color=INK, pad=10)
         axes[-1][column].set_xlabel("time (s)", fontsize=10, color=INK)
     for row, joint in enumerate(JOINTS):
@@ -69,6 +73,7 @@ def plot_joints(episode: Episode, path: Path, dpi: int = 110) -> Path:
         fontsize=11,
         labelcolor=INK,
     )
+    name_band(figure, band, INK, (0.525, 0.968))
     figure.subplots_adjust(0.075, 0.04, 0.985, 0.94, wspace=0.06, hspace=0.14)
     figure.savefig(path, dpi=dpi)
     return path

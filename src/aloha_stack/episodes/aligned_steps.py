@@ -94,6 +94,7 @@ def _part(
         action=aligned.action[rows],
         velocity=_given(aligned.velocity, rows),
         effort=_given(aligned.effort, rows),
+        commander=aligned.commander[rows],
         cameras=cameras,
         capture_ns={name: aligned.cameras[name].stamp_ns[rows] for name in names},
         joint_age_ns={

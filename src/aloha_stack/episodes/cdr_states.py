@@ -51,6 +51,23 @@ def teleop_state(stamp_ns: int, state: int, reason: str) -> bytes:
     return bytes(out.data)
 
 
+def player_state(stamp_ns: int, state: int, commander: int) -> bytes:
+    """An aloha_interfaces/PlayerState that counts nothing and knows of no chunk."""
+    out = CdrWriter()
+    out.header(stamp_ns)
+    out.byte(state)
+    out.byte(commander)
+    out.string("")
+    out.number("Q", 0)  # tick
+    out.unsigned(0)  # chunks
+    out.number("d", -1.0)  # chunk_age
+    out.number("d", 0.0)  # inference_time
+    for _ in range(3):  # overruns, holds, refused
+        out.number("Q", 0)
+    out.unsigned(0)  # takeovers
+    return bytes(out.data)
+
+
 def safety_state(stamp_ns: int) -> bytes:
     """An aloha_interfaces/SafetyState of a robot that is not stopped."""
     out = CdrWriter()

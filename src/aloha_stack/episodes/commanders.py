@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from aloha_stack.episodes.cdr import CdrReader
-from aloha_stack.episodes.contents import PLAYER_STATE, Contents
+from aloha_stack.episodes.contents import Contents
 from aloha_stack.episodes.errors import EpisodeError
+from aloha_stack.episodes.said_numbers import PLAYER_STATE
 from aloha_stack.episodes.step_grid import BESIDE_NS, HOLD, pick
 
 NOBODY, POLICY, HUMAN = range(3)
@@ -31,13 +31,18 @@ def commanders_at(contents: Contents, time_ns: np.ndarray) -> np.ndarray:
 
     That is who gave the action of a step at this time, too: a target takes one step on its way to
     the wire, and a step's action is the command that is executed one step after it. Raises
-    EpisodeError for messages that do not fit their type.
+    EpisodeError for a commander that is not known.
     """
-    stamps, said = _said(contents)
+    return latest(*_said(contents), time_ns)
+
+
+def latest(stamps_ns: np.ndarray, said: np.ndarray, time_ns: np.ndarray) -> np.ndarray:
+    """As `commanders_at`, from the stamps (n,), sorted, and what was said then: state and commander
+    (n, 2)."""
     if not (said[:, 0] != IDLE).any():
         return np.full(len(time_ns), HUMAN, np.uint8)
-    index = pick(stamps, time_ns, HOLD)
-    since = time_ns - stamps[index]
+    index = pick(stamps_ns, time_ns, HOLD)
+    since = time_ns - stamps_ns[index]
     known = (since >= -BESIDE_NS) & (since <= SILENT_NS)
     return np.where(known, said[index, 1], NOBODY).astype(np.uint8)
 
@@ -61,28 +66,16 @@ def in_words(counts: Mapping[str, int]) -> str:
 def _said(contents: Contents) -> tuple[np.ndarray, np.ndarray]:
     """Stamps (n,) int64, sorted, and what was said then, (n, 2): state and commander."""
     stamps, said = [np.zeros(0, np.int64)], [np.zeros((0, 2), np.int64)]
-    for topic, kind in contents.types.items():
-        if kind == PLAYER_STATE:
-            messages = contents.messages[topic]
-            rows = [_state_and_commander(topic, data) for data in messages]
-            said.append(np.array(rows, np.int64).reshape(-1, 2))
+    for topic, columns in contents.said.items():
+        if contents.types[topic] == PLAYER_STATE and "commander" in columns:
+            commander = columns["commander"]
+            if commander.size and commander.max() >= len(COMMANDERS):
+                known = ", ".join(f"{code} {name}" for code, name in enumerate(COMMANDERS))
+                raise EpisodeError(
+                    f"{topic} says that {commander.max()} commands; known are {known}"
+                )
+            said.append(np.stack([columns["state"], commander], axis=1))
             stamps.append(contents.stamps_ns[topic])
     together = np.concatenate(stamps)
     order = np.argsort(together, kind="stable")
     return together[order], np.concatenate(said)[order]
-
-
-def _state_and_commander(topic: str, data: bytes) -> tuple[int, int]:
-    try:
-        reader = CdrReader(data)
-        reader.skip(8)  # the stamp
-        reader.string()  # the frame
-        state, commander = data[reader.skip(1)], data[reader.skip(1)]
-    except ValueError as error:
-        raise EpisodeError(
-            f"a message of {topic} does not fit its type {PLAYER_STATE}: {error}"
-        ) from error
-    if commander >= len(COMMANDERS):
-        known = ", ".join(f"{code} {name}" for code, name in enumerate(COMMANDERS))
-        raise EpisodeError(f"{topic} says that {commander} commands; known are {known}")
-    return state, commander

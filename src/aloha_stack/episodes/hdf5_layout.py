@@ -18,6 +18,11 @@ IMAGES = "/observations/images"
 STEP_NS = "/observations/step_ns"  # (T,) int64
 CAPTURE_NS = "/observations/capture_ns"  # (T, cameras) int64, exposure; names in `columns`
 JOINT_AGE_NS = "/observations/joint_age_ns"  # (T, topics) int64; names in `columns`
+COMMANDER = "/commander"
+"""(T,) uint8: who gave the action of each step, as a number in the attribute CODES. A file without
+it is a demonstration: a human did."""
+CODES = "codes"
+"""Attribute of COMMANDER: what 0, 1, … mean (`commanders.COMMANDERS`)."""
 METHOD = "method"
 """Attribute: how samples were chosen for the steps (`step_grid.METHODS`)."""
 COLUMNS = "columns"

@@ -6,10 +6,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from aloha_stack.episodes.commanders import COMMANDERS, HUMAN
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.hdf5_layout import (
     CAPTURE_NS,
+    CODES,
     COLUMNS,
+    COMMANDER,
     EXCHANGED,
     IMAGES,
     JOINT_AGE_NS,
@@ -99,6 +102,7 @@ def _steps(
         action=action,
         velocity=numbers["/observations/qvel"],
         effort=numbers["/observations/effort"],
+        commander=_commander(path, file, count),
         cameras=used,
         capture_ns={name: capture[name] for name in names if name in capture},
         joint_age_ns=_columns(file, JOINT_AGE_NS, count),
@@ -115,6 +119,23 @@ def _numbers(path: Path, file: h5py.File, name: str) -> np.ndarray | None:
             f"{path}: {name} is {data.dtype} {data.shape}; expected floating point (T, 14)"
         )
     return read_rows(f"{path}: {name}", data).astype(np.float64)
+
+
+def _commander(path: Path, file: h5py.File, count: int) -> np.ndarray:
+    data = file.get(COMMANDER)
+    if data is None:
+        return np.full(count, HUMAN, np.uint8)
+    if not isinstance(data, h5py.Dataset) or data.shape != (count,) or data.dtype.kind not in "iu":
+        raise EpisodeError(f"{path}: {COMMANDER} is {data}; expected whole numbers ({count},)")
+    values = read_rows(f"{path}: {COMMANDER}", data)
+    codes = tuple(map(str, data.attrs.get(CODES, ())))
+    if codes != COMMANDERS or values.min() < 0 or values.max() >= len(codes):
+        raise EpisodeError(
+            f"{path}: {COMMANDER} has {values.min()} … {values.max()}, which mean "
+            f"{', '.join(codes) or 'nothing that is told'} ({CODES}); expected "
+            f"{', '.join(COMMANDERS)}, from 0 on"
+        )
+    return values.astype(np.uint8)
 
 
 def _method(path: Path, file: h5py.File) -> str:

@@ -13,9 +13,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from aloha_stack.episodes.commanders import COMMANDERS
 from aloha_stack.episodes.hdf5_layout import (
     CAPTURE_NS,
+    CODES,
     COLUMNS,
+    COMMANDER,
     EXCHANGED,
     IMAGES,
     JOINT_AGE_NS,
@@ -56,6 +59,8 @@ def write_hdf5(
             file["/observations/qvel"] = steps.velocity
         if steps.effort is not None:
             file["/observations/effort"] = steps.effort
+        file[COMMANDER] = steps.commander
+        file[COMMANDER].attrs[CODES] = list(COMMANDERS)
         file[STEP_NS] = steps.time_ns
         for name, columns in ((CAPTURE_NS, steps.capture_ns), (JOINT_AGE_NS, steps.joint_age_ns)):
             if columns:

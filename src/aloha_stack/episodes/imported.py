@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from aloha_stack.episodes import schema
+from aloha_stack.episodes.cdr_states import player_state
 from aloha_stack.episodes.cdr_writing import compressed_image, joint_state
+from aloha_stack.episodes.commanders import HUMAN, NOBODY, POLICY
 from aloha_stack.episodes.metadata import EpisodeInfo, Topic
 from aloha_stack.episodes.pictures import encode_jpeg
 from aloha_stack.episodes.qos import Qos
@@ -19,7 +21,7 @@ from aloha_stack.episodes.reader import (
     STEPS_METHOD,
 )
 from aloha_stack.episodes.steps import EpisodeSteps, Pictures
-from aloha_stack.episodes.streams import IMAGE_QOS, JOINT_QOS
+from aloha_stack.episodes.streams import IMAGE_QOS, JOINT_QOS, KNOWN
 from aloha_stack.episodes.writer import EpisodeWriter
 from aloha_stack.robot.arm import Arm
 from aloha_stack.robot.description import Robot
@@ -48,13 +50,17 @@ def import_steps(
     """Makes the next episode in `directory`, in units of `robot`; returns its folder.
 
     The command of a step is stamped one step after it, where alignment looks for it. A picture
-    keeps its time of exposure, the first and the last apart; without one it has its step's.
-    Raises EpisodeError and OSError; nothing is left then.
+    keeps its time of exposure, the first and the last apart; without one it has its step's. Who
+    commanded is said as a chunk player says it, unless a human did all through: that is what an
+    episode without a player means. Raises EpisodeError and OSError; nothing is left then.
     """
     images = {name: f"/{name}/image_raw/compressed" for name in steps.cameras}
     joints = [f"/{arm}/{kind}" for arm in FOLLOWERS for kind in ("joint_states", _COMMANDS)]
     topics = [_topic(name, JOINT_STATE, JOINT_QOS) for name in joints]
     topics += [_topic(name, COMPRESSED_IMAGE, IMAGE_QOS) for name in images.values()]
+    rollout = bool((steps.commander != HUMAN).any())
+    if rollout:
+        topics.append(_topic(_PLAYER, *KNOWN[_PLAYER]))
     notes = {
         IMPORTED: steps.source,
         STEPS_HZ: str(steps.fps),
@@ -69,6 +75,10 @@ def import_steps(
     try:
         for step, time in enumerate(steps.time_ns):
             at, until = int(time), int(time) + round(NS / steps.fps)
+            if rollout:
+                commander = int(steps.commander[step])
+                said = player_state(at, _STATES[commander], commander)
+                writer.write(_PLAYER, said, at, at, step + 1)
             for arm, (position, velocity, effort, target) in numbers.items():
                 state = joint_state(at, STATE_JOINTS, position[step], velocity[step], effort[step])
                 writer.write(f"/{arm}/joint_states", state, at, at, step + 1)
@@ -88,6 +98,9 @@ def import_steps(
 
 
 _COMMANDS = "command_executed"
+_PLAYER = "/chunk_player/state"
+_STATES = {NOBODY: 4, POLICY: 3, HUMAN: 6}
+"""PlayerState's HOLDING, PLAYING and HUMAN: what a player does when these command."""
 
 
 def _topic(name: str, kind: str, qos: Qos) -> Topic:

@@ -7,6 +7,7 @@ features of our own, whose names no policy takes for an observation or an action
 
 from typing import Any
 
+from aloha_stack.episodes.commanders import COMMANDERS
 from aloha_stack.episodes.joint_numbers import NAMES
 from aloha_stack.episodes.steps import Form
 
@@ -26,6 +27,8 @@ VELOCITY, EFFORT = "observation.velocity", "observation.effort"
 TIME = "time_ns"  # of the step, ROS time
 SKEW = "capture.skew_s"  # exposure - step, of each camera
 AGE = "joint_age_s"  # step - stamp of the sample used, of each joint stream
+
+COMMANDER = "commander"  # who gave the action: 1 for one of COMMANDERS, 0 for the others
 
 INDICES = ("frame_index", "episode_index", "index", "task_index")
 
@@ -56,6 +59,7 @@ def features(form: Form) -> dict[str, dict[str, Any]]:
             "names": ["height", "width", "channels"],
         }
     found[TIME] = {"dtype": "int64", "shape": [1], "names": None}
+    found[COMMANDER] = _vector(list(COMMANDERS))
     if form.capture:
         found[SKEW] = _vector(list(form.sizes))
     if form.joints:

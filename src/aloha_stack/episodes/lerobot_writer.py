@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from aloha_stack.episodes.commanders import COMMANDERS
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.export_plan import Tell
 from aloha_stack.episodes.lerobot_layout import (
     ACTION,
     AGE,
+    COMMANDER,
     DATA_PATH,
     EFFORT,
     INFO_PATH,
@@ -152,6 +154,7 @@ class LeRobotWriter:
             VELOCITY: steps.velocity,
             EFFORT: steps.effort,
             TIME: steps.time_ns,
+            COMMANDER: np.eye(len(COMMANDERS))[steps.commander],
             "timestamp": frame / steps.fps,
             "frame_index": frame,
             "episode_index": np.full(count, self._count),

@@ -60,6 +60,7 @@ class EpisodeSteps:
     action: np.ndarray  # (T, 14)
     velocity: np.ndarray | None  # (T, 14)
     effort: np.ndarray | None  # (T, 14)
+    commander: np.ndarray  # (T,) uint8: who gave the action, by number in COMMANDERS
     cameras: Mapping[str, Pictures]
     capture_ns: Mapping[str, np.ndarray]  # camera -> (T,) int64, exposure
     joint_age_ns: Mapping[str, np.ndarray]  # topic -> (T,) int64, step - stamp of the sample
