@@ -15,7 +15,7 @@ from sensor_msgs.msg import JointState
 
 from aloha_stack.episodes.contents import read_contents
 from aloha_stack.episodes.errors import EpisodeError
-from aloha_stack.episodes.joint_columns import JointColumns
+from aloha_stack.episodes.joint_columns import JointColumns, joint_stream
 from aloha_stack.episodes.mcap_walk import McapWalk
 from aloha_stack.episodes.reader import Episode
 from episodes.altered_episodes import altered, compress
@@ -122,7 +122,9 @@ def test_byte_order_padding_and_empty_fields_may_change_from_message_to_message(
         encapsulated = bytearray(body(order, names, numbers, padding))
         encapsulated[2:4] = b"\0\0"
         columns.add(bytes(encapsulated))
-    stream = columns.stream()
+    taken = columns.take()
+    assert columns.names is not None
+    stream = joint_stream("/a", columns.names, taken)
     assert stream.names == tuple(names)
     np.testing.assert_array_equal(stream.position, [row[1] for row in rows])
     for got, row in zip(stream.velocity, rows, strict=True):
@@ -136,7 +138,7 @@ def test_bytes_that_are_no_joint_state_are_named(data: bytes) -> None:
     columns = JointColumns("/a")
     columns.add(data)
     with pytest.raises(EpisodeError, match="/a"):
-        columns.stream()
+        columns.take()
 
 
 def test_positions_of_another_number_than_joints_are_named(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from collections.abc import Collection, Iterator
 import numpy as np
 
 from aloha_stack.episodes.alignment import AlignedEpisode
-from aloha_stack.episodes.contents import ARM_STATUS
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.mcap_output import being_written
 from aloha_stack.episodes.metadata import RECORDING, noted_silences, silences
 from aloha_stack.episodes.quality import CommandFigures, Skew, StreamFigures
 from aloha_stack.episodes.reader import JOINT_STATE, Episode
+from aloha_stack.episodes.said_numbers import ARM_STATUS
 from aloha_stack.episodes.stream_quality import Evenness, evenness
 from aloha_stack.episodes.thresholds import Thresholds
 from aloha_stack.robot.description import Robot
@@ -100,14 +100,12 @@ def commands_of(episode: Episode) -> Iterator[CommandFigures]:
     contents = episode.contents()
     for arm in FOLLOWERS:
         topic = f"/{arm}/status"
-        messages = contents.messages.get(topic, ())
-        if contents.types.get(topic) != ARM_STATUS or not messages:
+        said = contents.said.get(topic, {})
+        if contents.types.get(topic) != ARM_STATUS or not len(contents.stamps_ns[topic]):
             continue
-        schema = contents.schemas[ARM_STATUS]
-        statuses = [episode.decode_message(topic, schema, message) for message in messages]
         counts = []
         for name in ("clamped_commands", "rejected_commands"):
-            read = np.array([int(getattr(status, name, 0)) for status in statuses], np.int64)
+            read = said.get(name, np.zeros(0, np.int64))
             steps = np.diff(read)
             counts.append(int(np.where(steps < 0, read[1:], steps).sum()))
         yield CommandFigures(arm, *counts)

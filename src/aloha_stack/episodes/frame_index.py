@@ -1,12 +1,16 @@
 """Random access to the pictures of an episode: where each lies in the file."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from aloha_stack.episodes.errors import EpisodeError
+from aloha_stack.episodes.picture_looks import FilePart, is_repeated, is_whole_jpeg
 from aloha_stack.episodes.picture_table import PictureTable
 from aloha_stack.episodes.pictures import COMPRESSED, bytes_per_pixel, decode
 from aloha_stack.episodes.reader import Episode
@@ -30,6 +34,8 @@ class FrameIndex:
     stamps_ns: np.ndarray  # (n,) int64, exposure
     offset: np.ndarray  # (n,) int64, of the picture's first byte in the file
     size: np.ndarray  # (n,) int64, its bytes
+    repeats: np.ndarray | None = None  # (n,) bool, as PictureTable has it
+    whole: np.ndarray | None = None  # (n,) bool, the same
 
     def __len__(self) -> int:
         return len(self.stamps_ns)
@@ -69,29 +75,17 @@ class FrameIndex:
         return picture
 
     def repeated(self) -> np.ndarray:
-        """(n,) bool: whether a picture is, byte for byte, the one before it.
+        """(n,) bool: whether a picture is, byte for byte, the one before it (`picture_looks`).
 
-        Zeros that a camera fills up with behind a JPEG are no part of it. Pictures of different
-        size differ; of the others bytes are compared until one differs.
+        Reads what it needs to of the pictures, unless they were looked at as they were recorded.
         """
+        if self.repeats is not None:
+            return self.repeats
         repeated = np.zeros(len(self), bool)
-        file = os.open(self.path, os.O_RDONLY)
-        try:
-            size = self.size if self.encoding != "jpeg" else self._filled(file)
-            for index in np.flatnonzero(np.diff(size) == 0) + 1:
-                a, b = int(self.offset[index - 1]), int(self.offset[index])
-                repeated[index] = _equal(file, a, b, int(size[index]))
-        finally:
-            os.close(file)
+        with self._parts() as parts:
+            for index, (before, picture) in enumerate(pairwise(parts), start=1):
+                repeated[index] = is_repeated(before, picture, self.encoding)
         return repeated
-
-    def _filled(self, file: int) -> np.ndarray:
-        """(n,) int64: the sizes of JPEGs without the zeros behind them."""
-        size = self.size.copy()
-        for index, (offset, whole) in enumerate(zip(self.offset, self.size, strict=True)):
-            if os.pread(file, 1, int(offset + whole - 1)) == b"\0":
-                size[index] = len(os.pread(file, int(whole), int(offset)).rstrip(b"\0"))
-        return size
 
     def broken(self) -> np.ndarray:
         """(n,) bool: whether a picture is not whole: a JPEG without its begin or its end, as a
@@ -99,16 +93,22 @@ class FrameIndex:
         """
         if self.encoding not in COMPRESSED:
             return self.size != self.width * self.height * bytes_per_pixel(self.encoding)
-        broken = np.zeros(len(self), bool)
         if self.encoding != "jpeg":
-            return broken
+            return np.zeros(len(self), bool)
+        if self.whole is not None:
+            return ~self.whole
+        with self._parts() as parts:
+            return np.array([not is_whole_jpeg(picture) for picture in parts], bool)
+
+    @contextmanager
+    def _parts(self) -> Iterator[Iterator[FilePart]]:
+        """The pictures in the open file."""
         file = os.open(self.path, os.O_RDONLY)
         try:
-            for index, (offset, size) in enumerate(zip(self.offset, self.size, strict=True)):
-                broken[index] = not _whole_jpeg(file, int(offset), int(size))
+            places = zip(self.offset.tolist(), self.size.tolist(), strict=True)
+            yield (FilePart(file, offset, size) for offset, size in places)
         finally:
             os.close(file)
-        return broken
 
 
 def frame_indexes(episode: Episode) -> dict[str, FrameIndex]:
@@ -147,6 +147,8 @@ def _index(episode: Episode, camera: str, table: PictureTable) -> FrameIndex:
         table.stamps_ns,
         table.offset,
         table.size,
+        table.repeats,
+        table.whole,
     )
     if form.encoding in COMPRESSED:
         height, width = index.rgb(0).shape[:2]
@@ -162,20 +164,3 @@ def _index(episode: Episode, camera: str, table: PictureTable) -> FrameIndex:
             "supported: publish them without padding, or compressed"
         )
     return index
-
-
-def _whole_jpeg(file: int, offset: int, size: int) -> bool:
-    """Whether it begins and ends with JPEG's markers; some cameras fill up with zeros behind."""
-    if size < 4 or os.pread(file, 2, offset) != b"\xff\xd8":
-        return False
-    if os.pread(file, 2, offset + size - 2) == b"\xff\xd9":
-        return True
-    return os.pread(file, size, offset).rstrip(b"\0").endswith(b"\xff\xd9")
-
-
-def _equal(file: int, a: int, b: int, size: int, part: int = 16 << 10) -> bool:
-    for begin in range(0, size, part):
-        count = min(part, size - begin)
-        if os.pread(file, count, a + begin) != os.pread(file, count, b + begin):
-            return False
-    return True

@@ -2,6 +2,7 @@
 
 import struct
 from array import array
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +10,15 @@ import numpy as np
 
 from aloha_stack.episodes.cdr import HEADER_BYTES, CdrReader
 from aloha_stack.episodes.errors import EpisodeError
+from aloha_stack.episodes.picture_looks import is_repeated, is_whole_jpeg
 
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 IMAGE = "sensor_msgs/msg/Image"
 IMAGE_TYPES = (COMPRESSED_IMAGE, IMAGE)
+
+NUMBERS = ("stamps_ns", "offset", "size")
+LOOKS = ("repeats", "whole")
+_UNSEEN = -1
 
 
 @dataclass(frozen=True)
@@ -35,22 +41,55 @@ class PictureTable:
     stamps_ns: np.ndarray  # (n,) int64, exposure
     offset: np.ndarray  # (n,) int64, -1 in a compressed chunk
     size: np.ndarray  # (n,) int64, bytes of the picture itself
+    repeats: np.ndarray | None = None  # (n,) bool, the one before; None: nobody has looked
+    whole: np.ndarray | None = None  # (n,) bool, begins and ends as a JPEG; None as above
+
+
+def picture_table(
+    topic: str,
+    files: Collection[Path],
+    form: PictureFormat | None,
+    columns: Mapping[str, np.ndarray],
+) -> PictureTable:
+    """Of what PictureColumns took, sorted by stamp."""
+    stamps, offset, size = (columns.get(name, np.zeros(0, np.int64)) for name in NUMBERS)
+    repeats, whole = (columns.get(name, np.zeros(0, np.int8)) for name in LOOKS)
+    in_order = bool((np.diff(stamps) >= 0).all())
+    order = np.argsort(stamps, kind="stable")
+    # Which one is before it was seen in the order of arrival.
+    looked_at = in_order and not (repeats == _UNSEEN).any()
+    return PictureTable(
+        topic,
+        next(iter(files)) if len(files) == 1 else None,
+        form or PictureFormat(""),
+        stamps[order],
+        offset[order],
+        size[order],
+        repeats.astype(bool) if looked_at else None,
+        whole.astype(bool) if looked_at else None,
+    )
 
 
 class PictureColumns:
-    """Collects the messages of one image topic."""
+    """Collects the messages of one image topic: NUMBERS, and of those that are there as a whole,
+    LOOKS: how they look beside the one before."""
 
     def __init__(self, topic: str, type_name: str) -> None:
         self.topic, self._type = topic, type_name
-        self._stamps, self._offsets, self._sizes = array("q"), array("q"), array("q")
-        self._files: set[Path] = set()
-        self._format: PictureFormat | None = None
+        self.files: set[Path] = set()
+        self.format: PictureFormat | None = None
+        self._numbers = {name: array("q") for name in NUMBERS}
+        self._looks = {name: array("b") for name in LOOKS}
+        self._before: bytes | None = None  # the picture before, without filling
         self._fixed: list[tuple[slice, bytes]] = []  # what is the same in all messages
         self._length_at = 0
         self._stamp, self._length = struct.Struct("<iI"), struct.Struct("<I")
 
-    def add(self, file: Path, offset: int, size: int, head: bytes) -> None:
-        """Takes a message by its head. Raises EpisodeError if it is none, or changes its format."""
+    def add(self, file: Path, offset: int, size: int, head: bytes) -> int:
+        """Takes a message by its head, or as a whole; returns its stamp in ns.
+
+        Raises EpisodeError if it is none, or changes its format.
+        """
         if not self._fixed or any(head[part] != known for part, known in self._fixed):
             self._learn(head)
         seconds, nanoseconds = self._stamp.unpack_from(head, HEADER_BYTES)
@@ -61,28 +100,35 @@ class PictureColumns:
                 f"a message of {self.topic} does not fit its type {self._type}: its picture is "
                 "longer than the message"
             )
-        self._files.add(file)
-        self._stamps.append(seconds * 1_000_000_000 + nanoseconds)
-        self._offsets.append(offset + start if offset >= 0 else -1)
-        self._sizes.append(length)
+        stamp = int(seconds) * 1_000_000_000 + int(nanoseconds)
+        place = offset + start if offset >= 0 else -1
+        for column, value in zip(self._numbers.values(), (stamp, place, length), strict=True):
+            column.append(value)
+        self._look(head[start : start + length] if len(head) == size else None)
+        self.files.add(file)
+        return stamp
 
-    @property
-    def stamps_ns(self) -> np.ndarray:
-        """Exposures (n,) int64, in the order of the file."""
-        return np.array(self._stamps, np.int64)
+    def take(self) -> dict[str, np.ndarray]:
+        """NUMBERS (n,) int64 and LOOKS (n,) int8 of the messages since the last time."""
+        found = {name: np.array(column, np.int64) for name, column in self._numbers.items()}
+        found |= {name: np.array(column, np.int8) for name, column in self._looks.items()}
+        for column in (*self._numbers.values(), *self._looks.values()):
+            del column[:]
+        return found
 
-    def table(self) -> PictureTable:
-        """All that was added, sorted by stamp."""
-        stamps = self.stamps_ns
-        order = np.argsort(stamps, kind="stable")
-        return PictureTable(
-            self.topic,
-            next(iter(self._files)) if len(self._files) == 1 else None,
-            self._format or PictureFormat(""),
-            stamps[order],
-            np.array(self._offsets, np.int64)[order],
-            np.array(self._sizes, np.int64)[order],
-        )
+    def _look(self, picture: bytes | None) -> None:
+        """How a picture looks that is here as a whole; None is one that is not."""
+        repeats = whole = _UNSEEN
+        if picture is not None:
+            encoding = self.format.encoding if self.format is not None else ""
+            whole = encoding != "jpeg" or is_whole_jpeg(picture)
+            if self._before is not None:
+                repeats = is_repeated(self._before, picture, encoding)
+            elif len(self.files) == 0:
+                repeats = False
+        self._before = picture
+        self._looks["repeats"].append(repeats)
+        self._looks["whole"].append(whole)
 
     def _learn(self, head: bytes) -> None:
         try:
@@ -96,12 +142,12 @@ class PictureColumns:
             raise EpisodeError(
                 f"a message of {self.topic} does not fit its type {self._type}: {error}"
             ) from error
-        if self._format is not None and found != self._format:
+        if self.format is not None and found != self.format:
             raise EpisodeError(
-                f"{self.topic} changes its pictures from {self._format} to {found}; one camera has "
+                f"{self.topic} changes its pictures from {self.format} to {found}; one camera has "
                 "to keep to its size and encoding"
             )
-        self._format = found
+        self.format = found
         self._fixed, self._length_at = fixed, reader.position - 4
         self._stamp = struct.Struct(f"{reader.order}iI")
         self._length = struct.Struct(f"{reader.order}I")

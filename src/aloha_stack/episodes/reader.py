@@ -8,7 +8,8 @@ from typing import Any
 from mcap.records import Schema
 from mcap_ros2.decoder import DecoderFactory
 
-from aloha_stack.episodes.contents import JOINT_STATE, Contents, Progress, read_contents
+from aloha_stack.episodes.collector import JOINT_STATE
+from aloha_stack.episodes.contents import Contents, Progress, read_contents
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.joint_columns import JointStream, empty_stream
 from aloha_stack.episodes.mcap_file import McapFile, Record

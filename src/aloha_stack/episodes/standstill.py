@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aloha_stack.episodes.cdr import CdrReader
-from aloha_stack.episodes.contents import ARM_STATUS, SAFETY_STATE
-from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.reader import Episode
+from aloha_stack.episodes.said_numbers import ARM_STATUS, SAFETY_STATE
 from aloha_stack.robot.joints import FOLLOWERS
 
 MODES = (
@@ -28,8 +26,6 @@ MOVING = frozenset({"ramping", "following"})
 
 E_STOPPED = "e-stopped"
 ROBOT = "the robot"
-
-_STAMP_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -51,18 +47,18 @@ def standstills(episode: Episode, span_ns: tuple[int, int]) -> tuple[Standstill,
     """
     contents = episode.contents()
     found: list[Standstill] = []
-    for topic, kind in contents.types.items():
-        if kind == SAFETY_STATE:
-            stopped = _states(episode, topic, strings=1).astype(bool)
+    for topic, columns in contents.said.items():
+        if contents.types[topic] == SAFETY_STATE and "e_stopped" in columns:
+            stopped = columns["e_stopped"].astype(bool)
             found += _lasting(
                 ROBOT, E_STOPPED, contents.stamps_ns[topic], stopped, span_ns, episode
             )
     robot_stopped = bool(found)
     for arm in FOLLOWERS:
         topic = f"/{arm}/status"
-        if contents.types.get(topic) != ARM_STATUS:
+        modes = contents.said.get(topic, {}).get("mode")
+        if contents.types.get(topic) != ARM_STATUS or modes is None:
             continue
-        modes = _states(episode, topic, strings=2)
         for mode in np.unique(modes).tolist():
             how = MODES[mode] if mode < len(MODES) else f"in mode {mode}"
             if how not in MOVING and not (how == E_STOPPED and robot_stopped):
@@ -102,34 +98,3 @@ def _paused_ns(
         until = to_ns if end is None else np.minimum(to_ns, end)
         paused += np.maximum(until - np.maximum(from_ns, begin), 0)
     return paused
-
-
-def _states(episode: Episode, topic: str, strings: int) -> np.ndarray:
-    """The byte (n,) behind the header and the strings of each message (the header's counts).
-
-    Only that is read: there are tens of thousands of them.
-    """
-    states = bytearray()
-    begin, at = b"", 0
-    for data in episode.contents().messages.get(topic, ()):
-        if not begin or not data.startswith(begin, _AFTER_STAMP) or len(data) <= at:
-            try:
-                at = _place(data, strings)
-            except (ValueError, UnicodeDecodeError) as error:
-                raise EpisodeError(
-                    f"{episode.path}: a message of {topic} does not fit its type: {error}"
-                ) from error
-            begin = data[_AFTER_STAMP:at]
-        states.append(data[at])
-    return np.frombuffer(bytes(states), np.uint8)
-
-
-_AFTER_STAMP = 4 + _STAMP_BYTES
-
-
-def _place(data: bytes, strings: int) -> int:
-    reader = CdrReader(data)
-    reader.skip(_STAMP_BYTES)
-    for _ in range(strings):
-        reader.string()
-    return reader.skip(1)

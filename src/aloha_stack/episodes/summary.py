@@ -9,7 +9,7 @@ import numpy as np
 
 from aloha_stack.episodes.alignment import AlignedEpisode, AlignmentSettings, align
 from aloha_stack.episodes.commanders import COMMANDERS, HUMAN, counted, is_rollout
-from aloha_stack.episodes.contents import TASK_STATE
+from aloha_stack.episodes.contents import Contents
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.figures import (
     commands_of,
@@ -32,6 +32,7 @@ from aloha_stack.episodes.quality import (
 )
 from aloha_stack.episodes.reader import IMAGE_TYPES, Episode
 from aloha_stack.episodes.robots import robot_of
+from aloha_stack.episodes.said_numbers import TASK_STATE
 from aloha_stack.episodes.standstill import Standstill, standstills
 from aloha_stack.episodes.thresholds import Thresholds, load_thresholds
 from aloha_stack.robot.description import Robot
@@ -155,8 +156,8 @@ def summarise(
         recorded_s=duration_s,
     )
     verdict = judge(figures, thresholds)
-    rewards = _rewards(episode)
-    factors = [rate for *_, rate in rewards if rate > 0]
+    task = {name: values.tolist() for name, values in _task_numbers(contents).items()}
+    factors = [factor for factor in task.get("real_time_factor", ()) if factor > 0]
     return EpisodeSummary(
         path=str(episode.path),
         task=info.task,
@@ -178,25 +179,25 @@ def summarise(
         commands=commands,
         standstills=still,
         real_time_factor=float(np.median(factors)) if factors else None,
-        final_reward=rewards[-1][0] if rewards else None,
-        best_reward=max((best for _, best, *_ in rewards), default=None),
-        max_reward=rewards[-1][2] if rewards else None,
+        final_reward=task["reward"][-1] if "reward" in task else None,
+        best_reward=max(task["best_reward"]) if "best_reward" in task else None,
+        max_reward=task["max_reward"][-1] if "max_reward" in task else None,
         verdict=verdict.name,
         reasons=verdict.reasons,
         remarks=aligned.remarks if aligned else (),
     )
 
 
-def _rewards(episode: Episode) -> list[tuple[int, int, int, float]]:
-    """Of each TaskState: reward, best reward, highest possible reward, real-time factor."""
-    contents = episode.contents()
-    found = []
-    for topic, messages in contents.messages.items():
-        if contents.types[topic] == TASK_STATE:
-            for data in messages:
-                m = episode.decode_message(topic, contents.schemas[TASK_STATE], data)
-                found.append((m.reward, m.best_reward, m.max_reward, m.real_time_factor))
-    return found
+def _task_numbers(contents: Contents) -> dict[str, np.ndarray]:
+    """What TaskState says of rewards and the twin's pace, (n,) each; nothing where no such message
+    came."""
+    found = [
+        columns
+        for topic, columns in contents.said.items()
+        if contents.types[topic] == TASK_STATE and len(contents.stamps_ns[topic])
+    ]
+    names = set.intersection(*(set(columns) for columns in found)) if found else set()
+    return {name: np.concatenate([columns[name] for columns in found]) for name in names}
 
 
 def _summary(stream: StreamFigures, episode: Episode) -> StreamSummary:
