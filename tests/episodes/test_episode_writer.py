@@ -111,6 +111,7 @@ def test_an_episode_that_is_being_recorded_says_so_from_the_start(tmp_path: Path
     writer.finish("failure")
     assert read_metadata(writer.path)["custom_data"]["outcome"] == "failure"
     assert sorted(item.name for item in writer.path.iterdir()) == [
+        "episode_000000_0.columns",
         "episode_000000_0.mcap",
         "metadata.yaml",
     ]

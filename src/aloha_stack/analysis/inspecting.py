@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
     progress = Progress(sys.stderr)
     try:
         thresholds = load_thresholds(options.thresholds)
-        episode = Episode(options.episode)
+        episode = Episode(options.episode, recompute=True)
         out = options.out or Path("out") / f"inspect_{episode.path.resolve().name}"
         episode.contents(
             progress=lambda done, total: progress.show("reading", done / total if total else None)

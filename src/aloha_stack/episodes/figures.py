@@ -115,9 +115,9 @@ def not_finite(episode: Episode) -> dict[str, int]:
     """Topic -> how many of its messages hold a position that is no number."""
     found = {}
     for topic, stream in episode.contents().joints.items():
-        bad = int((~np.isfinite(stream.position)).any(axis=1).sum())
-        if bad:
-            found[topic] = bad
+        finite = np.isfinite(stream.position)
+        if not finite.all():
+            found[topic] = int((~finite).any(axis=1).sum())
     return found
 
 

@@ -89,7 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--verify",
         action="store_true",
-        help="read every byte and compare the checksums (else only the pictures' places are read)",
+        help="read every byte and compare the checksums (else what was noted as it was recorded is "
+        "taken, or without that all but the pictures is read)",
     )
     return parser
 

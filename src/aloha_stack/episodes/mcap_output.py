@@ -3,6 +3,7 @@
 import fcntl
 import os
 import threading
+import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -66,6 +67,8 @@ class McapOutput:
         self._descriptor = descriptor
         self.position = position
         self.contents = contents
+        # Of all bytes before `position`: of a file that is gone on with nobody knows it.
+        self._crc: int | None = None if position else 0
         self.closed = False
 
     @staticmethod
@@ -94,6 +97,9 @@ class McapOutput:
             os.ftruncate(self._descriptor, self.position)
             raise
         self.position = position
+        if self._crc is not None:
+            for part in parts:
+                self._crc = zlib.crc32(part, self._crc)
 
     def describe(self, schemas: list[Schema], channels: list[Channel]) -> None:
         """Says what the messages will be. Raises OSError."""
@@ -120,6 +126,7 @@ class McapOutput:
         Its index is appended, and its head written anew if it is `rebuilt`: its records never are.
         Raises OSError.
         """
+        self._crc = None
         if rebuilt:
             os.pwrite(self._descriptor, chunk.head(), entry.chunk_start_offset)
         index, offsets = chunk.index(self.position)
@@ -133,7 +140,7 @@ class McapOutput:
 
     def append_end(self) -> None:
         """Appends what the end says of the contents, and forces all to the disk. Raises OSError."""
-        self.append(self.contents.ending(self.position))
+        self.append(self.contents.ending(self.position, self._crc or 0))
         os.fsync(self._descriptor)
 
     def finish(self) -> None:

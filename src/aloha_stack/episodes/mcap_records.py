@@ -35,6 +35,7 @@ _CHUNK_RECORD = struct.Struct("<BQQQQIIQ")
 CHUNK_FRONT = struct.Struct("<QQQII")  # the same, up to the length of the compression's name
 INDEX_FRONT = struct.Struct("<HI")  # channel, length of what follows
 _FOOTER = struct.Struct("<BQQQI")  # summary, summary offsets, CRC
+_DATA_END = struct.Struct("<BQI")  # CRC of the data
 _INDEX_RECORD = struct.Struct("<BQHI")
 _INDEX_ENTRY = struct.Struct("<QQ")
 CHUNK_HEAD_BYTES = _CHUNK_RECORD.size
@@ -163,9 +164,12 @@ class Contents:
             found[channel.topic] = found.get(channel.topic, 0) + self.counts.get(number, 0)
         return found
 
-    def ending(self, position: int) -> bytes:
-        """What follows the last chunk's index, at `position` of the file, to the end."""
-        before = record_bytes(DataEnd(data_section_crc=0))
+    def ending(self, position: int, data_crc: int) -> bytes:
+        """What follows the last chunk's index, at `position` of the file, to the end.
+
+        `data_crc` is the checksum of all bytes up to there, 0 where it is not known.
+        """
+        before = record_bytes(DataEnd(data_section_crc=data_crc))
         start = position + len(before)
         statistics = Statistics(
             attachment_count=self.attachments,
@@ -248,3 +252,26 @@ def footer_of(descriptor: int) -> Footer | None:
         if zlib.crc32(tail[: _FOOTER.size - 4], zlib.crc32(summary)) != crc:
             return None
     return Footer(summary_start, offsets_start, crc)
+
+
+@dataclass(frozen=True)
+class FileEnd:
+    """What tells a whole file from any other: its size, and the checksums in its end."""
+
+    size: int
+    data_crc: int  # of all data; 0 where the writer left it out
+    summary_crc: int
+
+
+def file_end(descriptor: int) -> FileEnd | None:
+    """Of an open file; None if it has no end, or a summary that is not as it was written."""
+    footer = footer_of(descriptor)
+    if footer is None:
+        return None
+    size = os.fstat(descriptor).st_size
+    begin = footer.summary_start or size - _FOOTER.size - len(MAGIC)
+    data_end = os.pread(descriptor, _DATA_END.size, max(begin - _DATA_END.size, 0))
+    if len(data_end) != _DATA_END.size:
+        return None
+    opcode, _, data_crc = _DATA_END.unpack(data_end)
+    return FileEnd(size, data_crc, footer.summary_crc) if opcode == Opcode.DATA_END else None

@@ -73,6 +73,8 @@ def fastest(stream: JointStream, times_ns: np.ndarray) -> np.ndarray:
         return np.zeros(len(times_ns) - 1)
     order = np.argsort(stream.stamps_ns, kind="stable")
     own, positions = stream.stamps_ns[order], np.nan_to_num(stream.position[order][:, columns])
-    at = np.stack([np.interp(times_ns, own, column) for column in positions.T], axis=1)
-    spans_s = np.maximum(np.diff(times_ns) * 1e-9, 1e-9)
-    return np.max(np.abs(np.diff(at, axis=0)), axis=1) / spans_s
+    furthest = np.zeros(len(times_ns) - 1)
+    for column in positions.T:
+        at = np.interp(times_ns, own, column)
+        np.maximum(furthest, np.abs(np.diff(at)), out=furthest)
+    return furthest / np.maximum(np.diff(times_ns) * 1e-9, 1e-9)

@@ -9,6 +9,7 @@ from mcap.records import Schema
 from mcap_ros2.decoder import DecoderFactory
 
 from aloha_stack.episodes.collector import JOINT_STATE
+from aloha_stack.episodes.columns_file import stored_contents
 from aloha_stack.episodes.contents import Contents, Progress, read_contents
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.joint_columns import JointStream, empty_stream
@@ -30,8 +31,11 @@ class Episode:
     """One episode folder. Its files are read once, front to back, when the first data is asked for;
     pictures stay where they are (`frame_index.frame_indexes` says where)."""
 
-    def __init__(self, path: Path | str) -> None:
-        """Reads the metadata. Raises EpisodeError, which names the folder and what is wrong."""
+    def __init__(self, path: Path | str, recompute: bool = False) -> None:
+        """Reads the metadata. `recompute`: trust nothing but the recorded file itself.
+
+        Raises EpisodeError, which names the folder and what is wrong.
+        """
         self.path = Path(path)
         if not self.path.is_dir():
             raise EpisodeError(
@@ -54,6 +58,7 @@ class Episode:
             ) from error
         self._decoders: dict[str, Callable[[bytes], Any]] = {}
         self._contents: Contents | None = None
+        self._recompute = recompute
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -121,9 +126,13 @@ class Episode:
         return self.contents().closed
 
     def contents(self, verify: bool = False, progress: Progress | None = None) -> Contents:
-        """Everything but the pictures, read once; `verify` compares the checksums of all bytes."""
+        """Everything but the pictures, read once: as it was kept while the file was written, if
+        that is of this very file; else, and to `verify` the checksums of all bytes, from the file.
+        """
+        paths = [file.path for file in self.files]
+        if self._contents is None and not verify and not self._recompute and len(paths) == 1:
+            self._contents = stored_contents(paths[0])
         if self._contents is None or verify:
-            paths = [file.path for file in self.files]
             self._contents = read_contents(paths, verify, progress)
         return self._contents
 

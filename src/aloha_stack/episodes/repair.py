@@ -19,6 +19,7 @@ import yaml
 from mcap.exceptions import McapError
 from mcap.reader import make_reader
 
+from aloha_stack.episodes.columns_file import COLUMNS, columns_path
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.folder import sync_folder
 from aloha_stack.episodes.mcap_output import InUse, McapOutput, lock
@@ -109,7 +110,8 @@ def _file_of(episode: Path) -> Path:
             f"{episode} has {len(files)} MCAP files; only recordings of one file can be repaired "
             "here (try ros2 bag reindex)"
         )
-    others = [item.name for item in episode.iterdir() if FILE_NAME not in item.name]
+    own = (FILE_NAME, f"{FILE_NAME}.new", COLUMNS)
+    others = [item.name for item in episode.iterdir() if not item.name.endswith(own)]
     if others:
         raise EpisodeError(
             f"{episode} is not an episode: it has no MCAP file, but {', '.join(sorted(others)[:3])}"
@@ -254,14 +256,16 @@ def _apply(
     contents = found.contents
     output = McapOutput(descriptor, found.kept, contents)
     if not closed:
+        columns_path(path).unlink(missing_ok=True)  # of what the recorder meant to write
         os.ftruncate(descriptor, found.kept)
         if not found.kept:
             output.append(file_head())
         if found.last is not None:
             output.adopt(found.last.chunk, found.last.entry, found.last.rebuilt)
+    last_ns = None if contents.first_ns is None else contents.last_ns
     information = bag_information(
         topics_of(contents.schemas, contents.channels.values()),
-        Tally(contents.by_topic(), contents.first_ns, _last_ns(contents)),
+        Tally(contents.by_topic(), contents.first_ns, last_ns),
         path.name,
         info,
     )
@@ -269,10 +273,6 @@ def _apply(
         output.add_metadata(BAG_NOTE, bag_note(information))
         output.append_end()
     write_metadata(path.parent, information)
-
-
-def _last_ns(contents: Contents) -> int | None:
-    return None if contents.first_ns is None else contents.last_ns
 
 
 def _beside(path: Path) -> Path:

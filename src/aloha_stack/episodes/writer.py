@@ -13,8 +13,9 @@ from typing import Any
 
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.folder import episode_path, next_episode, sync_folder
+from aloha_stack.episodes.live_columns import LiveColumns
 from aloha_stack.episodes.mcap_output import McapOutput, Syncing
-from aloha_stack.episodes.mcap_records import OpenChunk
+from aloha_stack.episodes.mcap_records import CHUNK_HEAD_BYTES, OpenChunk
 from aloha_stack.episodes.mcap_topics import described
 from aloha_stack.episodes.metadata import (
     BAG_NOTE,
@@ -40,7 +41,8 @@ class EpisodeWriter:
     From the first moment the folder holds a metadata file with the outcome "recording"; messages
     are flushed every `flush_interval_s` of steady time, so that the end of the process, however
     abrupt, costs at most the last interval. A thread beside forces them to the disk every second:
-    a loss of power costs little more, and little is left to be done in `finish`.
+    a loss of power costs little more, and little is left to be done in `finish`. What the quality
+    gate and the alignment want to know is kept in a file beside (`columns_file`).
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class EpisodeWriter:
             self._write_metadata()
             sync_folder(directory)
             undo.pop_all()
+        self._columns = LiveColumns(self.path / self._file_name, self._topics)
         self._syncing = Syncing(self._mcap)
 
     @property
@@ -108,7 +111,12 @@ class EpisodeWriter:
                 f"topic {topic} is not of this episode; it has {', '.join(self._channels)}"
             )
         # Times in MCAP are unsigned, and so is its 32-bit sequence number.
-        self._chunk.add(channel, sequence & 0xFFFFFFFF, max(log_ns, 0), max(publish_ns, 0), data)
+        log_ns, publish_ns = max(log_ns, 0), max(publish_ns, 0)
+        self._chunk.add(channel, sequence & 0xFFFFFFFF, log_ns, publish_ns, data)
+        # Nothing comes between this chunk and where the file ends now.
+        chunk_at = self._mcap.position + CHUNK_HEAD_BYTES
+        offset = chunk_at + len(self._chunk.records) - len(data)
+        self._columns.take(topic, log_ns, publish_ns, offset, data)
         if len(self._chunk.records) >= self._chunk_bytes:
             self._close_chunk()
         self.flush_if_due()
@@ -155,6 +163,7 @@ class EpisodeWriter:
                 if channel in self._chunk.counts:
                     lost[topic] = lost.get(topic, 0) + self._chunk.counts[channel]
             self._chunk = OpenChunk()
+            self._columns.discard()
         self.info = replace(
             self.info,
             outcome=outcome,
@@ -166,10 +175,12 @@ class EpisodeWriter:
         try:
             self._mcap.add_metadata(BAG_NOTE, bag_note(self._information()))
             self._mcap.finish()
+            self._columns.finish()
             self._write_metadata()
         except OSError as error:
             problem = problem or error
             self._mcap.close()
+            self._columns.discard()
             with contextlib.suppress(OSError):  # it says at least how it ended
                 self._write_metadata()
         if problem is not None:
@@ -180,6 +191,7 @@ class EpisodeWriter:
         """Removes the episode and its folder."""
         self._syncing.end()
         self._mcap.close()
+        self._columns.discard()
         shutil.rmtree(self.path)
 
     def _information(self) -> dict[str, Any]:
