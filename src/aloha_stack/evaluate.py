@@ -2,7 +2,8 @@
 
 MODEL is the folder of a checkpoint, or `operator`, the twin's scripted operator. Both work in model
 time without ROS, through the JPEG bytes, limits and delays of the graph. With `--ros` every command
-goes through the whole graph: leader servos, bridges, teleop, follower servos, physics.
+goes through the whole graph, at 50 Hz of ROS time: the operator's from the leader servos on through
+bridges and teleop, a policy's from the cameras on through policy and chunk player.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from aloha_stack.arguments import count, new_file, seed
 from aloha_stack.control.chunks import MODES
@@ -25,9 +27,11 @@ from aloha_stack.evaluation.plan import OPERATOR, Plan
 from aloha_stack.evaluation.report import Condition, report
 from aloha_stack.evaluation.rollout import TICKS, Outcome
 from aloha_stack.evaluation.running import outcomes
-from aloha_stack.graph import Graph, GraphFailed
+from aloha_stack.graph import GraphFailed
+from aloha_stack.policies.checkpoint import read_config
 from aloha_stack.policies.policy import PolicyError
-from aloha_stack.progress import Progress
+from aloha_stack.progress import Progress, duration
+from aloha_stack.through_graph import GraphEpisodes, GraphOutcome, figures, words
 from aloha_stack.twin.renderer import RendererError
 from aloha_stack.twin.tasks import TASKS
 
@@ -36,6 +40,7 @@ EXAMPLE = """examples:
   ./aloha evaluate models/act_transfer_cube --episodes 50 --disturb --json disturbed.json
   ./aloha evaluate operator --task insertion --episodes 20
   ./aloha evaluate operator --task transfer_cube --episodes 20 --ros
+  ./aloha evaluate models/act_transfer_cube --episodes 20 --ros --json ros.json
 """
 EACH = "each"
 FIRST_SEED = 1000
@@ -53,10 +58,11 @@ def main(argv: Sequence[str]) -> int:
     seeds = list(range(options.seed, options.seed + options.episodes))
     progress = Progress()
     began_s = time.monotonic()
+    faults: list[str] = []
     try:
         conditions = _conditions(options)
         if options.ros:
-            _through_the_graph(conditions[0], seeds, progress)
+            faults = _through_the_graph(conditions[0], seeds, options, progress)
         else:
             _direct(conditions, seeds, options.jobs, progress)
             if options.video:
@@ -75,7 +81,10 @@ def main(argv: Sequence[str]) -> int:
             f"  seeds below {FIRST_SEED} are for training: what was learnt there counts for little"
         )
     found = report(conditions, seeds, time.monotonic() - began_s)
-    _tell_end(conditions, found["seconds"], progress)
+    if options.ros:
+        found["ros"] = figures(conditions[0].outcomes, faults)
+        found.get("execution", {}).pop("inference", None)  # it took what it took
+    _tell_end(conditions, found, progress)
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
     return 0
@@ -83,13 +92,21 @@ def main(argv: Sequence[str]) -> int:
 
 def _conditions(options: argparse.Namespace) -> list[Condition]:
     """What is evaluated, the most important last."""
-    execution = Execution(options.execution, options.ensemble_m, options.query, options.inference)
+    execution = Execution(
+        options.execution, options.ensemble_m, options.query, options.inference or 1
+    )
     plan = Plan(options.model, options.task, execution, device=options.device)
     if plan.is_operator and (options.disturb or options.video):
         option = "--disturb" if options.disturb else "--video"
         raise _Refused(f"{option} is for policies, not for the operator")
-    if options.ros and not plan.is_operator:
-        raise _Refused("--ros is for the operator so far; leave it out to evaluate a checkpoint")
+    direct = ("disturb", "video", "inference")
+    if options.ros and any(getattr(options, option) for option in direct):
+        option = next(option for option in direct if getattr(options, option))
+        raise _Refused(f"--{option} does not go with --ros; leave one of them out")
+    if not options.ros and (options.record or options.all_cameras):
+        raise _Refused("--record and --all-cameras go with --ros")
+    if plan.is_operator and options.record:
+        raise _Refused("--record is for policies; the operator's: ./aloha episodes generate")
     if not plan.is_operator and not Path(options.model).exists():
         raise _Refused(
             f"no model '{options.model}'; there is {OPERATOR}, or the folder of a checkpoint"
@@ -114,7 +131,7 @@ def _direct(conditions: list[Condition], seeds: list[int], jobs: int, progress: 
         _tell(outcome, progress, condition.name)
         left_s = (time.monotonic() - began_s) / done * (total - done)
         progress.show(
-            f"{done} of {total}, {successes} succeeded, {_duration(left_s)} left", done / total
+            f"{done} of {total}, {successes} succeeded, {duration(left_s)} left", done / total
         )
     progress.clear()
 
@@ -127,29 +144,21 @@ def _film(condition: Condition, path: Path, progress: Progress) -> None:
         progress.say(f"  {path}: a video of seed {ordered[0].seed}")
 
 
-def _through_the_graph(condition: Condition, seeds: list[int], progress: Progress) -> None:
-    """The operator's hands on the leaders, teleop, bridges and physics. No camera is used."""
-    log = Path(tempfile.mkdtemp(prefix="aloha_evaluate_")) / "teleop_record.log"
-    arguments = {"robot": "twin", "task": condition.plan.task, "seed": str(seeds[0])}
-    arguments |= {"cameras": "false", "directory": str(log.parent / "episodes")}
-    done = condition.outcomes
-    with Graph("teleop_record", arguments, log) as graph:
-        progress.say(f"The graph's log: {log}")
-        for event in graph.session("demonstrate", "--seeds", *map(str, seeds)):
-            if event["event"] == "waiting":
-                progress.show(f"waiting for {event['what']}")
-            elif event["event"] == "progress":
-                progress.show(
-                    f"{len(done)} of {len(seeds)} done; seed {event['seed']}: reward "
-                    f"{event['reward']} at {event['elapsed']:.1f} s, "
-                    f"{event['real_time_factor']:.2f} × real time",
-                    len(done) / len(seeds),
-                )
-            elif event["event"] == "episode":
-                keys = ("seed", "success", "reward", "ticks")
-                done.append(Outcome(**{key: event[key] for key in keys}))
-                _tell(done[-1], progress)
-        progress.show("parking the arms")
+def _through_the_graph(
+    condition: Condition, seeds: list[int], options: argparse.Namespace, progress: Progress
+) -> list[str]:
+    """All nodes, and bytes on the wire; what went wrong with them. A policy's cameras alone are
+    rendered, unless asked otherwise; the operator's none."""
+    folder = Path(tempfile.mkdtemp(prefix="aloha_evaluate_"))
+    plan = condition.plan
+    every = plan.is_operator or options.all_cameras
+    cameras = () if every else read_config(plan.model)["spec"].cameras
+    episodes = GraphEpisodes(plan, seeds, progress, folder, cameras, options.record)
+    for outcome in episodes.outcomes():
+        condition.outcomes.append(outcome)
+        _tell(outcome, progress)
+    progress.clear()
+    return episodes.faults
 
 
 def _tell(outcome: Outcome, progress: Progress, name: str = "") -> None:
@@ -158,23 +167,30 @@ def _tell(outcome: Outcome, progress: Progress, name: str = "") -> None:
     remarks = [f"held {outcome.holds} times"] if outcome.holds else []
     if outcome.refused:
         remarks.append(f"{outcome.refused} chunks refused")
+    if isinstance(outcome, GraphOutcome):
+        counted = (("gaps", outcome.gaps), ("jumps", outcome.jumps))
+        remarks += [f"{number} {what} in the commands" for what, number in counted if number]
     if outcome.remark:
         remarks.append(outcome.remark)
     more = f" ({'; '.join(remarks)})" if remarks else ""
     progress.say(f"  {what}: reward {outcome.reward}, {word}{more}")
 
 
-def _tell_end(conditions: list[Condition], seconds: float, progress: Progress) -> None:
+def _tell_end(conditions: list[Condition], found: dict[str, Any], progress: Progress) -> None:
     plan = conditions[-1].plan
     progress.say(
         f"{plan.model} on {plan.task}, {len(conditions[-1].outcomes)} episodes, in "
-        f"{_duration(seconds)} (simulated):"
+        f"{duration(found['seconds'])} (simulated):"
     )
     for condition in conditions:
         progress.say(f"  {condition.words()}")
     if plan.is_operator:
         return
-    took_ms = conditions[-1].figures()["inference_ms"]
+    if "ros" in found:
+        for line in words(found["ros"]):
+            progress.say(f"  {line}")
+        return
+    took_ms = found["inference_ms"]
     ticks = plan.execution.inference
     progress.say(
         f"  a chunk took {took_ms:.0f} ms on one core here, and counted {ticks * TICK_MS} ms after "
@@ -185,11 +201,6 @@ def _tell_end(conditions: list[Condition], seconds: float, progress: Progress) -
             f"  this is slower than was played: --inference {int(-(-took_ms // TICK_MS))} is its "
             "real place on one core of this machine"
         )
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 # -- arguments ------------------------------------------------------------------------------
@@ -213,8 +224,15 @@ def _parser() -> argparse.ArgumentParser:
         help=f"of the first episode's world ({FIRST_SEED}: those below are for training)",
     )
     parser.add_argument("--jobs", type=count, default=2, metavar="N", help="processes (2)")
-    parser.add_argument("--ros", action="store_true", help="through the whole graph")
     parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
+    graph = parser.add_argument_group("through the whole graph")
+    graph.add_argument("--ros", action="store_true", help="all nodes, and bytes on the wire")
+    graph.add_argument(
+        "--record", type=Path, metavar="FOLDER", help="each rollout as an episode in this folder"
+    )
+    graph.add_argument(
+        "--all-cameras", action="store_true", help="render those, too, that the policy does not see"
+    )
     policy = parser.add_argument_group("policies")
     policy.add_argument(
         "--execution",
@@ -231,9 +249,9 @@ def _parser() -> argparse.ArgumentParser:
     policy.add_argument(
         "--inference",
         type=_ticks,
-        default=1,
         metavar="TICKS",
-        help=f"of {TICK_MS} ms from an observation to its chunk; slows queries down to it (1)",
+        help=f"of {TICK_MS} ms from an observation to its chunk; slows queries down to it (1; in "
+        "the graph it takes what it takes)",
     )
     policy.add_argument(
         "--video", type=new_file, metavar="FILE", help="mp4 of the first failure, or of the first"

@@ -45,3 +45,9 @@ class Progress:
         if self._width:
             self._out.write("\r" + " " * self._width + "\r")
             self._width = 0
+
+
+def duration(seconds: float) -> str:
+    """In minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -152,12 +152,20 @@ def test_arguments_reach_the_nodes_with_their_types() -> None:
     assert (recorder["directory"], recorder["extra_topics"]) == ("7", ["/a", "/b"])
 
 
+@pytest.mark.parametrize("robot", ["twin", "here/mine.yaml"])
+def test_cameras_are_chosen_alike_for_all_that_use_them(robot: str) -> None:
+    for name, users in (("rollout", {"policy"}), ("teleop_record", set())):
+        nodes = plan(name, camera_names="cam_high", robot=robot)
+        told = {n.executable for n in nodes if inline(n).get("camera_names") == "cam_high"}
+        assert told == {"camera", "recorder", *users}
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
         ([], "name a launch file: replay, robot, rollout, teleop_record, twin"),
         (["nowhere"], "'nowhere' does not exist; .*: replay, robot, rollout, teleop_record, twin"),
-        (["teleop_record", "robots:=twin"], "no argument 'robots'; it takes: backend, cameras"),
+        (["teleop_record", "robots:=twin"], "no argument 'robots'; it takes: backend, camera_"),
         (["teleop_record", "task:=juggle"], "'juggle'; valid choices: transfer_cube, insertion"),
         (["teleop_record", "robot"], "'robot' is malformed; expected name:=value"),
         (["replay"], "'episode' .* is required"),

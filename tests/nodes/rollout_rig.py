@@ -43,7 +43,9 @@ class Rig(Node):
         self.commands: list[tuple[int, np.ndarray]] = []
         self.states: list[PlayerState] = []
         self.speed, self.problem, self.infers, self.silent = 0.2, "", False, False
+        self.thinks_s, self.rows, self.rate_hz = 0.0, 50, 50.0
         self.refuses = ""
+        self._thought: tuple[int, JointTrajectory] | None = None
         self.outcomes: list[str] = []
         group = ReentrantCallbackGroup()
         for arm in FOLLOWERS:
@@ -96,10 +98,16 @@ class Rig(Node):
                 self.infer(now_ns)
 
     def infer(self, now_ns: int) -> None:
-        here = np.concatenate([self.position[name] for name in FOLLOWERS])
-        rows = np.tile(here, (50, 1))
-        rows[:, [0, 7]] += np.arange(50)[:, None] * self.speed * 0.02
-        self.send(chunk_message(rows, DT_NS, now_ns))
+        """A chunk of what is seen now; the slower the policy, the later it is sent."""
+        if self._thought is None:
+            here = np.concatenate([self.position[name] for name in FOLLOWERS])
+            rows = np.tile(here, (self.rows, 1))
+            rows[:, [0, 7]] += np.arange(self.rows)[:, None] * self.speed * 0.02
+            self._thought = (now_ns, chunk_message(rows, DT_NS, now_ns))
+        since_ns, message = self._thought
+        if now_ns - since_ns >= self.thinks_s * 1e9:
+            self._thought = None
+            self.send(message)
 
     def send(self, message: JointTrajectory) -> None:
         self._chunks.publish(message)
@@ -139,6 +147,7 @@ class Rig(Node):
 
     def _load(self, request: Any, response: Any) -> Any:
         response.success, response.message = not self.refuses, self.refuses
+        response.rate = self.rate_hz
         return response
 
     def _run(self, request: Any, response: Any) -> Any:

@@ -59,12 +59,13 @@ class Rig:
         return self.diagnostics[name]
 
     @contextmanager
-    def running(self, *, start: bool = True) -> Iterator[None]:
+    def running(self, *, start: bool = True, **parameters: str) -> Iterator[None]:
         path = self.folder / "robot.yaml"
         values = yaml.safe_load((share_folder() / "config/robots/aloha.yaml").read_text())
         path.write_text(yaml.safe_dump(values | {"cameras": self.cameras}))
         with ros():
-            self.node = CameraNode(parameter_overrides=with_parameters(robot=str(path)))
+            given = with_parameters(robot=str(path), **parameters)
+            self.node = CameraNode(parameter_overrides=given)
             listener = Node("listener")
             for name in self.cameras:
                 listener.create_subscription(
@@ -275,6 +276,16 @@ def test_another_drivers_camera_is_left_alone(rig: Rig) -> None:
         assert rig.node.count_publishers("/d405/color/image_raw/compressed") == 0
         assert rig.node.count_publishers("/cam_low/image_raw/compressed") == 0
         assert set(rig.diagnostics) <= {"cam_high"}
+
+
+def test_only_the_cameras_that_were_chosen_are_opened(rig: Rig) -> None:
+    with rig.running(camera_names="cam_low"):
+        rig.hears_more("cam_low")
+        assert rig.node.count_publishers("/cam_high/image_raw/compressed") == 0
+        assert set(rig.diagnostics) <= {"cam_low"}
+    with pytest.raises(RobotConfigError, match="no camera 'cam_top'; it has cam_high, cam_low"):  # noqa: SIM117
+        with rig.running(camera_names="cam_low,cam_top"):
+            pass
 
 
 def calibrated(rig: Rig, width: int) -> None:

@@ -90,6 +90,10 @@ def test_a_rollout_from_its_goal_to_its_result(rig: Rig) -> None:
 def test_a_rollout_is_refused_in_words(rig: Rig) -> None:
     rig.refuses = "config.json: policy 'act2' is not known"
     assert "config.json" in rig.result(rig.ask(checkpoint="model")).message
+    rig.refuses, rig.rate_hz = "", 25.0
+    result = rig.result(rig.ask(checkpoint="model"))
+    assert "the rate of model is 25 Hz; the player's (rate_hz) is 50 Hz" in result.message
+    assert not rig.commands
     first = rig.ask()
     second = rig.result(rig.ask())
     assert "a rollout is under way" in second.message

@@ -32,7 +32,7 @@ from aloha_stack.robot.description import load_robot
 from aloha_stack.robot.gripper import finger_from_joint
 from aloha_stack.robot.joints import FOLLOWERS
 from nodes.arm_rig import LATCHED, call, ros, spinning, wait_for, with_parameters
-from policies.small_act import SPEC, policy, saved
+from policies.small_act import CONFIG, SPEC, policy, saved
 
 DT_NS = 20_000_000
 OPENING = 0.25
@@ -225,6 +225,8 @@ def test_a_network_that_gives_no_numbers_stops_by_name(folder: Path) -> None:
 def test_checkpoints_that_do_not_fit_are_refused_by_name(folder: Path, tmp_path: Path) -> None:
     other_robot = policy(spec=replace(SPEC, robot="koch"))
     other_cameras = policy(spec=replace(SPEC, cameras=("cam_high", "cam_top")))
+    other_rate = policy(spec=replace(SPEC, rate_hz=25.0))
+    one_row = policy(replace(CONFIG, chunk=1))
     short = shutil.copytree(folder, tmp_path / "short")
     weights = short / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
@@ -233,6 +235,8 @@ def test_checkpoints_that_do_not_fit_are_refused_by_name(folder: Path, tmp_path:
     wrong = {
         saved(tmp_path / "robot", other_robot): "trained on robot 'koch', this is 'twin'",
         saved(tmp_path / "cameras", other_cameras): "needs cam_top",
+        saved(tmp_path / "rate", other_rate): "rate is 25 Hz; the player plays 50 rows per second",
+        saved(tmp_path / "row", one_row): "have 1 rows; 2 to 500 can be merged",
         short: "model.safetensors",
         pickled: "pickled",
         tmp_path / "nothing": "no such folder",

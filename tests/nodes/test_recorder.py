@@ -145,6 +145,22 @@ def test_silent_streams_are_named_and_nothing_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_cameras_that_were_not_chosen_are_neither_waited_for_nor_missing_later(
+    tmp_path: Path, make_graph: Callable[..., Graph]
+) -> None:
+    silent = ("/cam_low/image_raw/compressed", "/cam_left_wrist/image_raw/compressed")
+    graph = make_graph(tmp_path, silent=silent, camera_names="cam_right_wrist, cam_high")
+    graph.wait_for_streams(8)
+    result = result_of(graph.start(duration=0.5))
+    assert result.kept, result.message
+    episode = Episode(Path(result.path))
+    assert list(episode.camera_topics) == ["cam_high", "cam_right_wrist"]
+    assert not set(silent) & set(episode.topics)
+    reasons = " ".join(summarise(episode.path).reasons)
+    assert "cam_low" not in reasons
+    assert "cam_left_wrist" not in reasons
+
+
 @pytest.mark.parametrize(
     ("directory", "parameters", "words"),
     [

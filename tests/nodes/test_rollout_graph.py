@@ -74,7 +74,8 @@ def test_commands_flow_to_both_followers_without_a_gap(
         with cameras():
             *_, rollout = graph.session("rollout", *words)
     assert (rollout["event"], rollout["message"]) == ("episode", "")
-    assert rollout["gaps"] == 0
+    assert (rollout["gaps"], rollout["jumps"]) == (0, 0)
+    assert rollout["commands"] >= STEPS
     assert rollout["duration"] >= STEPS * 0.02
     episode = Episode(Path(rollout["path"]))
     assert (episode.info.seed, episode.info.outcome) == (SEED, "failure")

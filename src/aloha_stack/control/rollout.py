@@ -61,7 +61,7 @@ class RolloutPlayer:
         self._watch = FollowerWatch(followers)
         self.stage, self.reason, self.ended = Stage.IDLE, "", ""
         self.ready = False
-        self._now_ns = 0
+        self._now_ns = self._began_ns = 0
         self._reset()
 
     def _reset(self) -> None:
@@ -99,6 +99,7 @@ class RolloutPlayer:
     def play(self, now_ns: int) -> None:
         """Chunks made from observations of now or later count. Only when `ready`."""
         self.schedule.begin(self._joined(), now_ns)
+        self._began_ns = now_ns
         self.takeover.reset()
         self.ready = False
         self.stage, self.reason = Stage.HOLDING, WAITING
@@ -128,8 +129,9 @@ class RolloutPlayer:
         return ""
 
     def add(self, stamp_ns: int, chunk: np.ndarray, now_ns: int) -> str:
-        """A chunk (n, 14) rad arrived. Why it is refused; empty if it is not, or nobody asked."""
-        if self.stage not in (Stage.PLAYING, Stage.HOLDING):
+        """A chunk (n, 14) rad arrived. Why it is refused; empty if it is not, or if nobody asked
+        for it: none is asked for before play()."""
+        if self.stage not in (Stage.PLAYING, Stage.HOLDING) or stamp_ns < self._began_ns:
             return ""
         try:
             self.schedule.add(stamp_ns, chunk, now_ns)

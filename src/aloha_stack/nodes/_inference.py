@@ -13,7 +13,7 @@ import numpy as np
 from aloha_stack.control.sight import Missing, Moment
 from aloha_stack.nodes._jobs import Jobs, Refused
 from aloha_stack.nodes._node import ManagedNode
-from aloha_stack.nodes._policy_inputs import PolicyInputs, check_state_names
+from aloha_stack.nodes._policy_inputs import PolicyInputs, check_rows, check_state_names
 from aloha_stack.policies.policy import (
     NAMES,
     ChunkError,
@@ -46,10 +46,12 @@ WARM_UP = 2
 
 @dataclass(frozen=True)
 class InferenceSettings:
-    """`rate_hz`: chunks per second of ROS time at most, 0 for each new observation. `threads`: of
-    the network, 0 for one fewer than there are processors."""
+    """`rate_hz`: chunks per second of ROS time at most, 0 for each new observation. `player_hz`: at
+    which their rows are played. `threads`: of the network, 0 for one fewer than there are
+    processors."""
 
     rate_hz: float = 0.0
+    player_hz: float = 50.0
     threads: int = 0
     device: str = "cpu"
     backend: str = "eager"
@@ -172,6 +174,7 @@ class Inference:
         policy = load(folder, self._settings.device, self._settings.backend)
         check_robot(policy.spec, self._robot)
         check_state_names(policy.spec)
+        check_rows(policy.spec, self._settings.player_hz)
         return policy
 
     def _warm_up(self, policy: Policy) -> float:

@@ -9,10 +9,12 @@ import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
+from aloha_stack.control.chunks import MAX_ROWS
 from aloha_stack.control.sight import Moment, Sight
 from aloha_stack.episodes.joint_columns import JointStream
 from aloha_stack.episodes.joint_numbers import NAMES, measured
 from aloha_stack.episodes.scaled import decode_at
+from aloha_stack.nodes._chunks import EVEN
 from aloha_stack.nodes._conversions import stamp_ns
 from aloha_stack.nodes._qos import IMAGES
 from aloha_stack.nodes._qos import JOINTS as JOINTS_QOS
@@ -35,6 +37,19 @@ def check_state_names(spec: PolicySpec) -> None:
         raise PolicyError(
             f"the policy's state has {', '.join(unknown)}; a robot tells positions, velocities "
             f"and efforts of {', '.join(NAMES)}"
+        )
+
+
+def check_rows(spec: PolicySpec, player_hz: float) -> None:
+    """Raises PolicyError for chunks that the player would refuse, all of them."""
+    if abs(spec.rate_hz / player_hz - 1) > EVEN:
+        raise PolicyError(
+            f"the policy's rate is {spec.rate_hz:g} Hz; the player plays {player_hz:g} rows per "
+            "second: train on data at that rate, or set player_rate_hz and the player's rate_hz"
+        )
+    if not 2 <= spec.chunk <= MAX_ROWS:
+        raise PolicyError(
+            f"the policy's chunks have {spec.chunk} rows; 2 to {MAX_ROWS} can be merged"
         )
 
 

@@ -12,6 +12,8 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 from std_srvs.srv import SetBool
 
+from aloha_stack.nodes._chunks import EVEN
+
 if TYPE_CHECKING:
     from aloha_stack.nodes.chunk_player import ChunkPlayer
 
@@ -94,6 +96,11 @@ class RolloutStory:
             )
             if not answer.success:
                 raise RolloutFailed(f"{goal.checkpoint} was not loaded: {answer.message}")
+            if abs(answer.rate / self._node.rate_hz - 1) > EVEN:
+                raise RolloutFailed(
+                    f"the rate of {goal.checkpoint} is {answer.rate:g} Hz; the player's (rate_hz) "
+                    f"is {self._node.rate_hz:g} Hz"
+                )
         self._node.start_rollout()
         self._wait(
             "the followers to be at their start", lambda: self._node.rollout.ready, LOADING_S

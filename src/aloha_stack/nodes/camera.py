@@ -9,6 +9,7 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from aloha_stack.cameras.factory import Sources
 from aloha_stack.nodes._camera_diagnostics import CameraDiagnostics
 from aloha_stack.nodes._camera_feed import Feed
+from aloha_stack.nodes._chosen_cameras import with_chosen_cameras
 from aloha_stack.nodes._node import ManagedNode, logged, run
 from aloha_stack.nodes._parameters import declare
 from aloha_stack.robot.description import load_robot
@@ -28,7 +29,7 @@ class CameraNode(ManagedNode):
     def __init__(self, **options: Any) -> None:
         super().__init__("camera", **options)
         name = declare(self, "robot", "aloha", "robot file: a name in config/robots, or a path")
-        cameras = load_robot(name).cameras.values()
+        cameras = with_chosen_cameras(self, load_robot(name)).cameras.values()
         sources = Sources()
         self._feeds = [
             Feed(self, camera, sources.open_source(camera.source, camera))
@@ -97,7 +98,7 @@ class CameraNode(ManagedNode):
 
 def main() -> int:
     """The executable `camera`."""
-    return run(CameraNode)
+    return run(CameraNode, images=True)
 
 
 if __name__ == "__main__":

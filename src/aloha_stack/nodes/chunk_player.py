@@ -50,7 +50,7 @@ class ChunkPlayer(SimpleNode):
         robot = load_robot(
             declare(self, "robot", "aloha", "robot file: a name in config/robots, or a path")
         )
-        self._rate_hz = declare(
+        self.rate_hz = declare(
             self, "rate_hz", 50.0, "targets, and rows of a chunk, per second of ROS time", (10, 200)
         )
         self._to_start = declare(
@@ -59,7 +59,7 @@ class ChunkPlayer(SimpleNode):
         self._end_on_success = declare(
             self, "end_on_success", False, "whether the task's success (twin) ends a rollout"
         )
-        self._dt_ns = round(1e9 / self._rate_hz)
+        self._dt_ns = round(1e9 / self.rate_hz)
         schedule = ChunkSchedule(
             self._dt_ns,
             declare(self, "mode", "ensemble", "how chunks are merged: latest or ensemble"),
@@ -122,7 +122,7 @@ class ChunkPlayer(SimpleNode):
 
     def _run_ticks(self) -> None:
         pacer = Pacer(
-            1 / self._rate_hz,
+            1 / self.rate_hz,
             self.time.now_ns,
             lambda deadline_ns: self.time.sleep_until(deadline_ns, self._ending),
         )

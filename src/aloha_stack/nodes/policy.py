@@ -16,6 +16,7 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory
 
+from aloha_stack.nodes._chosen_cameras import with_chosen_cameras
 from aloha_stack.nodes._chunks import chunk_message
 from aloha_stack.nodes._conversions import set_stamp
 from aloha_stack.nodes._inference import Inference, InferenceSettings
@@ -39,15 +40,21 @@ class PolicyNode(ManagedNode):
 
     def __init__(self, **options: Any) -> None:
         super().__init__("policy", **options)
-        self._robot = load_robot(
-            declare(self, "robot", "aloha", "robot file: a name in config/robots, or a path")
-        )
+        name = declare(self, "robot", "aloha", "robot file: a name in config/robots, or a path")
+        self._robot = with_chosen_cameras(self, load_robot(name))
         self._preload = declare(
             self, "checkpoint", "", "folder of a checkpoint to load at once; empty: when asked to"
         )
         self._settings = InferenceSettings(
             rate_hz=declare(
                 self, "rate_hz", 0.0, "chunks per second at most; 0: of each observation", (0, 200)
+            ),
+            player_hz=declare(
+                self,
+                "player_rate_hz",
+                50.0,
+                "rows of chunks, played per second",
+                (10, 200),
             ),
             threads=declare(
                 self, "threads", 0, "of the network; 0: one fewer than processors", (0, 256)
@@ -208,7 +215,7 @@ _NAMES = {
 
 def main(args: list[str] | None = None) -> int:
     """The process `policy`."""
-    return run(PolicyNode, args)
+    return run(PolicyNode, args, images=True)
 
 
 if __name__ == "__main__":

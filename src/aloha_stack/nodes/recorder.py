@@ -25,6 +25,7 @@ from aloha_stack.episodes.metadata import EpisodeInfo
 from aloha_stack.episodes.recording import INTERRUPTED, Ending, Recording
 from aloha_stack.episodes.streams import robot_streams
 from aloha_stack.episodes.writer import EpisodeWriter
+from aloha_stack.nodes._chosen_cameras import with_chosen_cameras
 from aloha_stack.nodes._executor import LeanExecutor
 from aloha_stack.nodes._node import ManagedNode, logged, run
 from aloha_stack.nodes._parameters import declare
@@ -82,7 +83,7 @@ class Recorder(ManagedNode):
         )
         extra = self.declare_parameter("extra_topics", [""], described).value
         self._directory = Path(directory).expanduser().absolute()
-        self._robot = load_robot(name)
+        self._robot = with_chosen_cameras(self, load_robot(name))
         self._cameras = {c.name: c.topic for c in self._robot.cameras.values()} if cameras else {}
         streams = robot_streams(self._robot, [text for text in extra if text], cameras)
         self.taps = Taps(self, streams, self.time.now_ns)
@@ -272,7 +273,7 @@ class Recorder(ManagedNode):
 
 def main(args: list[str] | None = None) -> int:
     """The process `recorder`."""
-    return run(Recorder, args, executor=lambda: LeanExecutor(workers=8))
+    return run(Recorder, args, executor=lambda: LeanExecutor(workers=8), images=True)
 
 
 if __name__ == "__main__":

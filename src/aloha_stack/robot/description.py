@@ -1,8 +1,8 @@
 """Reads a robot from config/: its arms, cameras, limits and constants, checked and immutable."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aloha_stack.robot.arm import Arm, Limits, Servo
@@ -57,6 +57,10 @@ class Robot:
                 f"robot '{self.name}' has no camera '{name}'; it has {', '.join(self.cameras)}"
             )
         return self.cameras[name]
+
+    def with_cameras(self, names: Sequence[str]) -> "Robot":
+        """The same robot with only the cameras `names`; RobotConfigError as in `camera`."""
+        return replace(self, cameras={name: self.camera(name) for name in names})
 
     @property
     def leaders(self) -> tuple[Arm, ...]:

@@ -1,0 +1,56 @@
+"""Gaps and jumps in a stream of targets, counted from the targets themselves.
+
+A gap is a period in which no target left. A jump is a target that lies farther from where the two
+before it led than the joint can travel meanwhile, and farther than the rows of any chunk lie from
+where their own two neighbours led: a stream may be as rough as what it was made of, and no rougher.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class StreamCheck:
+    """What was found in a stream of `commands` targets.
+
+    `gaps`: periods without one. `jumps`: targets off their course. `off`: how far a target was off
+    its course at most, in parts of what its joint can travel meanwhile.
+    """
+
+    commands: int
+    gaps: int
+    jumps: int
+    off: float
+
+
+def check_stream(
+    stamps_ns: Sequence[int],
+    positions: Sequence[np.ndarray],
+    period_s: float,
+    velocity: np.ndarray,
+    rough: np.ndarray | float = 0.0,
+) -> StreamCheck:
+    """Of targets (7,) rad with their stamps, in the order of these; `velocity` (7,) rad/s limits
+    each joint, `rough` (7,) rad is how far the chunks' own rows lie off their course."""
+    if len(stamps_ns) < 3:
+        return StreamCheck(len(stamps_ns), 0, 0, 0.0)
+    passed_s: np.ndarray = np.diff(np.array(stamps_ns, dtype=np.int64)).astype(np.float64) * 1e-9
+    gaps = int(np.maximum(np.rint(passed_s / period_s) - 1, 0).sum())
+    passed_s = np.maximum(passed_s, period_s / 2)  # a late one and the next may be close together
+    slopes = np.diff(np.array(positions, dtype=np.float64), axis=0) / passed_s[:, None]
+    off = np.abs(np.diff(slopes, axis=0)) * passed_s[1:, None]
+    travel = velocity * np.maximum(passed_s[1:, None], period_s)
+    jumps = int((off > travel + rough).any(axis=1).sum())
+    return StreamCheck(len(stamps_ns), gaps, jumps, float((off / travel).max()))
+
+
+def roughness(chunks: Iterable[np.ndarray], width: int) -> np.ndarray:
+    """How far a row of `chunks` (each (n, width)) lies from where its two neighbours before led, at
+    most: (width,)."""
+    most = np.zeros(width)
+    for rows in chunks:
+        if len(rows) > 2:
+            most = np.maximum(most, np.abs(np.diff(rows, n=2, axis=0)).max(axis=0))
+    return most
