@@ -11,7 +11,8 @@ import numpy as np
 
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.hdf5_layout import IMAGES
-from aloha_stack.episodes.pictures import JPEG_END, whole_jpeg
+from aloha_stack.episodes.picture_looks import JPEG_END
+from aloha_stack.episodes.pictures import whole_jpeg
 from aloha_stack.robot.joints import CAMERAS
 
 MOST_UNNAMED = 6

@@ -3,9 +3,7 @@
 import os
 from typing import Protocol
 
-from aloha_stack.episodes.pictures import JPEG_END
-
-_JPEG_BEGIN = b"\xff\xd8"
+JPEG_BEGIN, JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _PART = 16 << 10
 
 
@@ -49,6 +47,6 @@ def is_repeated(before: Readable, picture: Readable, encoding: str) -> bool:
 
 def is_whole_jpeg(picture: Readable) -> bool:
     """Whether it begins and ends with JPEG's markers: a bad cable leaves some that do not."""
-    if len(picture) < 4 or picture[:2] != _JPEG_BEGIN:
+    if len(picture) < 4 or picture[:2] != JPEG_BEGIN:
         return False
     return picture[-2:] == JPEG_END or picture[:].rstrip(b"\0").endswith(JPEG_END)

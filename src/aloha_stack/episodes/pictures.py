@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 import cv2
 import numpy as np
 
+from aloha_stack.episodes.picture_looks import JPEG_BEGIN, JPEG_END
+
 _RAW: Mapping[str, tuple[int, Callable[[np.ndarray], np.ndarray]]] = {
     # encoding of sensor_msgs/Image: bytes per pixel, (H, W, bytes) -> (H, W, 3) RGB
     "rgb8": (3, lambda pixels: pixels),
@@ -21,7 +23,6 @@ _ALIASES = {
     "yuv422_yuy2": "yuyv",
     "yuv422": "uyvy",
 }
-JPEG_END = b"\xff\xd9"
 COMPRESSED = ("jpeg", "png")
 
 
@@ -57,7 +58,7 @@ def encode_jpeg(rgb: np.ndarray, quality: int) -> bytes:
 
 def whole_jpeg(data: bytes) -> bool:
     """Whether there is the beginning and the end of a JPEG; cameras may put padding behind it."""
-    return data.startswith(b"\xff\xd8") and JPEG_END in data[-64:]
+    return data.startswith(JPEG_BEGIN) and JPEG_END in data[-64:]
 
 
 def bytes_per_pixel(encoding: str) -> int:
