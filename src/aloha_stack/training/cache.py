@@ -95,7 +95,9 @@ class CachedFrames:
 
 def _file_name(store: EpisodeStore, episode: TrainingEpisode) -> str:
     settings = store.settings
-    how = (FORMAT, cv2.__version__, store.cameras, store.image_size, settings.alignment)
+    how = [FORMAT, cv2.__version__, store.cameras, store.image_size, settings.alignment]
+    if episode.left_out:
+        how.append(settings.commanders)
     content: list[bytes] = [episode.frame.tobytes()]
     try:
         for index in episode.cameras:
@@ -107,7 +109,12 @@ def _file_name(store: EpisodeStore, episode: TrainingEpisode) -> str:
     where = str(episode.path.resolve()).encode()
     return (
         "-".join(
-            [episode.path.name, _digest([where]), _digest([repr(how).encode()]), _digest(content)]
+            [
+                episode.path.name,
+                _digest([where]),
+                _digest([repr(tuple(how)).encode()]),
+                _digest(content),
+            ]
         )
         + ".npy"
     )

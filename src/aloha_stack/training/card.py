@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 import yaml
 
+from aloha_stack.episodes.commanders import in_words
 from aloha_stack.policies.policy import PolicySpec
 from aloha_stack.training.data import TrainingData
 from aloha_stack.training.place import Place, Validation
@@ -36,11 +37,14 @@ class CardFacts:
 def card(facts: CardFacts, place: Place, ended: str) -> str:
     """Markdown; `ended` says why the training is over ("": it is not)."""
     spec, data = facts.spec, facts.data
+    commanders = " or ".join(facts.recipe.data.commanders)
     size = "any size" if spec.image_size is None else f"{spec.image_size[1]}x{spec.image_size[0]}"
     steps = len(data.train)
     samples = place.step * facts.recipe.training.batch
     validation = 0 if data.validation is None else len(data.validation.episodes)
     left_out = f"; {data.left_out} left out as failures" if data.left_out else ""
+    if data.not_commanded:
+        left_out += f"; {data.not_commanded} without a step of {commanders}"
     number = sum(facts.parameters.values())
     if place.best is None:
         best = f"the last weights, of step {place.best_step}; there was nothing to validate with"
@@ -62,6 +66,7 @@ def card(facts: CardFacts, place: Place, ended: str) -> str:
             f"| recipe | {facts.recipe_name}, seed {facts.seed} |",
             f"| data | {len(data.train.episodes)} episodes ({steps:,} steps) to learn from, "
             f"{validation} to validate with{left_out} |",
+            f"| commanded by | {in_words(data.commanded)} (steps); learnt from: {commanders} |",
             f"| data's SHA-256 | `{data.digest}` |",
             f"| trained | {place.step:,} steps, {samples:,} samples "
             f"({samples / max(steps, 1):.1f} times the data) |",

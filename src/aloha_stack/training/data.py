@@ -17,6 +17,7 @@ from aloha_stack.training.statistics import Statistics, statistics
 from aloha_stack.training.store import (
     EpisodeStore,
     Progress,
+    commanded,
     find_episodes,
     open_episodes,
     split_episodes,
@@ -39,6 +40,8 @@ class TrainingData:
     validation: EpisodeStore | None
     statistics: Mapping[str, Statistics]
     left_out: int  # episodes that failed
+    not_commanded: int  # episodes in which none of the wanted commanders has a step
+    commanded: Mapping[str, int]  # recorded steps of the former by commander, chosen or not
     digest: str  # of all that is learnt from but pictures' bytes
 
 
@@ -51,17 +54,24 @@ def open_data(
     """
     found = find_episodes(paths)
     good, failed = _usable(found)
-    train_paths, validation_paths = split_episodes(good, recipe.validation, SPLIT_SEED)
     settings = read_settings(recipe)
-    train = open_episodes(train_paths, settings, progress)
-    validation = open_episodes(validation_paths, settings, progress) if validation_paths else None
-    if validation is not None:
-        EpisodeStore([*train.episodes, *validation.episodes], settings)  # alike, or refused
+    episodes = {one.path: one for one in open_episodes(good, settings, progress).episodes}
+    train_paths, validation_paths = split_episodes(episodes, recipe.validation, SPLIT_SEED)
+    train = EpisodeStore([episodes[path] for path in train_paths], settings)
+    validation = None
+    if validation_paths:
+        validation = EpisodeStore([episodes[path] for path in validation_paths], settings)
     if cache is not None:
         train = cached(train, cache, progress)
         validation = cached(validation, cache, progress) if validation is not None else None
     return TrainingData(
-        train, validation, statistics(train), len(failed), _digest([train, validation])
+        train,
+        validation,
+        statistics(train),
+        left_out=len(failed),
+        not_commanded=len(good) - len(episodes),
+        commanded=commanded(train.episodes),
+        digest=_digest([train, validation]),
     )
 
 
@@ -75,6 +85,7 @@ def read_settings(recipe: DataRecipe) -> ReadSettings:
             action=recipe.action,
             alignment=AlignmentSettings(step_hz=recipe.step_hz),
             allowed=recipe.allowed,
+            commanders=recipe.commanders,
         )
     except ValueError as error:
         raise RecipeError(f"data: {error}") from error

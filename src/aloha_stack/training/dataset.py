@@ -12,7 +12,9 @@ Sample = dict[str, torch.Tensor]
 
 
 class EpisodeDataset(Dataset[Sample]):
-    """One sample a step. An index gives a sample, a list of them a batch (one dimension more):
+    """One sample a step that is learnt from.
+
+    An index gives a sample, a list of them a batch (one dimension more):
 
     | key | shape, type | |
     |---|---|---|
@@ -20,7 +22,7 @@ class EpisodeDataset(Dataset[Sample]):
     | `state` | (14 per part of the state,) float32 | |
     | `action` | (chunk, 14) float32 | action[k] belongs to the step k later |
     | `is_pad` | (chunk,) bool | beyond the segment's end: the last action again |
-    | `episode`, `step` | () int64 | number in the store, step in the episode |
+    | `episode`, `step` | () int64 | number in the store, step among those of the episode |
     | `skew_s`, `age_s` | (cameras,), (streams,) float32 | with `timing` |
 
     Nothing is drawn at random here: the order comes from a sampler, so that a seed gives the same

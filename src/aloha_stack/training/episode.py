@@ -1,12 +1,14 @@
 """One episode as learning reads it: arrays in memory, pictures by their place in the file."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from aloha_stack.episodes.alignment import AlignedEpisode, align
+from aloha_stack.episodes.commanders import COMMANDERS, counted
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.frame_index import FrameIndex
 from aloha_stack.episodes.joint_numbers import NAMES
@@ -18,14 +20,14 @@ from aloha_stack.training.settings import ReadSettings
 
 @dataclass(frozen=True)
 class TrainingEpisode:
-    """T steps, C cameras. Small, and can be sent to other processes."""
+    """The T steps that are learnt from, C cameras. Small, and can be sent to other processes."""
 
     path: Path
     task: str
     robot: str
     verdict: str
     time_ns: np.ndarray  # (T,) int64
-    segment: np.ndarray  # (T,) int64, from 0; a pause or a gap begins a new one
+    segment: np.ndarray  # (T,) int64, from 0; a pause or steps that are left out begin one
     state: np.ndarray  # (T, 14 for each part of the state) float32
     action: np.ndarray  # (T, 14) float32
     cameras: tuple[FrameIndex, ...] = field(repr=False)
@@ -34,9 +36,15 @@ class TrainingEpisode:
     age_s: np.ndarray = field(repr=False)  # (T, streams) float32, step - stamp of its sample
     aged: tuple[str, ...]  # the topics of age_s, those that state and action are made of
     rates_hz: dict[str, float]  # of every camera and joint stream
+    commanded: Mapping[str, int]  # recorded steps by commander, those that are left out too
 
     def __len__(self) -> int:
         return len(self.time_ns)
+
+    @property
+    def left_out(self) -> int:
+        """Steps that others commanded than those who are learnt from."""
+        return sum(self.commanded.values()) - len(self)
 
     @cached_property
     def segment_end(self) -> np.ndarray:
@@ -45,8 +53,11 @@ class TrainingEpisode:
 
 
 def read_episode(path: Path, settings: ReadSettings) -> TrainingEpisode:
-    """Reads an episode, pictures left out. Raises EpisodeError, which names it, for one that
-    cannot be read, that the quality gate does not let pass, or that lacks what is asked for."""
+    """Reads an episode, pictures left out; no step at all where none is commanded as asked for.
+
+    Raises EpisodeError, which names it, for one that cannot be read, that the quality gate does not
+    let pass, or that lacks what is asked for.
+    """
     episode = Episode(path)
     episode.contents(settings.verify)
     aligned = align(episode, settings.alignment)
@@ -63,6 +74,8 @@ def read_episode(path: Path, settings: ReadSettings) -> TrainingEpisode:
             f"{path} has no camera {', '.join(missing)}; it has "
             f"{', '.join(aligned.cameras) or 'none'}"
         )
+    commanded = counted(aligned.commander)
+    aligned = _commanded_by(settings.commanders, aligned)
     steps = [aligned.cameras[camera] for camera in cameras]
     empty = np.zeros((len(aligned), 0), np.int64)
     ages = _ages(aligned, settings)
@@ -81,6 +94,38 @@ def read_episode(path: Path, settings: ReadSettings) -> TrainingEpisode:
         age_s=_seconds(list(ages.values())),
         aged=tuple(ages),
         rates_hz=_rates(episode, aligned),
+        commanded=commanded,
+    )
+
+
+def _commanded_by(commanders: tuple[str, ...], aligned: AlignedEpisode) -> AlignedEpisode:
+    """Only the steps of `commanders`. What lies between them divides segments as a gap does: no
+    chunk reaches over it, and actions of others are never part of one."""
+    codes = [COMMANDERS.index(name) for name in commanders]
+    rows = np.flatnonzero(np.isin(aligned.commander, codes))
+    if len(rows) == len(aligned):
+        return aligned
+    broken = (np.diff(rows) > 1) | (np.diff(aligned.segment[rows]) > 0)
+    return replace(
+        aligned,
+        time_ns=aligned.time_ns[rows],
+        segment=np.concatenate([[0], np.cumsum(broken)])[: len(rows)],
+        state=aligned.state[rows],
+        velocity=aligned.velocity[rows],
+        effort=aligned.effort[rows],
+        action=aligned.action[rows],
+        leader=aligned.leader[rows] if aligned.leader is not None else None,
+        commander=aligned.commander[rows],
+        joint_age_ns={topic: age[rows] for topic, age in aligned.joint_age_ns.items()},
+        cameras={
+            name: replace(
+                steps,
+                frame=steps.frame[rows],
+                stamp_ns=steps.stamp_ns[rows],
+                skew_ns=steps.skew_ns[rows],
+            )
+            for name, steps in aligned.cameras.items()
+        },
     )
 
 

@@ -30,6 +30,7 @@ class DataRecipe:
     state: tuple[str, ...] = ("position",)
     action: str = "executed"
     allowed: tuple[str, ...] = ("good",)
+    commanders: tuple[str, ...] = ("human", "policy")  # whose steps are learnt from
     step_hz: float = 50.0
     validation: float = 0.1  # share of the episodes
     cache: bool = True

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from aloha_stack.episodes.alignment import AlignmentSettings
+from aloha_stack.episodes.commanders import COMMANDERS
 from aloha_stack.episodes.joint_numbers import NAMES
 from aloha_stack.episodes.quality import GOOD
 from aloha_stack.episodes.scaled import Size
@@ -20,6 +21,7 @@ class ReadSettings:
     image_size: Size | None = None  # (height, width); None: as recorded
     state: tuple[str, ...] = ("position",)  # which of STATES, 14 numbers each
     action: str = "executed"  # the command as written to the wire, or what the "leader" asked for
+    commanders: tuple[str, ...] = ("human", "policy")  # which of COMMANDERS gave the actions
     alignment: AlignmentSettings = field(default_factory=AlignmentSettings)
     allowed: tuple[str, ...] = (GOOD,)  # verdicts of the quality gate that may be learnt from
     verify: bool = True  # compare the checksums of all bytes, before anything is learnt from them
@@ -30,6 +32,11 @@ class ReadSettings:
             raise ValueError(f"state {self.state} has to name some of {', '.join(STATES)}, once")
         if self.action not in ACTIONS:
             raise ValueError(f"action {self.action!r} is none of {', '.join(ACTIONS)}")
+        unknown = [name for name in self.commanders if name not in COMMANDERS]
+        if unknown or not self.commanders or len(set(self.commanders)) != len(self.commanders):
+            raise ValueError(
+                f"commanders {self.commanders} has to name some of {', '.join(COMMANDERS)}, once"
+            )
         if self.cameras is not None and len(set(self.cameras)) != len(self.cameras):
             raise ValueError(f"cameras {', '.join(self.cameras)} has one twice")
         if self.image_size is not None and not all(1 <= px <= LARGEST for px in self.image_size):

@@ -1,11 +1,13 @@
 """Episodes that learning draws from: alike in robot, cameras and rates, addressed by step."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from aloha_stack.episodes.commanders import in_words
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.folder import episode_paths
 from aloha_stack.episodes.given import check_once
@@ -71,7 +73,8 @@ def open_episodes(
     paths: Paths, settings: ReadSettings, progress: Progress | None = None
 ) -> EpisodeStore:
     """The episodes at `paths` (episodes, or folders of them), pictures decoded as they are asked
-    for. Raises EpisodeError, which names every episode that cannot be used, and why."""
+    for; without those in which none of the wanted commanders has a step. Raises EpisodeError, which
+    names every episode that cannot be used, and why."""
     found = find_episodes(paths)
     episodes, refused = [], []
     for number, path in enumerate(found):
@@ -88,7 +91,21 @@ def open_episodes(
             f"{len(refused)} of {len(found)} episodes cannot be learnt from; leave them out, or "
             f"allow their verdict:\n  {shown}{more}"
         )
-    return EpisodeStore(episodes, settings)
+    used = [one for one in episodes if len(one)]
+    if not used:
+        raise EpisodeError(
+            f"no step of {len(found)} episodes was commanded by {' or '.join(settings.commanders)} "
+            f"(steps by commander: {in_words(commanded(episodes))}); choose other commanders"
+        )
+    return EpisodeStore(used, settings)
+
+
+def commanded(episodes: Iterable[TrainingEpisode]) -> dict[str, int]:
+    """Recorded steps of all `episodes` by commander, those that are left out too."""
+    total: Counter[str] = Counter()
+    for one in episodes:
+        total.update(one.commanded)
+    return dict(total)
 
 
 def find_episodes(paths: Paths) -> list[Path]:

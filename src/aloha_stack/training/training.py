@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from aloha_stack.episodes.commanders import in_words
 from aloha_stack.episodes.metadata import FILE_NAME
 from aloha_stack.policies.weights import count
 from aloha_stack.progress import Progress
@@ -213,6 +214,13 @@ def _beginning(data: TrainingData, facts: CardFacts, trainer: Trainer) -> str:
     until = f"{recipe.steps} steps" if recipe.minutes is None else f"{recipe.minutes:g} minutes"
     begins = f", from step {trainer.place.step} on" if trainer.place.step else ""
     left_out = f", {data.left_out} failures left out" if data.left_out else ""
+    if sum(data.commanded.values()) > len(data.train):
+        left_out += (
+            f"; learnt from steps of {' or '.join(facts.recipe.data.commanders)} (recorded: "
+            f"{in_words(data.commanded)})"
+        )
+    if data.not_commanded:
+        left_out += f", {data.not_commanded} episodes without one left out"
     return (
         f"{facts.recipe_name}: {sum(facts.parameters.values()) / 1e6:.2f} million weights, "
         f"{len(data.train.episodes)} episodes ({len(data.train)} steps), {validation} to validate"
