@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from aloha_stack.policies.group_norm import GroupNorm
+
 EPSILON = 1e-5
 
 
@@ -99,9 +101,9 @@ class LightBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int, groups: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.norm1 = nn.GroupNorm(groups, outputs)
+        self.norm1 = GroupNorm(groups, outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.norm2 = nn.GroupNorm(groups, outputs)
+        self.norm2 = GroupNorm(groups, outputs)
         self.around: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
             self.around = nn.Conv2d(inputs, outputs, 1, stride)
@@ -125,7 +127,7 @@ class LightResNet(nn.Module):
         # Half of what the kernel is wider than the stride: a map of H / stride rows.
         pad = (stem_kernel - stem_stride + 1) // 2
         self.stem = nn.Conv2d(3, widths[0], stem_kernel, stem_stride, pad, bias=False)
-        self.norm = nn.GroupNorm(groups, widths[0])
+        self.norm = GroupNorm(groups, widths[0])
         layers: list[nn.Module] = []
         inputs = widths[0]
         for stage, outputs in enumerate(widths):

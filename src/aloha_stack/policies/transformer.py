@@ -76,12 +76,14 @@ class Attention(nn.Module):
     def of_memory(
         self, x: Tensor, position: Tensor, memory: Tensor, memory_position: Tensor
     ) -> Tensor:
-        """x (B, N, D) attends to memory (B, M, D), with their positions. Returns (B, N, D)."""
+        """x (B, N, D), or (1, N, D) alike for all, attends to memory (B, M, D), with their
+        positions. Returns (B, N, D)."""
         width = self.width
         query = self._project(x, position, slice(0, width), width)
         parts = self._project(memory, memory_position, slice(width, 3 * width), width)
         key, value = (self._heads(part) for part in parts.split(width, dim=2))
-        return self._joined(attend(self._heads(query), key, value, None, self._drop))
+        queries = self._heads(query).expand(len(memory), -1, -1, -1)
+        return self._joined(attend(queries, key, value, None, self._drop))
 
     def _project(self, x: Tensor, position: Tensor, rows: slice, moved: int) -> Tensor:
         """x times these rows of the weights; positions add to the first `moved` of them."""
@@ -196,10 +198,16 @@ class Decoder(nn.Module):
         )
         self.norm = nn.LayerNorm(width)
         self.first_only = first_only
+        self.dropout = layer["dropout"]
 
     def forward(self, position: Tensor, memory: Tensor, memory_position: Tensor) -> Tensor:
-        """Queries that begin as zeros at position (T, D), memory (B, M, D). Returns (B, T, D)."""
-        x = position.new_zeros(()).expand(memory.shape[0], *position.shape)
+        """Queries that begin as zeros at position (T, D), memory (B, M, D). Returns (B, T, D).
+
+        Before they have seen the memory they are alike in all samples, and computed once; but for
+        dropout, which each sample has to itself.
+        """
+        alike = not (self.training and self.dropout)
+        x = position.new_zeros(1 if alike else len(memory), *position.shape)
         for layer in self.layers[:1] if self.first_only else self.layers:
             x = layer(x, position, memory, memory_position)
         return self.norm(x)
