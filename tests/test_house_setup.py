@@ -207,6 +207,17 @@ def test_defaults_yield_to_what_the_user_has_set(tmp_path: Path) -> None:
     assert chosen.items() <= launcher.command_environment(setup, dict(chosen)).items()
 
 
+def test_compiled_modules_are_kept_and_lie_outside_the_tree(tmp_path: Path) -> None:
+    launcher = load_launcher()
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/once.py").write_text("")
+    setup = launcher.Setup(tmp_path, None)
+    env = launcher.command_environment(setup, {"PYTHONDONTWRITEBYTECODE": "1"})
+    subprocess.run([sys.executable, "-c", "import once"], env=env, check=True)
+    assert [*(tmp_path / ".build").rglob("once.*.pyc")]
+    assert not [*(tmp_path / "src").rglob("*.pyc")]
+
+
 def test_the_environment_is_the_same_when_nested(tmp_path: Path) -> None:
     launcher = load_launcher()
     setup = launcher.Setup(tmp_path, None)
