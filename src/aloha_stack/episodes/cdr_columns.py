@@ -4,6 +4,7 @@ Messages of a stream mostly have the same layout, so the numbers of one lie wher
 do: a run of equally long messages that are alike where it matters is read as one array.
 """
 
+from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -34,29 +35,35 @@ class CdrColumns:
     def __init__(self, layout: Callable[[bytes], Layout]) -> None:
         """`layout` is asked for each message that differs from the one before where it matters."""
         self._layout = layout
-        self._waiting: list[bytes] = []
+        # Not the messages themselves: small ones that stay would keep large ones' memory in pieces.
+        self._waiting, self._sizes = bytearray(), array("I")
 
     def add(self, body: bytes) -> None:
         """Takes a message."""
-        self._waiting.append(body)
+        self._waiting += body
+        self._sizes.append(len(body))
 
     def take(self) -> dict[str, np.ndarray]:
         """By the names of the layout, (n, count) each, of the n messages since the last time.
 
         Nothing where there were none. What `layout` raises goes through.
         """
-        waiting, self._waiting = self._waiting, []
+        waiting, sizes = bytes(self._waiting), np.array(self._sizes, np.int64)
+        self._waiting, self._sizes = bytearray(), array("I")
         parts: dict[str, list[np.ndarray]] = {}
-        while waiting:
-            layout, size = self._layout(waiting[0]), len(waiting[0])
-            alike = next((i for i, b in enumerate(waiting) if len(b) != size), len(waiting))
-            block = np.frombuffer(b"".join(waiting[:alike]), np.uint8).reshape(alike, size)
+        begin = done = 0
+        while done < len(sizes):
+            size = int(sizes[done])
+            layout = self._layout(waiting[begin : begin + size])
+            other = sizes[done:] != size
+            alike = int(np.argmax(other)) if other.any() else len(sizes) - done
+            block = np.frombuffer(waiting, np.uint8, alike * size, begin).reshape(alike, size)
             fixed = np.concatenate([np.arange(part.start, part.stop) for part in layout.fixed])
             same = (block[:, fixed] == block[0, fixed]).all(axis=1)
             count = alike if same.all() else int(np.argmin(same))
             for name, place in layout.places.items():
                 parts.setdefault(name, []).append(_numbers(block[:count], layout.order, place))
-            waiting = waiting[count:]
+            begin, done = begin + count * size, done + count
         return {name: np.concatenate(found) for name, found in parts.items()}
 
 
