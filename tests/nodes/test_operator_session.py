@@ -85,7 +85,15 @@ def test_yes_discards_the_episode_that_was_asked_about_and_no_other(
     assert here.session.notice == "episode_000004 is not being recorded any more: nothing was done"
     here.press("dy")
     ((name, request),) = here.asked.all
-    assert (name, request.discard) == ("/recorder/stop", True)
+    assert (name, request.path, request.discard) == ("/recorder/stop", FIFTH, True)
+
+
+@pytest.mark.parametrize("key", [" ", "s", "f", "r"])
+def test_every_key_that_ends_a_recording_names_it(desk: Callable[..., Desk], key: str) -> None:
+    here = desk()
+    here.recorder(RecorderState.RECORDING, FOURTH)
+    here.press(key)
+    assert (here.asked.names[0], here.asked.all[0][1].path) == ("/recorder/stop", FOURTH)
 
 
 def test_yes_discards_what_was_paused_meanwhile_but_nothing_that_is_closing_or_unheard(

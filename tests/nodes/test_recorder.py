@@ -38,7 +38,7 @@ def test_everything_published_while_recording_is_in_the_episode(
     wait_for(lambda: len(feedback) > 0 and feedback[-1].feedback.messages > 300)
     stopped = graph.stop(outcome="success", labels=["good"])
     result = result_of(handle)
-    assert stopped.success
+    assert (stopped.success, stopped.message) == (True, "episode_000000 is kept")
     assert (result.kept, result.lost, result.outcome) == (True, 0, "success")
     assert result.path == stopped.path == str(tmp_path / "episode_000000")
     assert feedback[-1].feedback.free_gib > 0
@@ -112,8 +112,13 @@ def test_discard_removes_the_episode_and_the_next_takes_its_number(
     graph.wait_for_streams()
     handle = graph.start()
     wait_for(lambda: (tmp_path / "episode_000000").exists())
-    assert graph.stop(discard=True).success
-    assert not result_of(handle).kept
+    refused = graph.stop(discard=True, path="episode_000001")
+    assert not refused.success
+    assert refused.message.startswith("episode_000001 is not being recorded, but episode_000000")
+    stopped = graph.stop(discard=True, path=str(tmp_path / "episode_000000"))
+    assert (stopped.success, stopped.message) == (True, "episode_000000 is discarded")
+    result = result_of(handle)
+    assert (result.kept, result.message) == (False, "episode_000000 is discarded")
     assert list(tmp_path.iterdir()) == []
     assert result_of(graph.start(duration=0.05)).path.endswith("episode_000000")
 
@@ -210,7 +215,7 @@ def test_a_stream_that_goes_silent_is_told_and_the_recording_goes_on(
     result = result_of(handle)
     assert stopped.success
     assert f"{name} was silent for 3." in stopped.message
-    assert result.message == stopped.message
+    assert stopped.message == f"episode_000000 is kept: {result.message}"
     assert any(name in reason for reason in summarise(result.path).reasons)
 
 

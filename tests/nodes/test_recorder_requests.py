@@ -199,7 +199,9 @@ def test_the_last_episode_is_set_aside_and_its_number_is_not_given_again(
     graph.wait_for_streams()
     for _ in range(2):
         assert result_of(graph.start(duration=0.1)).kept
-    assert graph.ask("discard_last").success
+    discarded = graph.ask("discard_last")
+    assert discarded.success
+    assert discarded.message == f"episode_000001 was moved to {tmp_path / 'discarded'}"
     moved = Episode(tmp_path / "discarded" / "episode_000001")
     assert len(list(moved.records())) > 0
     wait_for(lambda: graph.state.last_path.endswith("episode_000000"))

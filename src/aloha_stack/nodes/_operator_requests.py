@@ -83,7 +83,7 @@ class Requests:
         name = result.path.rpartition("/")[2]
         aborted = answer.status == GoalStatus.STATUS_ABORTED
         if not result.kept:
-            self._tell(f"not recorded: {result.message}" if aborted else "the episode is discarded")
+            self._tell(f"not recorded: {result.message}" if aborted else result.message)
             return
         outcome = result.outcome or "no outcome: s or f labels it"
         self._tell(
@@ -91,9 +91,11 @@ class Requests:
             + (f": {result.message}" if result.message else "")
         )
 
-    def stop(self, outcome: str = "", *, discard: bool = False, then: Then | None = None) -> None:
-        """Ends the recording."""
-        request = StopRecording.Request(outcome=outcome, discard=discard)
+    def stop(
+        self, path: str, outcome: str = "", *, discard: bool = False, then: Then | None = None
+    ) -> None:
+        """Ends the recording of the episode `path`, and of no other that began meanwhile."""
+        request = StopRecording.Request(path=path, outcome=outcome, discard=discard)
         self.ask("/recorder/stop", request, then, CLOSING_S)
 
     def label(self, outcome: str, labels: Sequence[str], path: str) -> None:

@@ -193,16 +193,16 @@ class Session:
     def _press_while_recording(self, key: str, state: RecorderState) -> None:
         name = state.path.rpartition("/")[2]
         if key in (" ", "s", "f"):
-            self._requests.stop("failure" if key == "f" else "success")
+            self._requests.stop(state.path, "failure" if key == "f" else "success")
         elif key == "p":
             paused = state.state == RecorderState.PAUSED
             self._requests.ask("/recorder/resume" if paused else "/recorder/pause")
         elif key == "d":
-            drop = partial(self._requests.stop, discard=True)
+            drop = partial(self._requests.stop, state.path, discard=True)
             self._ask(f"discard {name}?", self._while_recorded(state.path, drop))
         elif key == "r":
             if not self._stopped():
-                self._requests.stop(discard=True, then=self._start)
+                self._requests.stop(state.path, discard=True, then=self._start)
         else:
             self.tell("stop it first: s success, f failure")
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aloha_interfaces.srv import LabelEpisode, StopRecording
@@ -11,7 +12,6 @@ from std_srvs.srv import Trigger
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.recording import Ending, Recording
 from aloha_stack.nodes._recorder_kept import check_outcome
-from aloha_stack.nodes._recorder_take import words
 
 if TYPE_CHECKING:
     from aloha_stack.nodes.recorder import Recorder
@@ -52,13 +52,18 @@ class Requests:
         ending = Ending(request.outcome, tuple(request.labels), request.discard)
         if take is None:
             response.message = NOTHING
+        elif request.path and take.recording.path.parent / request.path != take.recording.path:
+            response.message = (
+                f"{Path(request.path).name} is not being recorded, but {take.recording.path.name}; "
+                "nothing was done"
+            )
         elif not self._recorder.end(take, ending):
             response.message = f"{take.recording.path.name} is ending already"
         elif not take.over.wait(STOP_S) or take.kept is None:
             response.message = f"{take.recording.path} is not closed after {STOP_S:g} s"
         else:
             response.success = not take.kept.problem
-            response.message = words(take.kept)
+            response.message = take.told()
             response.path = str(take.kept.path or "")
         return response
 

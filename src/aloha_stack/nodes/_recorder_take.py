@@ -58,8 +58,15 @@ class Take:
             duration=self.recorded_s(0),
             messages=kept.messages,
             lost=kept.lost_messages,
-            message=words(kept),
+            message=words(kept) if kept.path is not None else self.told(),
         )
+
+    def told(self) -> str:
+        """What became of which episode, in words; after `over`."""
+        kept = self.kept
+        assert kept is not None
+        done = "discarded" if kept.path is None else "kept"
+        return ": ".join(filter(None, (f"{self.recording.path.name} is {done}", words(kept))))
 
 
 def words(kept: Kept) -> str:
