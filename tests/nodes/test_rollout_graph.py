@@ -13,6 +13,8 @@ import rclpy
 from sensor_msgs.msg import CompressedImage
 
 from aloha_stack.cameras.jpeg import encode_rgb
+from aloha_stack.episodes.alignment import align
+from aloha_stack.episodes.commanders import counted
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.graph import Graph
 from aloha_stack.nodes._conversions import set_stamp
@@ -79,7 +81,12 @@ def test_commands_flow_to_both_followers_without_a_gap(
     assert rollout["duration"] >= STEPS * 0.02
     episode = Episode(Path(rollout["path"]))
     assert (episode.info.seed, episode.info.outcome) == (SEED, "failure")
-    assert "/chunk_player/state" in episode.topics
+    commanded = counted(align(episode).commander)
+    assert commanded["policy"] > STEPS / 2
+    assert set(commanded) == {
+        "nobody",
+        "policy",
+    }  # nobody before the first chunk and after the last
     for topic in [f"/{follower}/command_executed" for follower in FOLLOWERS]:
         executed = episode.joints(topic)[topic]
         assert np.abs(executed.position[-1] - executed.position[0]).max() > 0.01
