@@ -1,6 +1,7 @@
 """The life of a process with one node: spin, start by itself, end in order on a signal."""
 
 import functools
+import os
 import signal
 import sys
 import threading
@@ -17,6 +18,8 @@ from rclpy.signals import SignalHandlerOptions
 from aloha_stack.nodes._executor import LeanExecutor
 from aloha_stack.nodes._parameters import declare, refuse_unknown_parameters
 from aloha_stack.nodes._time import RosTime
+from aloha_stack.nodes._transport import use_udp_alone
+from aloha_stack.shared_memory import heal_ports
 
 RETRY_S = 1.0
 """Steady time between two attempts of an autostart."""
@@ -169,8 +172,11 @@ def run(
     args: Sequence[str] | None = None,
     *,
     executor: Callable[[], Any] = LeanExecutor,
+    images: bool = False,
 ) -> int:
     """Runs one node until SIGINT or SIGTERM, then closes it in order; returns the exit status.
+
+    Nodes that send or hear `images` do so through shared memory; all others stay off it.
 
     0 after an orderly end, 1 if a callback or a thread failed, 2 for wrong or unknown parameters
     and arguments. `--help` tells of the node and starts nothing. A ManagedNode with `autostart`
@@ -194,6 +200,10 @@ def run(
 
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
+    if images:
+        heal_ports()
+    else:
+        use_udp_alone(os.environ)
     rclpy.init(
         args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO
     )

@@ -239,9 +239,11 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(sys.argv[1:] if argv is None else argv)
     robot = load_robot(options.robot)
     if options.role == "publish":
-        return run(lambda: RawCameras(robot), args=[])
+        return run(lambda: RawCameras(robot), args=[], images=True)
     return run(
-        lambda: Reader(robot, options.out, options.seconds, options.record, options.keep), args=[]
+        lambda: Reader(robot, options.out, options.seconds, options.record, options.keep),
+        args=[],
+        images=True,
     )
 
 

@@ -114,7 +114,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=0.0)
     options = parser.parse_args(sys.argv[1:] if argv is None else argv)
     robot = load_robot(options.robot)
-    return run(lambda: RecordBench(robot, options.pictures, options.log, options.seconds), args=[])
+    return run(
+        lambda: RecordBench(robot, options.pictures, options.log, options.seconds),
+        args=[],
+        images=True,
+    )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ action is printed as it comes; Ctrl-C cancels its goal.
 """
 
 import argparse
+import os
 import sys
 import time
 from typing import Any
@@ -15,6 +16,7 @@ from rclpy.action import ActionClient, get_action_names_and_types
 from rclpy.node import Node
 
 from aloha_stack.nodes._messages import interface_class
+from aloha_stack.nodes._transport import use_udp_alone
 
 DISCOVERY_S = 5.0
 """Steady time in which what is called must show itself."""
@@ -44,6 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("name", nargs="?", help="of the service or action, as /e_stop")
     parser.add_argument("fields", nargs="*", metavar="field:=value")
     options = parser.parse_args(argv)
+    use_udp_alone(os.environ)
     rclpy.init(args=[])
     node = rclpy.create_node("call")
     try:

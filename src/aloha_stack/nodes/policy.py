@@ -56,6 +56,12 @@ class PolicyNode(ManagedNode):
                 "rows of chunks, played per second",
                 (10, 200),
             ),
+            real=declare(
+                self,
+                "real_inference",
+                False,
+                "whether chunks take as much ROS time as of the wall's, where /clock is slower",
+            ),
             threads=declare(
                 self, "threads", 0, "of the network; 0: one fewer than processors", (0, 256)
             ),

@@ -1,0 +1,37 @@
+"""Keeps a process off shared memory, so that the death of another cannot hold it."""
+
+from collections.abc import MutableMapping
+from pathlib import Path
+
+from aloha_stack.robot.share import share_folder
+
+PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
+RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
+ONLY_LOCALHOST = "ROS_LOCALHOST_ONLY"
+PEERS = "ROS_STATIC_PEERS"
+
+DISTROS = ("", "jazzy")
+"""Those whose Fast DDS reads PROFILE; elsewhere nothing would hold the range of discovery."""
+
+
+def use_udp_alone(environment: MutableMapping[str, str]) -> bool:
+    """Selects config/fastdds_control.xml, or its likeness for LOCALHOST, before rclpy begins.
+
+    False, and nothing changed, for another middleware or distribution, where a profile other than
+    the project's was chosen, and under LOCALHOST with ROS_STATIC_PEERS, which only the middleware
+    adds (nodes then use shared memory, as it does by itself).
+    """
+    middleware = environment.get("RMW_IMPLEMENTATION", "") or "rmw_fastrtps_cpp"
+    known = middleware.startswith("rmw_fastrtps") and environment.get("ROS_DISTRO", "") in DISTROS
+    named = environment.get(PROFILE, "")
+    profile = Path(named) if named else share_folder() / "config/fastdds.xml"
+    local = environment.get(RANGE) == "LOCALHOST" or environment.get(ONLY_LOCALHOST) == "1"
+    ours = profile.with_name("fastdds_control_localhost.xml" if local else "fastdds_control.xml")
+    of_project = profile.name == "fastdds.xml" and ours.is_file()
+    if not (known and of_project) or (local and environment.get(PEERS)):
+        return False
+    environment[PROFILE] = str(ours)
+    if local:
+        environment[RANGE] = "SYSTEM_DEFAULT"  # else the middleware adds shared memory by itself
+        environment.pop(ONLY_LOCALHOST, None)
+    return True
