@@ -1,9 +1,9 @@
 """Keeps the columns of a recording while it is written, at no risk to it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from aloha_stack.episodes.collector import Collector
+from aloha_stack.episodes.collector import Collector, TopicColumns
 from aloha_stack.episodes.columns_file import ColumnsFile, columns_path
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.mcap_records import file_end
@@ -27,33 +27,33 @@ class LiveColumns:
             return
         self._collector = Collector(self._file)
         self._described = {topic.name: (topic.type, topic.definition) for topic in topics}
+        self._known: dict[str, TopicColumns] = {}
 
     def take(self, topic: str, log_ns: int, publish_ns: int, offset: int, data: bytes) -> None:
         """A message that begins at byte `offset` of the file, or will."""
-        if self._file is not None:
+        if self._file is None:
+            return
+        try:
+            known = self._known.get(topic) or self._topic(topic)
             found = Found(0, log_ns, publish_ns, offset, len(data), data)
-            self._guarded(lambda: self._take(topic, found))
-
-    def _take(self, topic: str, found: Found) -> None:
-        known = self._collector.topic(topic, *self._described[topic])
-        self._collector.take(known, self._mcap, found)
+            self._collector.take(known, self._mcap, found)
+        except (EpisodeError, OSError):
+            self.discard()
 
     def finish(self) -> None:
         """The MCAP file is whole and closed, and holds what was taken."""
-        if self._file is not None:
-            self._guarded(self._finish)
-
-    def _finish(self) -> None:
-        assert self._file is not None
-        for topic, described in self._described.items():
-            self._collector.topic(topic, *described)
-        facts = self._collector.end()
-        with self._mcap.open("rb") as file:
-            end = file_end(file.fileno())
-        if end is None:
+        if self._file is None:
+            return
+        try:
+            for topic in self._described:
+                self._topic(topic)
+            facts = self._collector.end()
+            with self._mcap.open("rb") as file:
+                end = file_end(file.fileno())
+            if end is not None:
+                self._file.finish(facts, end)
+        except (EpisodeError, OSError):
             self.discard()
-        else:
-            self._file.finish(facts, end)
 
     def discard(self) -> None:
         """They are not wanted, or not true."""
@@ -61,8 +61,6 @@ class LiveColumns:
         if file is not None:
             file.discard()
 
-    def _guarded(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except (EpisodeError, OSError):
-            self.discard()
+    def _topic(self, topic: str) -> TopicColumns:
+        known = self._known[topic] = self._collector.topic(topic, *self._described[topic])
+        return known

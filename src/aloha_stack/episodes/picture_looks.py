@@ -8,11 +8,25 @@ _PART = 16 << 10
 
 
 class Readable(Protocol):
-    """The bytes of a picture: `bytes`, or a FilePart, of which only what is needed is read."""
+    """The bytes of a picture, of which only what is needed is taken."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, part: slice, /) -> bytes: ...
+
+
+class MessagePart:
+    """`size` bytes from `offset` on of a message."""
+
+    def __init__(self, message: bytes, offset: int, size: int) -> None:
+        self._message, self._offset, self._size = message, offset, size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, part: slice) -> bytes:
+        begin, end, _ = part.indices(self._size)
+        return self._message[self._offset + begin : self._offset + end]
 
 
 class FilePart:

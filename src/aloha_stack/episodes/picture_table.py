@@ -10,7 +10,7 @@ import numpy as np
 
 from aloha_stack.episodes.cdr import HEADER_BYTES, CdrReader
 from aloha_stack.episodes.errors import EpisodeError
-from aloha_stack.episodes.picture_looks import is_repeated, is_whole_jpeg
+from aloha_stack.episodes.picture_looks import MessagePart, is_repeated, is_whole_jpeg
 
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 IMAGE = "sensor_msgs/msg/Image"
@@ -80,7 +80,7 @@ class PictureColumns:
         self.format: PictureFormat | None = None
         self._numbers = {name: array("q") for name in NUMBERS}
         self._looks = {name: array("b") for name in LOOKS}
-        self._before: bytes | None = None  # the picture before, without filling
+        self._before: MessagePart | None = None  # the picture before
         self._fixed: list[tuple[slice, bytes]] = []  # what is the same in all messages
         self._length_at = 0
         self._stamp, self._length = struct.Struct("<iI"), struct.Struct("<I")
@@ -104,7 +104,7 @@ class PictureColumns:
         place = offset + start if offset >= 0 else -1
         for column, value in zip(self._numbers.values(), (stamp, place, length), strict=True):
             column.append(value)
-        self._look(head[start : start + length] if len(head) == size else None)
+        self._look(MessagePart(head, start, length) if len(head) == size else None)
         self.files.add(file)
         return stamp
 
@@ -116,7 +116,7 @@ class PictureColumns:
             del column[:]
         return found
 
-    def _look(self, picture: bytes | None) -> None:
+    def _look(self, picture: MessagePart | None) -> None:
         """How a picture looks that is here as a whole; None is one that is not."""
         repeats = whole = _UNSEEN
         if picture is not None:
