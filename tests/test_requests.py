@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from aloha_stack import demo, evaluate
+from aloha_stack import demo, evaluate, through_graph
 from aloha_stack.demo import Replayed, find_problems
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.summary import damaged
@@ -16,7 +16,7 @@ def nothing_may_start(monkeypatch):
         raise AssertionError("a graph was started")
 
     monkeypatch.setattr(demo, "Graph", refuse)
-    monkeypatch.setattr(evaluate, "Graph", refuse)
+    monkeypatch.setattr(through_graph, "Graph", refuse)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
-"""`./aloha demo`: two teleoperated episodes are recorded, one is replayed, all are judged."""
+"""`./aloha demo`: two teleoperated episodes are recorded, one is replayed, all are judged; then the
+policy that is shipped for the task has its turn."""
 
 import argparse
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,12 +18,19 @@ from aloha_stack.episodes.quality import FLAWED, GOOD
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.episodes.summary import EpisodeSummary, summarise
 from aloha_stack.graph import Graph, GraphFailed
+from aloha_stack.policies.policy import PolicyError
 from aloha_stack.progress import Progress
+from aloha_stack.robot.share import share_folder
 
 EXAMPLE = """examples:
   ./aloha demo
   ./aloha demo --out /data/demo --seed 7
 """
+
+UNSEEN = (1000, 1001)
+"""Seeds of the rollouts' worlds: nothing is ever trained in those from 1000 on."""
+
+NONE_SHIPPED = "No rollout: models/ holds no checkpoint for this task."
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,18 @@ class Replayed:
     seed: int
     reward: int
     success: bool
+
+
+@dataclass(frozen=True)
+class RolledOut:
+    """What came of the policy's rollouts: the best reward, and what was counted on the way."""
+
+    model: str
+    success: bool
+    reward: int
+    jumps: int = 0
+    words: tuple[str, ...] = ()
+    paths: tuple[Path, ...] = ()
 
 
 def main(argv: Sequence[str]) -> int:
@@ -48,26 +69,33 @@ def main(argv: Sequence[str]) -> int:
         seeds = [options.seed + index for index in range(options.episodes)]
         paths = record(out, options.task, seeds, progress)
         replayed = replay(out, options.task, paths[0], seeds[0], progress)
-    except GraphFailed as failure:
+        rolled = roll_out(out, options.task, progress)
+    except (GraphFailed, PolicyError) as failure:
         progress.say(f"aloha demo: {failure}")
         return 1
     summaries = [summarise(path) for path in paths]
     pictures = draw(out, paths, progress)
     print()
     print(f"{episode_table(summaries)}\n\n{camera_table(summaries)}\n")
-    print(f"replay of {paths[0].name}: reward {replayed.reward}, {_word(replayed.success)}\n")
-    for picture in [*pictures, *paths]:
+    print(f"replay of {paths[0].name}: reward {replayed.reward}, {_word(replayed.success)}")
+    if rolled is None:
+        print(f"{NONE_SHIPPED}\n")
+    else:
+        print(f"rollout of {rolled.model}: reward {rolled.reward}, {_word(rolled.success)}")
+        print("".join(f"  {line}\n" for line in rolled.words))
+    for picture in [*pictures, *paths, *(rolled.paths if rolled else ())]:
         print(f"  {picture}")
-    problems = find_problems(summaries, replayed)
+    problems = find_problems(summaries, replayed, rolled)
     print(f"\n{time.monotonic() - began_s:.0f} s. The robot and its world were simulated.")
     for problem in problems:
         print(f"FAILED: {problem}")
     for flaw in find_flaws(summaries):
         print(f"noted: {flaw}")
     if not problems:
-        print(
-            "SUCCESS: every episode and the replay reached the task's full reward; all data whole."
+        who = (
+            "every episode, the replay and the policy" if rolled else "every episode and the replay"
         )
+        print(f"SUCCESS: {who} reached the task's full reward; all data whole.")
     return 1 if problems else 0
 
 
@@ -130,6 +158,53 @@ def replay(out: Path, task: str, episode: Path, world: int, progress: Progress) 
     return result
 
 
+def shipped(task: str, models: Path | None = None) -> Path | None:
+    """The first checkpoint in models/ that was trained on `task`, if there is one. Raises
+    PolicyError for one that is damaged."""
+    from aloha_stack.policies.checkpoint import CONFIG, read_config  # torch takes its time
+
+    folder = models or share_folder() / "models"
+    for file in sorted(folder.glob(f"*/{CONFIG}")):
+        if read_config(file.parent)["spec"].task == task:
+            return file.parent
+    return None
+
+
+def roll_out(
+    out: Path, task: str, progress: Progress, models: Path | None = None
+) -> RolledOut | None:
+    """The shipped policy acts in a world that it has never seen, through all nodes; in a second one
+    if it fails. None if none is shipped for the task."""
+    model = shipped(task, models)
+    if model is None:
+        progress.say(NONE_SHIPPED)
+        return None
+    from aloha_stack.evaluation.plan import Plan  # torch takes its time
+    from aloha_stack.through_graph import GraphEpisodes, GraphOutcome, figures, words
+
+    progress.say(f"Rollout: the policy {model.name} on its own, from joints and pictures.")
+    plan = Plan(str(model), task)
+    spec = plan.check()
+    assert spec is not None, "a policy has one"
+    record = out / "rollouts"
+    episodes = GraphEpisodes(plan, UNSEEN, progress, out, spec.cameras, record)
+    tried = []
+    with closing(episodes.outcomes()) as outcomes:
+        for outcome in outcomes:
+            assert isinstance(outcome, GraphOutcome), "a policy's"
+            tried.append(outcome)
+            what = f"reward {outcome.reward}, {_word(outcome.success)} {outcome.remark}"
+            progress.say(f"  seed {outcome.seed}: {what}".rstrip())
+            if outcome.success:
+                break
+    found = figures(tried, episodes.faults)
+    paths = tuple(Path(outcome.path) for outcome in tried if outcome.path)
+    best = max(tried, key=lambda outcome: (outcome.success, outcome.reward))
+    return RolledOut(
+        model.name, best.success, best.reward, found["jumps"], tuple(words(found)), paths
+    )
+
+
 def draw(out: Path, paths: Sequence[Path], progress: Progress) -> list[Path]:
     """Joint plots and a four-camera video of each episode."""
     pictures = []
@@ -146,7 +221,9 @@ def draw(out: Path, paths: Sequence[Path], progress: Progress) -> list[Path]:
     return pictures
 
 
-def find_problems(summaries: Sequence[EpisodeSummary], replayed: Replayed) -> list[str]:
+def find_problems(
+    summaries: Sequence[EpisodeSummary], replayed: Replayed, rolled: RolledOut | None = None
+) -> list[str]:
     """Why the demo failed; empty if it did not."""
     problems = []
     for summary in summaries:
@@ -157,6 +234,10 @@ def find_problems(summaries: Sequence[EpisodeSummary], replayed: Replayed) -> li
             problems += [f"{name}: {reason}" for reason in summary.reasons]
     if not replayed.success:
         problems.append(f"the replay reached reward {replayed.reward} only")
+    if rolled is not None and not rolled.success:
+        problems.append(f"{rolled.model} reached reward {rolled.reward} only")
+    if rolled is not None and rolled.jumps:
+        problems.append(f"the commands of {rolled.model} jumped {rolled.jumps} times")
     return problems
 
 

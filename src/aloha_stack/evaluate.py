@@ -1,10 +1,4 @@
-"""`./aloha evaluate MODEL --task TASK`: success rate in the twin, by the task's own reward.
-
-MODEL is the folder of a checkpoint, or `operator`, the twin's scripted operator. Both work in model
-time without ROS, through the JPEG bytes, limits and delays of the graph. With `--ros` every command
-goes through the whole graph, at 50 Hz of ROS time: the operator's from the leader servos on through
-bridges and teleop, a policy's from the cameras on through policy and chunk player.
-"""
+"""`./aloha evaluate MODEL --task TASK`: success rate in the twin, by the task's own reward."""
 
 import argparse
 import json
@@ -18,14 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from aloha_stack.arguments import count, new_file, seed
-from aloha_stack.control.chunks import MODES
+from aloha_stack.evaluate_arguments import EACH, FIRST_SEED, TICK_MS, parser
 from aloha_stack.evaluation.disturbances import ALL, KINDS
 from aloha_stack.evaluation.execution import Execution
 from aloha_stack.evaluation.filming import film
 from aloha_stack.evaluation.plan import OPERATOR, Plan
 from aloha_stack.evaluation.report import Condition, report
-from aloha_stack.evaluation.rollout import TICKS, Outcome
+from aloha_stack.evaluation.rollout import Outcome
 from aloha_stack.evaluation.running import outcomes
 from aloha_stack.graph import GraphFailed
 from aloha_stack.policies.checkpoint import read_config
@@ -33,19 +26,6 @@ from aloha_stack.policies.policy import PolicyError
 from aloha_stack.progress import Progress, duration
 from aloha_stack.through_graph import GraphEpisodes, GraphOutcome, figures, words
 from aloha_stack.twin.renderer import RendererError
-from aloha_stack.twin.tasks import TASKS
-
-EXAMPLE = """examples:
-  ./aloha evaluate models/act_transfer_cube --task transfer_cube --episodes 100 --seed 1000
-  ./aloha evaluate models/act_transfer_cube --episodes 50 --disturb --json disturbed.json
-  ./aloha evaluate operator --task insertion --episodes 20
-  ./aloha evaluate operator --task transfer_cube --episodes 20 --ros
-  ./aloha evaluate models/act_transfer_cube --episodes 20 --ros --json ros.json
-"""
-EACH = "each"
-FIRST_SEED = 1000
-"""Of worlds that are kept for evaluation: demonstrations are never generated there."""
-TICK_MS = 20
 
 
 class _Refused(ValueError):
@@ -54,7 +34,7 @@ class _Refused(ValueError):
 
 def main(argv: Sequence[str]) -> int:
     """Carries out the command. 0: evaluated; 1: it broke down; 2: the request is at fault."""
-    options = _parser().parse_args(list(argv))
+    options = parser().parse_args(list(argv))
     seeds = list(range(options.seed, options.seed + options.episodes))
     progress = Progress()
     began_s = time.monotonic()
@@ -95,7 +75,9 @@ def _conditions(options: argparse.Namespace) -> list[Condition]:
     execution = Execution(
         options.execution, options.ensemble_m, options.query, options.inference or 1
     )
-    plan = Plan(options.model, options.task, execution, device=options.device)
+    plan = Plan(
+        options.model, options.task, execution, device=options.device, backend=options.backend
+    )
     if plan.is_operator and (options.disturb or options.video):
         option = "--disturb" if options.disturb else "--video"
         raise _Refused(f"{option} is for policies, not for the operator")
@@ -103,8 +85,8 @@ def _conditions(options: argparse.Namespace) -> list[Condition]:
     if options.ros and any(getattr(options, option) for option in direct):
         option = next(option for option in direct if getattr(options, option))
         raise _Refused(f"--{option} does not go with --ros; leave one of them out")
-    if not options.ros and (options.record or options.all_cameras):
-        raise _Refused("--record and --all-cameras go with --ros")
+    if not options.ros and (options.record or options.all_cameras or options.real_inference):
+        raise _Refused("--record, --all-cameras and --real-inference go with --ros")
     if plan.is_operator and options.record:
         raise _Refused("--record is for policies; the operator's: ./aloha episodes generate")
     if not plan.is_operator and not Path(options.model).exists():
@@ -153,7 +135,9 @@ def _through_the_graph(
     plan = condition.plan
     every = plan.is_operator or options.all_cameras
     cameras = () if every else read_config(plan.model)["spec"].cameras
-    episodes = GraphEpisodes(plan, seeds, progress, folder, cameras, options.record)
+    episodes = GraphEpisodes(
+        plan, seeds, progress, folder, cameras, options.record, options.real_inference
+    )
     for outcome in episodes.outcomes():
         condition.outcomes.append(outcome)
         _tell(outcome, progress)
@@ -201,87 +185,3 @@ def _tell_end(conditions: list[Condition], found: dict[str, Any], progress: Prog
             f"  this is slower than was played: --inference {int(-(-took_ms // TICK_MS))} is its "
             "real place on one core of this machine"
         )
-
-
-# -- arguments ------------------------------------------------------------------------------
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="aloha evaluate",
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("model", help="the folder of a checkpoint, or operator")
-    parser.add_argument("--task", default="transfer_cube", choices=tuple(TASKS))
-    parser.add_argument("--episodes", type=count, default=20, metavar="N")
-    parser.add_argument(
-        "--seed",
-        type=seed,
-        default=FIRST_SEED,
-        metavar="S",
-        help=f"of the first episode's world ({FIRST_SEED}: those below are for training)",
-    )
-    parser.add_argument("--jobs", type=count, default=2, metavar="N", help="processes (2)")
-    parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
-    graph = parser.add_argument_group("through the whole graph")
-    graph.add_argument("--ros", action="store_true", help="all nodes, and bytes on the wire")
-    graph.add_argument(
-        "--record", type=Path, metavar="FOLDER", help="each rollout as an episode in this folder"
-    )
-    graph.add_argument(
-        "--all-cameras", action="store_true", help="render those, too, that the policy does not see"
-    )
-    policy = parser.add_argument_group("policies")
-    policy.add_argument(
-        "--execution",
-        choices=MODES,
-        default="ensemble",
-        help="how chunks are merged, as by the chunk player (ensemble)",
-    )
-    policy.add_argument(
-        "--ensemble-m", type=_weight, default=0.01, metavar="M", help="weights exp(-M i) (0.01)"
-    )
-    policy.add_argument(
-        "--query", type=_ticks, default=1, metavar="TICKS", help="from query to query (1)"
-    )
-    policy.add_argument(
-        "--inference",
-        type=_ticks,
-        metavar="TICKS",
-        help=f"of {TICK_MS} ms from an observation to its chunk; slows queries down to it (1; in "
-        "the graph it takes what it takes)",
-    )
-    policy.add_argument(
-        "--video", type=new_file, metavar="FILE", help="mp4 of the first failure, or of the first"
-    )
-    policy.add_argument("--device", default="cpu", help="that the network runs on, as cuda:0 (cpu)")
-    policy.add_argument(
-        "--disturb",
-        nargs="?",
-        const=EACH,
-        choices=(*KINDS, ALL, EACH),
-        help="push the arms, delay commands, change light, add noise; all at once; or each alone, "
-        "then all at once, which is meant if none is named",
-    )
-    return parser
-
-
-def _ticks(text: str) -> int:
-    number = count(text)
-    if number > TICKS:
-        raise argparse.ArgumentTypeError(f"{text} is more than an episode's {TICKS} ticks")
-    return number
-
-
-def _weight(text: str) -> float:
-    """As the chunk player's parameter m."""
-    low, high = -1, 10
-    try:
-        number = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number") from None
-    if not low <= number <= high:
-        raise argparse.ArgumentTypeError(f"{text} is outside {low} … {high}")
-    return number

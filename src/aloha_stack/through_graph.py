@@ -5,7 +5,7 @@ way one graph serves many episodes: the arms go back to their start, the objects
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from aloha_stack.graph import Graph, GraphFailed
 from aloha_stack.progress import Progress, duration
 
 RATE_HZ = 50
+COUNTED = ("commands", "gaps", "jumps", "holds", "refused", "overruns")
+MEASURED = ("longest_s", "held_s", "real_time_factor")
 TRIES = 2
 """Graphs in a row that fail before an episode has come to its end: then nothing more is tried."""
 
@@ -26,14 +28,17 @@ TRIES = 2
 class GraphOutcome(Outcome):
     """How a policy's episode went in the graph; see Outcome.
 
-    `gaps` and `jumps` are counted from the commands on their way to the arms, of which there were
-    `commands` for each (control/stream_check). `thought_s`: what chunks took, wall time.
-    `delays_s`: from observations to the first ticks that their chunks counted in, ROS time, of
-    which `real_time_factor` seconds passed in one of the wall's. `path`: of the recording.
+    `gaps`, `jumps` and `longest_s` come from the commands on their way to the arms, of which there
+    were `commands` for each (control/stream_check). `thought_s`: what chunks took, wall time. All
+    else is ROS time, of which `real_time_factor` seconds passed in one of the wall's: `held_s` in
+    holds, also that for the first chunk; `delays_s` from observations to the first ticks that their
+    chunks counted in. `path`: of the recording.
     """
 
     gaps: int = 0
     jumps: int = 0
+    longest_s: float = 0.0
+    held_s: float = 0.0
     commands: int = 0
     overruns: int = 0
     thought_s: tuple[float, ...] = ()
@@ -42,10 +47,9 @@ class GraphOutcome(Outcome):
     path: str = ""
 
     def row(self) -> dict[str, Any]:
-        names = ("gaps", "jumps", "commands", "overruns", "holds", "refused", "real_time_factor")
         return {
             **super().row(),
-            **{name: getattr(self, name) for name in names},
+            **{name: getattr(self, name) for name in (*COUNTED, *MEASURED)},
             "inference_ms": spread_ms(self.thought_s),
             "delay_ms": spread_ms(self.delays_s),
             "remark": self.remark,
@@ -58,6 +62,7 @@ class GraphEpisodes:
     """Of `plan` in the worlds of `seeds`; its log and ports lie in `folder`.
 
     `cameras` are those that are rendered, none: all. `record`: rollouts become episodes in it.
+    `real_inference`: see the policy node.
     """
 
     plan: Plan
@@ -66,10 +71,11 @@ class GraphEpisodes:
     folder: Path
     cameras: Sequence[str] = ()
     record: Path | None = None
+    real_inference: bool = False
     faults: list[str] = field(default_factory=list)
     """What went wrong with the graph itself, in words."""
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self) -> Generator[Outcome, None, None]:
         """One after another. An episode during which the graph failed counts as a failure, and a
         new graph goes on with the next. Raises GraphFailed when that does not help."""
         left, unfinished = list(self.seeds), 0
@@ -127,6 +133,7 @@ class GraphEpisodes:
             "m": str(execution.m),
             "blend_time": str(execution.blend_s),
             "policy_rate": str(rate_hz),
+            "real_inference": str(self.real_inference).lower(),
             "device": plan.device,
             "policy_backend": plan.backend,
         }
@@ -150,7 +157,7 @@ class GraphEpisodes:
         found = {key: event[key] for key in ("seed", "success", "reward", "ticks")}
         if self.plan.is_operator:
             return Outcome(**found)
-        same = ("holds", "refused", "gaps", "jumps", "commands", "overruns", "real_time_factor")
+        same = (*COUNTED, *MEASURED)
         thought_s = tuple(event["inference_s"])
         return GraphOutcome(
             **found,
@@ -169,10 +176,11 @@ class GraphEpisodes:
 def figures(outcomes: Sequence[Outcome], faults: Sequence[str]) -> dict[str, Any]:
     """For `--json`: what the graph did in all these episodes, and why episodes failed."""
     rolled = [outcome for outcome in outcomes if isinstance(outcome, GraphOutcome)]
-    counted = ("commands", "gaps", "jumps", "holds", "refused", "overruns")
     factors = [outcome.real_time_factor for outcome in rolled if outcome.commands]
     return {
-        **{name: sum(getattr(outcome, name) for outcome in rolled) for name in counted},
+        **{name: sum(getattr(outcome, name) for outcome in rolled) for name in COUNTED},
+        "held_s": sum(outcome.held_s for outcome in rolled),
+        "longest_s": max((outcome.longest_s for outcome in rolled), default=0.0),
         "inference_ms": spread_ms([s for outcome in rolled for s in outcome.thought_s]),
         "delay_ms": spread_ms([s for outcome in rolled for s in outcome.delays_s]),
         "real_time_factor": float(np.median(factors)) if factors else 0.0,
@@ -195,8 +203,10 @@ def words(found: dict[str, Any]) -> list[str]:
     """The same as `figures`, for people."""
     thought, delay = found["inference_ms"], found["delay_ms"]
     lines = [
-        f"{found['commands']} commands to each arm: {found['gaps']} gaps, {found['jumps']} jumps; "
-        f"{found['holds']} holds, {found['refused']} chunks refused, {found['overruns']} late ticks"
+        f"{found['commands']} commands to each arm: {found['gaps']} gaps, {found['jumps']} jumps, "
+        f"{1e3 * found['longest_s']:.0f} ms from one to the next at most",
+        f"{found['holds']} holds, {found['held_s']:.1f} s held in all; "
+        f"{found['refused']} chunks refused, {found['overruns']} late ticks",
     ]
     if thought:
         lines.append(
@@ -205,8 +215,9 @@ def words(found: dict[str, Any]) -> list[str]:
     if delay:
         lines.append(
             f"it counted {delay['median']:.0f} ms of ROS time after what it was made from (p99 "
-            f"{delay['p99']:.0f} ms), at {found['real_time_factor']:.2f} × real time"
+            f"{delay['p99']:.0f} ms)"
         )
+    lines.append(f"the world went at {found['real_time_factor']:.2f} × real time")
     for why, seeds in found["failures"].items():
         lines.append(f"failed {len(seeds)} times: {why} (seeds {', '.join(map(str, seeds))})")
     return [*lines, *(f"the graph: {fault}" for fault in found["faults"])]

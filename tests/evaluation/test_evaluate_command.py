@@ -81,7 +81,10 @@ def test_a_policy_of_no_named_task_is_taken() -> None:
     ("words", "says"),
     [
         (["{model}", "--task", "insertion"], "trained on transfer_cube, not on insertion"),
-        (["{model}", "--ros"], "--ros is for the operator so far"),
+        (["{model}", "--ros", "--disturb", "push"], "--disturb does not go with --ros"),
+        (["{model}", "--ros", "--inference", "2"], "--inference does not go with --ros"),
+        (["{model}", "--real-inference"], "--real-inference go with --ros"),
+        (["operator", "--ros", "--record", "x"], "--record is for policies"),
         (["{model}", "--inference", "4"], "chunks of 5 rows are over before they count, 4 ticks"),
         (["{model}", "--inference", "0"], "0 is outside 1"),
         (["{model}", "--query", "401"], "401 is more than an episode's 400 ticks"),

@@ -28,6 +28,7 @@ def test_a_policy_that_thinks_longer_than_its_chunks_last_makes_holds_and_no_jum
         # A loaded machine skips ticks: each of them is a gap, and there is no other.
         assert abs(found.gaps - (passed - (ticks[-1] - ticks[0]))) <= 1
         assert found.commands == ticks[-1] - ticks[0] + 1
+        assert watch.held_s > 0.3
         assert min(watch.delays_s()) >= 0.5
         watch.begin()
         assert (watch.check().commands, watch.first_ns, watch.delays_s()) == (0, 0, [])

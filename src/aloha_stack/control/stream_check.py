@@ -1,8 +1,9 @@
 """Gaps and jumps in a stream of targets, counted from the targets themselves.
 
-A gap is a period in which no target left. A jump is a target that lies farther from where the two
-before it led than the joint can travel meanwhile, and farther than the rows of any chunk lie from
-where their own two neighbours led: a stream may be as rough as what it was made of, and no rougher.
+Ticks have deadlines a period apart, and are late by this and that. A gap is a period from one
+deadline to the next in which no target left. A jump is a target that lies farther from where the
+two before it led than the joint can travel meanwhile, and farther than the rows of any chunk lie
+from where their own two neighbours led: a stream may be as rough as what it was made of.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,14 +16,16 @@ import numpy as np
 class StreamCheck:
     """What was found in a stream of `commands` targets.
 
-    `gaps`: periods without one. `jumps`: targets off their course. `off`: how far a target was off
-    its course at most, in parts of what its joint can travel meanwhile.
+    `gaps`: periods without one. `longest_s`: from one target to the next, at most. `jumps`: targets
+    off their course. `off`: how far one was off its course at most, in parts of what its joint can
+    travel meanwhile.
     """
 
-    commands: int
-    gaps: int
-    jumps: int
-    off: float
+    commands: int = 0
+    gaps: int = 0
+    longest_s: float = 0.0
+    jumps: int = 0
+    off: float = 0.0
 
 
 def check_stream(
@@ -35,15 +38,25 @@ def check_stream(
     """Of targets (7,) rad with their stamps, in the order of these; `velocity` (7,) rad/s limits
     each joint, `rough` (7,) rad is how far the chunks' own rows lie off their course."""
     if len(stamps_ns) < 3:
-        return StreamCheck(len(stamps_ns), 0, 0, 0.0)
-    passed_s: np.ndarray = np.diff(np.array(stamps_ns, dtype=np.int64)).astype(np.float64) * 1e-9
-    gaps = int(np.maximum(np.rint(passed_s / period_s) - 1, 0).sum())
-    passed_s = np.maximum(passed_s, period_s / 2)  # a late one and the next may be close together
+        return StreamCheck(len(stamps_ns))
+    at_ns = np.array(stamps_ns, dtype=np.int64)
+    passed_s: np.ndarray = np.diff(at_ns).astype(np.float64) * 1e-9
+    gaps, longest_s = _gaps(at_ns, round(period_s * 1e9)), float(passed_s.max())
+    passed_s = np.maximum(passed_s, period_s / 4)  # a late one and the next may be close together
     slopes = np.diff(np.array(positions, dtype=np.float64), axis=0) / passed_s[:, None]
     off = np.abs(np.diff(slopes, axis=0)) * passed_s[1:, None]
     travel = velocity * np.maximum(passed_s[1:, None], period_s)
     jumps = int((off > travel + rough).any(axis=1).sum())
-    return StreamCheck(len(stamps_ns), gaps, jumps, float((off / travel).max()))
+    return StreamCheck(len(stamps_ns), gaps, longest_s, jumps, float((off / travel).max()))
+
+
+def _gaps(stamps_ns: np.ndarray, period_ns: int) -> int:
+    """Periods without a stamp, with deadlines where that makes the fewest: they are not told."""
+    found = []
+    for begin_ns in np.unique(stamps_ns % period_ns):
+        periods = (stamps_ns - begin_ns) // period_ns
+        found.append(int(periods[-1] - periods[0]) + 1 - len(np.unique(periods)))
+    return min(found)
 
 
 def roughness(chunks: Iterable[np.ndarray], width: int) -> np.ndarray:

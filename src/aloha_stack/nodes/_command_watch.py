@@ -45,6 +45,7 @@ class CommandWatch:
             self._first_ns = self._last_ns = 0
             self._first_s = self._last_s = 0.0
             self._age_s = -1.0
+            self._held = 0
             self._inference_s: list[float] = []
             self._delays_s: list[float] = []
 
@@ -70,6 +71,7 @@ class CommandWatch:
             self._last_ns, self._last_s = stamp_ns(message.header.stamp), time.monotonic()
             if not self._first_ns:
                 self._first_ns, self._first_s = self._last_ns, self._last_s
+            self._held += message.state == PlayerState.HOLDING
             if 0 <= message.chunk_age < self._age_s or self._age_s < 0 <= message.chunk_age:
                 self._delays_s.append(message.chunk_age)
             self._age_s = message.chunk_age
@@ -104,6 +106,7 @@ class CommandWatch:
         return StreamCheck(
             min(one.commands for one in found),
             max(one.gaps for one in found),
+            max(one.longest_s for one in found),
             sum(one.jumps for one in found),
             max(one.off for one in found),
         )
@@ -115,6 +118,11 @@ class CommandWatch:
         within.sort(key=lambda one: one[0])
         stamps, positions = [one[0] for one in within], [one[1] for one in within]
         return check_stream(stamps, positions, self._period_s, velocity, self._rough[columns])
+
+    @property
+    def held_s(self) -> float:
+        """For how long the followers held, for want of a chunk: ROS time."""
+        return self._held * self._period_s
 
     def inference_s(self) -> list[float]:
         """How long chunks took, as the player heard of them (ten times a second): wall time."""

@@ -52,6 +52,7 @@ class InferenceSettings:
 
     rate_hz: float = 0.0
     player_hz: float = 50.0
+    real: bool = False
     threads: int = 0
     device: str = "cpu"
     backend: str = "eager"
@@ -73,6 +74,7 @@ class Inference:
         self._node, self._robot, self._settings = node, robot, settings
         self._publish, self._changed = publish, changed
         self._ending, self._wake = threading.Event(), threading.Event()
+        self._halted = threading.Event()
         self._jobs = Jobs("", (PolicyError,), self._wake.set)
         self.policy: Policy | None = None
         self._inputs: PolicyInputs | None = None
@@ -112,15 +114,17 @@ class Inference:
             raise Refused(f"no policy is loaded{': ' if self.refused else ''}{self.refused}")
         self._runs += 1
         self._wanted = self._runs
+        self._halted.clear()
         self._wake.set()
 
     def stop(self) -> None:
         """No chunk is published any more."""
         self._wanted = 0
+        self._node.time.poke(self._halted)
 
     def end(self) -> None:
         """Asks `run` to come to its end."""
-        self._wanted = 0
+        self.stop()
         self._ending.set()
         self._wake.set()
 
@@ -240,9 +244,11 @@ class Inference:
             policy.reset()
         self._last_ns = moment.stamp_ns
         observation = inputs.observation(moment)
-        began_s = time.monotonic()
+        began_s, began_ns = time.monotonic(), self._node.time.now_ns()
         chunk = policy.act(observation)
         self.inference_s = time.monotonic() - began_s
+        if self._settings.real:
+            self._node.time.sleep_until(began_ns + round(self.inference_s * 1e9), self._halted)
         return chunk
 
     def _in_rad(self, chunk: np.ndarray) -> np.ndarray:

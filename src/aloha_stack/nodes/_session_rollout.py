@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from aloha_interfaces.action import Rollout
@@ -17,6 +18,7 @@ from aloha_stack.robot.description import load_robot
 if TYPE_CHECKING:
     from aloha_stack.nodes.session import Session
 
+FIGURES = ("overruns", "holds", "refused", "duration")
 TELL_S = 0.5
 SILENT_S = 60.0
 """Wall time without a word from the player after which it counts as dead."""
@@ -71,13 +73,12 @@ class Rollouts:
             "real_time_factor": self._watch.real_time_factor,
             "message": result.message,
             "path": result.episode,
-            "commands": check.commands,
-            "gaps": check.gaps,
-            "jumps": check.jumps,
-            "off": check.off,
+            "held_s": self._watch.held_s,
             "inference_s": self._watch.inference_s(),
             "delay_s": self._watch.delays_s(),
-        } | {name: getattr(result, name) for name in ("overruns", "holds", "refused", "duration")}
+            **asdict(check),
+            **{name: getattr(result, name) for name in FIGURES},
+        }
 
     # -- parts ------------------------------------------------------------------------------
 
