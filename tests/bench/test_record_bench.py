@@ -52,7 +52,7 @@ def test_a_topic_that_dies_early_or_never_comes_was_not_sent():
 
 
 GOOD = Outcome(
-    closing=Closing(0.1, 0.3, 0.9),
+    closing=Closing(0.1, 0.3, 0.9, 5.0, same=True),
     summary=EpisodeSummary("episode_000000"),
     told_messages=1000,
     told_lost=0,
@@ -72,7 +72,8 @@ GOOD = Outcome(
         ({"file": Counted(1000, 0, 1)}, ["camera node: frames never sent"]),
         ({"told_lost": 1}, ["lost, as the recorder counts"]),
         ({"told_messages": 1001}, ["told as written, and not in the file"]),
-        ({"closing": Closing(0.3, 0.3, 0.1)}, ["end asked to closed and listed"]),
+        ({"closing": Closing(0.3, 0.3, 0.1, 5.0, True)}, ["end asked to closed and listed"]),
+        ({"closing": Closing(0.1, 0.1, 0.1, 5.0, False)}, ["  the two rows differ"]),
         ({"resident_mb": np.r_[np.full(49, 299.0), 301.0]}, ["recorder: resident, most"]),
         ({"resident_mb": np.linspace(100.0, 130.0, 50)}, ["recorder: resident, last 1/5"]),
     ],
@@ -90,15 +91,17 @@ def test_an_episode_of_all_streams_is_recorded_counted_and_listed(tmp_path):
     assert len(found.summary.cameras) == 4
     assert found.file.messages == found.told_messages == found.summary.messages > 2 * 600
     assert 0 < found.closing.row_s < found.closing.command_s
+    assert found.closing.same
     assert len(found.resident_mb) >= 5
     assert found.resident_mb.min() > 10
     assert all(percent > 0 for percent in found.cpu_percent.values())
     assert any(text == "recording 2 s" and 0 < part < 1 for text, part in said)
     assert found.file_bytes > 2 * 4 * 40 * 50_000
-    steps = recorded_steps(tmp_path / "out/episode_000000", AlignmentSettings())
+    steps = next(iter(recorded_steps(tmp_path / "out/episode_000000", AlignmentSettings())))
     written = tmp_path / "raw.hdf5"
-    write_hdf5(next(iter(steps)), written)
-    assert written.stat().st_size == pytest.approx(found.raw_bytes, rel=0.02)
+    write_hdf5(steps, written)
+    share = len(steps.time_ns) / found.summary.steps  # a gap begins another file
+    assert written.stat().st_size == pytest.approx(share * found.raw_bytes, rel=0.02)
 
 
 def test_a_disk_without_room_is_told_before_anything_is_started(tmp_path, capsys, monkeypatch):

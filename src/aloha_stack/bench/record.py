@@ -4,7 +4,8 @@ The camera node shows 86 kB pictures of 640x480 from files on four cameras, at t
 the robot's file gives them; one process publishes the joints, executed commands, states and status
 that the bridges and the other nodes publish; the recorder writes an episode: three processes, in
 wall time. What counts as closed and listed: the recorder has answered that the episode is closed,
-and its row of `./aloha episodes list` is there, with the verdict.
+and its row of `./aloha episodes list` is there, with the verdict. That row is made of what was kept
+beside the file while it was written; it is compared with the one that a reading of the file gives.
 """
 
 import argparse
@@ -82,7 +83,8 @@ def outcome_rows(found: Outcome) -> list[Row]:
         Row("camera node: frames never sent", file.unsent, "frames", bar=NONE),
         Row("end asked to closed and listed", closing.stop_s + closing.row_s, "s", bar=CLOSED),
         Row("  end asked to closed", closing.stop_s, "s"),
-        Row("  its row with the verdict", closing.row_s, "s"),
+        Row("  its row with the verdict", closing.row_s, "s", "from the file", closing.reading_s),
+        Row("  the two rows differ", int(not closing.same), "rows", bar=NONE),
         Row("the command `episodes list` after it", closing.command_s, "s"),
         Row("recorder: resident, most", float(found.resident_mb.max()), "MB", bar=RESIDENT),
         Row(f"recorder: resident, last 1/{PARTS}", last, "MB", f"first 1/{PARTS}", first, FLAT),

@@ -33,11 +33,14 @@ Show = Callable[[str, float | None], None]
 @dataclass(frozen=True)
 class Closing:
     """Seconds from asking for the end until the recorder answers that the episode is closed; then
-    for its row with the verdict; and for the whole command `episodes list` after that."""
+    for its row with the verdict; for the whole command `episodes list` after that; and for the row
+    once more, from the file itself. `same` tells whether both rows are alike in every figure."""
 
     stop_s: float
     row_s: float
     command_s: float
+    reading_s: float
+    same: bool
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,14 @@ def measure(seconds: float, pictures: Path, folder: Path, show: Show) -> Outcome
         summary = summarise(Episode(path))
         row_s = time.monotonic() - began_s
         command_s = _listed(path.parent)
+    show("reading", None)
+    began_s = time.monotonic()
+    read = summarise(Episode(path, recompute=True))
+    reading_s = time.monotonic() - began_s
     show("counting", None)
     rates = {camera.topic: camera.rate_hz for camera in robot.cameras.values()}
     return Outcome(
-        Closing(told["stop_s"], row_s, command_s),
+        Closing(told["stop_s"], row_s, command_s, reading_s, read == summary),
         summary,
         told["messages"],
         told["lost"],
