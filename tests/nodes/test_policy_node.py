@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import threading
+import time
 from array import array
 from collections.abc import Iterator
 from dataclasses import replace
@@ -31,7 +32,7 @@ from aloha_stack.policies.policy import Observation
 from aloha_stack.robot.description import load_robot
 from aloha_stack.robot.gripper import finger_from_joint
 from aloha_stack.robot.joints import FOLLOWERS
-from nodes.arm_rig import LATCHED, call, ros, spinning, wait_for, with_parameters
+from nodes.arm_rig import LATCHED, ModelTime, call, ros, spinning, wait_for, with_parameters
 from policies.small_act import CONFIG, SPEC, policy, saved
 
 DT_NS = 20_000_000
@@ -41,15 +42,16 @@ OPENING = 0.25
 class Robot(Node):
     """Followers that stand, cameras of one colour each; silent where a stream is in `dead`."""
 
-    def __init__(self) -> None:
-        super().__init__("robot")
+    def __init__(self, **parameters: Any) -> None:
+        super().__init__("robot", parameter_overrides=with_parameters(**parameters))
         self.robot = load_robot("twin")
         self.dead: set[str] = set()
         self.size = (480, 640)
         self.sent: set[int] = set()
         self.chunks: list[JointTrajectory] = []
         self.states: list[PolicyState] = []
-        self.create_subscription(JointTrajectory, "/policy/chunk", self.chunks.append, 100)
+        self.ages_s: list[float] = []
+        self.create_subscription(JointTrajectory, "/policy/chunk", self._on_chunk, 100)
         self.create_subscription(PolicyState, "/policy/state", self.states.append, LATCHED)
         self._joints = {
             arm: self.create_publisher(JointState, f"/{arm}/joint_states", 5) for arm in FOLLOWERS
@@ -65,6 +67,11 @@ class Robot(Node):
     def close(self) -> None:
         self._end.set()
         self._thread.join()
+
+    def _on_chunk(self, message: JointTrajectory) -> None:
+        age_ns = self.get_clock().now().nanoseconds - stamp_ns(message.header.stamp)
+        self.ages_s.append(age_ns * 1e-9)
+        self.chunks.append(message)
 
     def pose(self, arm: str) -> np.ndarray:
         at: np.ndarray = self.robot.arm(arm).start_pose.copy()
@@ -117,11 +124,18 @@ class Robot(Node):
 
 @contextlib.contextmanager
 def policy_rig(**parameters: Any) -> Iterator[tuple[Robot, PolicyNode]]:
-    """A robot beside an active policy node."""
-    with ros(), patch.dict(os.environ, ALOHA_PORTS="none"):
+    """A robot beside an active policy node, in a ROS graph of its own."""
+    with ros(), policy_nodes(**parameters) as nodes:
+        yield nodes
+
+
+@contextlib.contextmanager
+def policy_nodes(**parameters: Any) -> Iterator[tuple[Robot, PolicyNode]]:
+    """The same in a graph that is there."""
+    with patch.dict(os.environ, ALOHA_PORTS="none"):
         given = with_parameters(robot="twin", autostart=False, **parameters)
         node = PolicyNode(parameter_overrides=given)
-        robot = Robot()
+        robot = Robot(use_sim_time=parameters.get("use_sim_time", False))
         with spinning(robot), spinning(node):
             try:
                 assert node.transition("configure")
@@ -220,6 +234,33 @@ def test_a_network_that_gives_no_numbers_stops_by_name(folder: Path) -> None:
         network.load_state_dict(good)
         robot.says(PolicyState.INFERRING)
         robot.more()
+
+
+def test_in_a_slow_world_chunks_may_take_as_much_of_its_time_as_of_the_walls(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thinks_s = 0.2
+    with ros():
+        clock = ModelTime(0.2)
+        try:
+            for real in (False, True):
+                with policy_nodes(use_sim_time=True, real_inference=real) as (robot, node):
+                    wait_for(lambda node=node: node.time.now_ns() > 0)
+                    assert robot.load(folder).success
+                    assert node.inference is not None
+                    act = node.inference.policy.act  # type: ignore[union-attr]
+                    monkeypatch.setattr(
+                        node.inference.policy,
+                        "act",
+                        lambda seen, act=act: (time.sleep(thinks_s), act(seen))[1],
+                    )
+                    robot.run()
+                    robot.more(4)
+                    assert (min(robot.ages_s) >= thinks_s) == real
+                    robot.run(False)
+        finally:
+            clock.close()
+            clock.destroy_node()
 
 
 def test_checkpoints_that_do_not_fit_are_refused_by_name(folder: Path, tmp_path: Path) -> None:

@@ -16,11 +16,14 @@ from aloha_stack.cameras.jpeg import encode_rgb
 from aloha_stack.episodes.alignment import align
 from aloha_stack.episodes.commanders import counted
 from aloha_stack.episodes.reader import Episode
+from aloha_stack.evaluation.plan import twin
 from aloha_stack.graph import Graph
 from aloha_stack.nodes._conversions import set_stamp
 from aloha_stack.nodes._node import SimpleNode
 from aloha_stack.nodes._qos import IMAGES
 from aloha_stack.robot.joints import FOLLOWERS
+from aloha_stack.twin.snapshots import SnapshotReader
+from aloha_stack.twin.world import World
 from nodes.arm_rig import spinning, with_parameters
 from policies.small_act import CONFIG, SPEC, policy, saved
 
@@ -61,7 +64,25 @@ def cameras() -> Iterator[None]:
     rclpy.try_shutdown()
 
 
-def test_commands_flow_to_both_followers_without_a_gap(
+def seen_box(file: Path) -> np.ndarray:
+    """Its pose (7,) in the world that left its states in `file`."""
+    reader = SnapshotReader(file, "test")
+    reader.skip_to_newest()
+    snapshot = reader.next(5.0)
+    reader.close()
+    assert snapshot is not None
+    return snapshot.qpos[-7:]
+
+
+def settled_box() -> np.ndarray:
+    """Where an evaluation without ROS has it, once it lies on the table."""
+    world = World("transfer_cube", SEED, twin(), "start")
+    while world.time_s < 0.4:
+        world.step()
+    return world.qpos()[-7:]
+
+
+def test_a_rollout_begins_as_without_ros_and_moves_both_followers_without_gap_or_jump(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = saved(
@@ -73,8 +94,13 @@ def test_commands_flow_to_both_followers_without_a_gap(
     with Graph("rollout", arguments, tmp_path / "log") as graph:
         for name, value in graph.environment.items():
             monkeypatch.setenv(name, value)
+        box = np.zeros(0)
         with cameras():
-            *_, rollout = graph.session("rollout", *words)
+            for event in graph.session("rollout", *words):
+                if event["event"] == "progress" and not box.size:
+                    box = seen_box(Path(graph.environment["ALOHA_PORTS"]) / "world")
+                rollout = event
+    np.testing.assert_allclose(box, settled_box(), atol=1e-6)
     assert (rollout["event"], rollout["message"]) == ("episode", "")
     assert (rollout["gaps"], rollout["jumps"]) == (0, 0)
     assert rollout["commands"] >= STEPS
@@ -87,6 +113,8 @@ def test_commands_flow_to_both_followers_without_a_gap(
         "nobody",
         "policy",
     }  # nobody before the first chunk and after the last
-    for topic in [f"/{follower}/command_executed" for follower in FOLLOWERS]:
-        executed = episode.joints(topic)[topic]
-        assert np.abs(executed.position[-1] - executed.position[0]).max() > 0.01
+    for follower in FOLLOWERS:
+        topic = f"/{follower}/command_executed"
+        executed = episode.joints(topic)[topic].position
+        np.testing.assert_allclose(executed[0], twin().arm(follower).start_pose, atol=0.002)
+        assert np.abs(executed[-1] - executed[0]).max() > 0.01
