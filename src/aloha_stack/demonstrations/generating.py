@@ -6,7 +6,6 @@ are kept; the episode's number is the seed of its world. What is there already i
 
 import argparse
 import multiprocessing
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from aloha_stack.episodes.folder import episode_path
 from aloha_stack.progress import Progress
 from aloha_stack.robot.description import RobotConfigError, load_robot
 from aloha_stack.robot.joints import CAMERAS
+from aloha_stack.twin.new_process import prepare
 from aloha_stack.twin.operator_script import SCRIPTS
 
 EXAMPLE = """examples:
@@ -52,9 +52,9 @@ def _generate(
     request: Request, directory: Path, attempts: Attempts, jobs: int, progress: Progress
 ) -> int:
     began_s = time.monotonic()
-    # Software rendering takes all cores for each picture otherwise, and they get into their way.
-    os.environ.setdefault("LP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(
+        jobs, multiprocessing.get_context("spawn"), initializer=prepare, initargs=(jobs,)
+    )
     running: dict[Future[bool], int] = {}
     try:
         while not attempts.over:

@@ -11,7 +11,7 @@ import threading
 
 ALONE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """Sums of a network depend on how many threads share them; one each also makes the most of cores
-that all have an episode to do."""
+that all have an episode to do. Software rendering, too: its threads get into each other's way."""
 
 
 def prepare(jobs: int) -> None:
