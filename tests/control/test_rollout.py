@@ -7,7 +7,7 @@ from aloha_stack.control.arm_modes import Mode
 from aloha_stack.control.chunks import ChunkSchedule
 from aloha_stack.control.ramps import smooth
 from aloha_stack.control.rollout import Commander, RolloutPlayer, Stage
-from aloha_stack.control.takeover import Takeover
+from aloha_stack.control.takeover import STOP_S, Takeover
 from aloha_stack.control.teleop import ArmView, Pair
 from aloha_stack.robot.joints import ARMS, FOLLOWERS, LEADERS, leader_of
 from control.arms import arm, robot
@@ -211,6 +211,9 @@ def test_letting_go_of_both_handles_hands_them_back_without_a_jump(bench: Bench)
                 bench.position[pair.leader.name][-1] = open_rad
         bench.run(TICK_S, infer=tick % 5 == 0)
     assert bench.run(0.6) == Stage.PLAYING
+    between = bench.commanders[-bench.commanders[::-1].index(Commander.OPERATOR) :]
+    assert between[: round(STOP_S / TICK_S) - 1] == [Commander.NOBODY] * 14  # they come to rest
+    assert between[-1] == Commander.POLICY
     bench.assert_smooth(160, 0.7)
     assert bench.player.takeovers == 1
 

@@ -1,5 +1,6 @@
 """Which episodes are learnt from: those that are alike and pass the gate; others are named."""
 
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -38,9 +39,7 @@ def test_flawed_incomplete_and_damaged_episodes_are_all_named_with_their_reasons
     assert f"{paths[1]} is incomplete: the recording was interrupted" in told
     assert str(paths[2]) in told
     assert "episode_000004 is flawed: it lasts 0.49 s (at least 1 s)" in told
-    file.unlink()
-    paths[2].joinpath("metadata.yaml").unlink()
-    paths[2].rmdir()
+    shutil.rmtree(paths[2])
     assert len(open_episodes([tmp_path], ANY).episodes) == 4  # the others, when asked for
 
 

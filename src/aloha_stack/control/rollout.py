@@ -77,9 +77,9 @@ class RolloutPlayer:
 
     @property
     def commander(self) -> Commander:
-        """Who decides where the followers go."""
+        """Who decides where the followers go; nobody while they come to rest after a human."""
         if self.stage == Stage.HUMAN:
-            return Commander.OPERATOR
+            return Commander.OPERATOR if self._then is None else Commander.NOBODY
         return Commander.POLICY if self.stage == Stage.PLAYING else Commander.NOBODY
 
     @property
