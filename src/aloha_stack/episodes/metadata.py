@@ -12,9 +12,13 @@ import yaml
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.folder import sync_folder
 from aloha_stack.episodes.qos import Qos
+from aloha_stack.robot.yaml_section import QUICK_LOADER, nests_little
 
 FILE_NAME = "metadata.yaml"
 VERSION = 9
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""Several times as fast, where PyYAML was built with libyaml."""
+
 RECORDING = "recording"
 """The outcome while messages still come in; found in a file, it tells of a crash."""
 
@@ -182,7 +186,11 @@ def bag_information(
 
 def bag_note(information: Mapping[str, Any]) -> dict[str, str]:
     """The contents of BAG_NOTE."""
-    return {"serialized_metadata": yaml.safe_dump(dict(information), sort_keys=False)}
+    return {"serialized_metadata": _text(information)}
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return str(yaml.dump(dict(document), Dumper=_DUMPER, sort_keys=False))
 
 
 def write_metadata(episode: Path, information: Mapping[str, Any]) -> None:
@@ -190,7 +198,7 @@ def write_metadata(episode: Path, information: Mapping[str, Any]) -> None:
 
     It is on the disk when this returns. Raises OSError.
     """
-    text = yaml.safe_dump({"rosbag2_bagfile_information": information}, sort_keys=False)
+    text = _text({"rosbag2_bagfile_information": information})
     temporary = episode / f".{FILE_NAME}.new"
     with temporary.open("w", encoding="utf-8") as file:
         file.write(text)
@@ -204,7 +212,8 @@ def read_metadata(episode: Path) -> dict[str, Any]:
     """The mapping below `rosbag2_bagfile_information`. Raises EpisodeError, naming the file."""
     path = episode / FILE_NAME
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        document = yaml.load(text, QUICK_LOADER if nests_little(text) else yaml.SafeLoader)
     except FileNotFoundError as error:
         raise EpisodeError(
             f"{episode} is not an episode: it has no {FILE_NAME}; give a folder such as "
