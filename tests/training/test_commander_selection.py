@@ -122,7 +122,7 @@ def test_nothing_of_the_wanted_commanders_is_said(folder: Path) -> None:
     with pytest.raises(EpisodeError, match=r"commanded by human \(.*: policy 54, nobody 5\)"):
         open_episodes([folder / "episode_000002"], CORRECTIONS)
     for wrong in ((), ("operator",), ("human", "human")):
-        with pytest.raises(ValueError, match="some of nobody, policy, human, once"):
+        with pytest.raises(ValueError, match="some of nobody, policy, human, each once"):
             ReadSettings(commanders=wrong)
 
 

@@ -21,6 +21,7 @@ EXAMPLES = """examples:
   ./aloha train act --data episodes/cube --out models/cube
   ./aloha train act --data episodes/cube --out models/cube --minutes 40 --set training.batch=32
   ./aloha train act --data episodes/a episodes/b --out models/ab --recipe act_paper
+  ./aloha train act --data cube rollouts --out models/b --set 'data.commanders=[human]'
   ./aloha train act --out models/cube --resume
   ./aloha python -m tensorboard.main --logdir models
   ./aloha python -m torch.distributed.run --nproc-per-node 2 -m aloha_stack.training.cli \\

@@ -35,7 +35,8 @@ class ReadSettings:
         unknown = [name for name in self.commanders if name not in COMMANDERS]
         if unknown or not self.commanders or len(set(self.commanders)) != len(self.commanders):
             raise ValueError(
-                f"commanders {self.commanders} has to name some of {', '.join(COMMANDERS)}, once"
+                f"commanders {', '.join(self.commanders) or '(none)'}: expected some of "
+                f"{', '.join(COMMANDERS)}, each once"
             )
         if self.cameras is not None and len(set(self.cameras)) != len(self.cameras):
             raise ValueError(f"cameras {', '.join(self.cameras)} has one twice")

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.folder import episode_paths
 from aloha_stack.episodes.given import check_once
 from aloha_stack.episodes.metadata import FILE_NAME
+from aloha_stack.episodes.quality import DAMAGED
+from aloha_stack.episodes.summary import summarise
 from aloha_stack.training.episode import TrainingEpisode, read_episode
 from aloha_stack.training.frames import Frames, RecordedFrames
 from aloha_stack.training.settings import ReadSettings
@@ -94,7 +96,7 @@ def open_episodes(
     used = [one for one in episodes if len(one)]
     if not used:
         raise EpisodeError(
-            f"no step of {len(found)} episodes was commanded by {' or '.join(settings.commanders)} "
+            f"no step of these episodes was commanded by {' or '.join(settings.commanders)} "
             f"(steps by commander: {in_words(commanded(episodes))}); choose other commanders"
         )
     return EpisodeStore(used, settings)
@@ -124,26 +126,43 @@ def find_episodes(paths: Paths) -> list[Path]:
 
 
 def split_episodes(
-    paths: Paths, validation: float = 0.2, seed: int = 0
+    paths: Paths,
+    validation: float = 0.2,
+    seed: int = 0,
+    allowed: Collection[str] | None = None,
 ) -> tuple[list[Path], list[Path]]:
     """Episodes to learn from and episodes to validate with: a share of them, drawn with `seed`.
 
-    The same episodes give the same split, in whatever order they are given. At least one episode
-    is on each side, unless `validation` is 0. Raises EpisodeError where there are too few.
+    Only those with an `allowed` verdict of the quality gate are drawn from (None: all are), so that
+    neither side is emptied by the others, which are on none. The same episodes give the same split,
+    in whatever order they are given, and whatever else lies beside them. At least one episode is on
+    each side, unless `validation` is 0. Raises EpisodeError where there are too few.
     """
     if not 0.0 <= validation < 1.0:
         raise ValueError(f"validation {validation} is outside 0 … 1")
     found = sorted(find_episodes(paths), key=os.fspath)
+    if allowed is not None:
+        found = [path for path in found if _verdict(path) in allowed]
     if validation == 0.0:
         return found, []
     if len(found) < 2:
-        raise EpisodeError(f"{len(found)} episode cannot be split; two are needed at least")
+        many = "1 episode" if found else "0 episodes"
+        if allowed is not None:
+            many += f" ({' or '.join(allowed)})"
+        raise EpisodeError(f"{many} cannot be split; two are needed at least")
     count = min(max(round(validation * len(found)), 1), len(found) - 1)
     chosen = set(np.random.default_rng(seed).permutation(len(found))[:count].tolist())
     return (
         [path for number, path in enumerate(found) if number not in chosen],
         [path for number, path in enumerate(found) if number in chosen],
     )
+
+
+def _verdict(path: Path) -> str:
+    try:
+        return summarise(path).verdict
+    except EpisodeError:
+        return DAMAGED
 
 
 def image_size(episode: TrainingEpisode, settings: ReadSettings) -> tuple[int, int]:
