@@ -171,6 +171,23 @@ def test_graphs_that_never_get_anywhere_are_not_tried_for_ever(
     assert "no twin" in capsys.readouterr().out
 
 
+def test_what_was_found_before_the_graphs_failed_is_reported(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def script(seed: int) -> dict[str, Any]:
+        if seed > 1000:
+            raise GraphFailed("no memory")
+        return event(seed)
+
+    graphs(monkeypatch, script)
+    file = tmp_path / "ros.json"
+    words = [str(model), "--ros", "--episodes", "9", "--json", str(file)]
+    assert evaluate.main(words) == 1
+    found = json.loads(file.read_text())
+    assert (found["episodes"], found["successes"]) == (3, 1)
+    assert found["ros"]["faults"] == ["no memory"] * 3
+
+
 def test_a_graph_that_does_not_park_well_takes_no_result_away(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
