@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from aloha_stack.episodes import cli
+from aloha_stack.episodes import cli, target
 from aloha_stack.episodes.reader import Episode
 from episodes.aloha_files import digest, foreign
 from episodes.sample_episodes import write_episode
@@ -164,6 +164,27 @@ def test_cameras_at_another_rate_are_named(tmp_path, capsys):
     words = ["export", str(recorded), "--format", "hdf5", "--out", str(tmp_path / "out")]
     assert cli.main(words) == 2
     assert "cam_high came at 25.0 Hz instead of 50.0 Hz" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "mend"),
+    [
+        (["convert", "aloha", "--task", "x"], "--size"),
+        (["export", "recorded", "--format", "lerobot", "--size", "24x32"], "--cameras"),
+        (["export", "recorded", "--format", "hdf5"], "--compress"),
+    ],
+)
+def test_a_disk_without_the_room_is_told_ahead(tmp_path, capsys, monkeypatch, words, mend):
+    (tmp_path / "aloha").mkdir()
+    foreign(tmp_path / "aloha" / "episode_0.hdf5")
+    write_episode(tmp_path / "recorded", seconds=0.3)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(target, "free_gib", lambda folder: 1e-9 if folder.name == "out" else 1.0)
+    assert cli.main([*words, "--out", "out"]) == 2
+    said = capsys.readouterr().err
+    assert "GiB are free; make room" in said
+    assert mend in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["aloha", "recorded"]
 
 
 def test_nothing_is_written_over_or_over_a_killed_export(tmp_path, capsys):

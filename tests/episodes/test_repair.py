@@ -138,7 +138,7 @@ def test_a_dry_run_touches_nothing_and_says_what_would_be_kept(
     assert contents(episode) == before
     said = capsys.readouterr().out
     assert "episode_000000: to be repaired, the recording was cut off; 5 bytes" in said
-    assert "kept 20 messages" in said
+    assert "; 40 of the 60 messages told of in metadata.yaml are gone; kept 20 messages" in said
     assert repair(episode, dry_run=True).state == REPAIRABLE
 
 
@@ -167,7 +167,8 @@ def test_metadata_that_is_gone_or_half_is_written_anew_from_the_file(written: Wr
 def test_a_recorder_that_died_after_closing_the_file_had_finished(written: Written) -> None:
     episode = broken(written, written.file.read_bytes())
     before = mcap_of(episode).read_bytes()
-    assert repair(episode).state == DONE
+    done = repair(episode)
+    assert (done.state, done.what) == (DONE, "metadata.yaml had not been completed")
     assert Episode(episode).info.outcome == "success"
     assert mcap_of(episode).read_bytes() == before
 

@@ -116,6 +116,19 @@ def test_a_split_is_the_same_in_any_order_and_another_with_another_seed(tmp_path
         split_episodes(paths[:1])
 
 
+def test_episodes_that_are_not_allowed_are_on_neither_side_of_a_split(tmp_path: Path) -> None:
+    good = [write(tmp_path) for _ in range(4)]
+    expected = split_episodes(good, 0.5, seed=2)
+    short = write(tmp_path, seconds=0.5)  # flawed
+    (file,) = write(tmp_path).glob("*.mcap")
+    file.write_bytes(b"no episode")
+    assert split_episodes(tmp_path, 0.5, seed=2, allowed=("good",)) == expected
+    train, validation = split_episodes(tmp_path, 0.5, seed=2, allowed=("good", "flawed"))
+    assert sorted(train + validation) == [*good, short]
+    with pytest.raises(EpisodeError, match=r"0 episodes \(incomplete\) cannot be split"):
+        split_episodes(tmp_path, 0.5, allowed=("incomplete",))
+
+
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> EpisodeDataset:
     """A short episode, and one three times as long; two joints of the left arm do not move."""

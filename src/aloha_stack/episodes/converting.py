@@ -8,8 +8,8 @@ from aloha_stack.episodes.export_arguments import add_lerobot, how_to_load, run
 from aloha_stack.episodes.export_plan import look_over, write_all
 from aloha_stack.episodes.importing import add_hdf5, hdf5_sources
 from aloha_stack.episodes.lerobot_video import CODECS
-from aloha_stack.episodes.lerobot_writer import LeRobotWriter, check_form
-from aloha_stack.episodes.target import check_target
+from aloha_stack.episodes.lerobot_writer import SMALLER, LeRobotWriter, check_form, video_bytes
+from aloha_stack.episodes.target import check_room, check_target
 from aloha_stack.progress import Progress
 
 
@@ -36,6 +36,7 @@ def _convert(options: argparse.Namespace) -> None:
     check_target(options.out)
     plan = look_over(hdf5_sources(options), progress)
     check_form(plan.form, plan.tasks)
+    check_room(options.out, video_bytes(plan), SMALLER)
     codec = CODECS[options.codec]
     write_all(plan, options.out, lambda folder: LeRobotWriter(folder, plan.form, codec), progress)
     progress.say(f"{options.out}: {len(plan.forms)} episodes, {plan.steps} steps")

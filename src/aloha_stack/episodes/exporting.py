@@ -15,16 +15,16 @@ from aloha_stack.episodes.export_arguments import add_lerobot, add_pictures, how
 from aloha_stack.episodes.export_plan import Plan, Sink, Source, look_over, write_all
 from aloha_stack.episodes.folder import episode_paths
 from aloha_stack.episodes.given import check_once
-from aloha_stack.episodes.hdf5_folder import Hdf5Folder, check_room
+from aloha_stack.episodes.hdf5_folder import Hdf5Folder, raw_bytes
 from aloha_stack.episodes.lerobot_video import CODECS
-from aloha_stack.episodes.lerobot_writer import LeRobotWriter, check_form
+from aloha_stack.episodes.lerobot_writer import SMALLER, LeRobotWriter, check_form, video_bytes
 from aloha_stack.episodes.metadata import FILE_NAME
 from aloha_stack.episodes.quality import DAMAGED, GOOD
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.episodes.step_grid import METHODS
 from aloha_stack.episodes.steps import SAME_RATE
 from aloha_stack.episodes.summary import damaged, summarise
-from aloha_stack.episodes.target import check_target
+from aloha_stack.episodes.target import check_room, check_target
 from aloha_stack.progress import Progress
 
 HDF5, LEROBOT = "hdf5", "lerobot"
@@ -93,8 +93,9 @@ def _export(options: argparse.Namespace) -> None:
     plan = look_over(sources, progress)
     if options.format == LEROBOT:
         check_form(plan.form, plan.tasks)
+        check_room(options.out, video_bytes(plan), SMALLER)
     elif not options.compress:
-        check_room(options.out, plan)
+        check_room(options.out, raw_bytes(plan), "choose --compress or a smaller --size")
     for name, hz in plan.form.rates.items():
         if hz and hz < options.fps * (1 - SAME_RATE):
             progress.say(f"{name} has {hz:.1f} Hz: at {options.fps} steps a second pictures repeat")

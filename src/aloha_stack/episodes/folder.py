@@ -49,7 +49,7 @@ def check_folder(directory: Path, min_free_gib: float) -> None:
         raise FolderError(
             f"the disk of the output folder {directory} is too full: {free:.2f} GiB are free, "
             f"{min_free_gib:.2f} GiB are needed; delete what is no longer needed, choose another "
-            "directory or lower min_free_gib"
+            "directory, or lower the recorder's parameter min_free_gib"
         )
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.export_plan import Plan, Tell
-from aloha_stack.episodes.folder import GIB, free_gib
 from aloha_stack.episodes.given import check_once
 from aloha_stack.episodes.hdf5_writing import write_hdf5
 from aloha_stack.episodes.steps import EpisodeSteps
@@ -28,15 +27,9 @@ class Hdf5Folder:
         """Every file is whole already."""
 
 
-def check_room(target: Path, plan: Plan) -> None:
-    """Raises EpisodeError if the disk of `target` has no room for the raw pictures of `plan`."""
-    step = sum(3 * height * width for height, width in plan.form.sizes.values())
-    needed, free = plan.steps * step / GIB, free_gib(target)
-    if needed > free:
-        raise EpisodeError(
-            f"{target} needs {needed:.1f} GiB, {free:.1f} GiB are free; make room, or choose "
-            "--compress or a smaller --size"
-        )
+def raw_bytes(plan: Plan) -> int:
+    """What the raw pictures of `plan` take."""
+    return plan.steps * sum(3 * height * width for height, width in plan.form.sizes.values())
 
 
 def hdf5_files(paths: list[Path]) -> list[Path]:

@@ -32,6 +32,10 @@ class Codec:
     options: dict[str, str]
 
 
+BYTES_PER_PIXEL = 0.1
+"""What a video takes, for a forecast. Textured, noisy footage (bench/footage.py) takes 0.04 to 0.06
+at 480×640 and 0.05 to 0.08 at 240×320, noise alone 0.3 to 0.6."""
+
 CODECS = {
     codec.name: codec
     for codec in (

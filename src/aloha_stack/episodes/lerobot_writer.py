@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from aloha_stack.episodes.commanders import COMMANDERS
 from aloha_stack.episodes.errors import EpisodeError
-from aloha_stack.episodes.export_plan import Tell
+from aloha_stack.episodes.export_plan import Plan, Tell
 from aloha_stack.episodes.lerobot_layout import (
     ACTION,
     AGE,
@@ -40,11 +40,14 @@ from aloha_stack.episodes.lerobot_tables import (
     rows_table,
     write_tasks,
 )
-from aloha_stack.episodes.lerobot_video import CameraVideos, Codec
+from aloha_stack.episodes.lerobot_video import BYTES_PER_PIXEL, CameraVideos, Codec
 from aloha_stack.episodes.steps import EpisodeSteps, Form, decoded
 
 SOURCES_PATH = "meta/sources.jsonl"
 """Beside what LeRobot knows: which recording each episode was made from."""
+
+SMALLER = "choose a smaller --size, or fewer --cameras"
+"""What makes a data set smaller."""
 
 
 def check_form(form: Form, tasks: frozenset[str]) -> None:
@@ -57,6 +60,12 @@ def check_form(form: Form, tasks: frozenset[str]) -> None:
         )
     if "" in tasks:
         raise EpisodeError("an episode has no task, and LeRobot wants one; give --task")
+
+
+def video_bytes(plan: Plan) -> float:
+    """What the videos of `plan` will take, about; all else is little beside them."""
+    pixels = sum(height * width for height, width in plan.form.sizes.values())
+    return plan.steps * pixels * BYTES_PER_PIXEL
 
 
 class LeRobotWriter:

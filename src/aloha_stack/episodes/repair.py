@@ -212,10 +212,13 @@ def _words(found: Salvage, closed: bool, information: dict[str, Any] | None) -> 
         if found.cut:
             kind = "could not be understood" if found.strange else "were no whole message"
             words.append(f"{found.cut} bytes at its end {kind}")
+    noted, messages = (information or {}).get("message_count"), _messages(found)
     if information is None:
         words.append(f"{FILE_NAME} was missing or broken")
+    elif isinstance(noted, int) and noted > messages:
+        words.append(f"{noted - messages} of the {noted} messages told of in {FILE_NAME} are gone")
     elif closed:
-        words.append(f"{FILE_NAME} was not up to date")
+        words.append(f"{FILE_NAME} had not been completed")
     return "; ".join(words)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aloha_stack.episodes.errors import EpisodeError
+from aloha_stack.episodes.folder import GIB, free_gib
 
 PARTIAL = ".partial"
 
@@ -19,6 +20,16 @@ def check_target(target: Path) -> None:
         raise EpisodeError(
             f"{partial} exists: another export is writing it, or one was killed; remove it if "
             "none is running"
+        )
+
+
+def check_room(target: Path, needed: float, mend: str) -> None:
+    """Raises EpisodeError, which says how to `mend` it, if the disk of `target` has not the
+    `needed` bytes."""
+    needed, free = needed / GIB, free_gib(target)
+    if needed > free:
+        raise EpisodeError(
+            f"{target} needs some {needed:.1f} GiB, {free:.1f} GiB are free; make room, or {mend}"
         )
 
 
