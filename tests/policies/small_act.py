@@ -8,7 +8,7 @@ import torch
 
 from aloha_stack.policies.act import Act
 from aloha_stack.policies.act_config import ActConfig
-from aloha_stack.policies.act_policy import ActPolicy
+from aloha_stack.policies.act_policy import EAGER, ActPolicy
 from aloha_stack.policies.checkpoint import Checkpoint, load, save
 from aloha_stack.policies.normalisation import Normaliser
 from aloha_stack.policies.policy import NAMES, PolicySpec
@@ -65,8 +65,8 @@ def saved(folder: Path, made: ActPolicy | None = None) -> Path:
     return folder
 
 
-def reloaded(made: ActPolicy, folder: Path) -> ActPolicy:
+def reloaded(made: ActPolicy, folder: Path, backend: str = EAGER) -> ActPolicy:
     """Through a folder."""
-    again = load(saved(folder, made))
+    again = load(saved(folder, made), backend=backend)
     assert isinstance(again, ActPolicy)
     return again

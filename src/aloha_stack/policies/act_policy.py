@@ -9,6 +9,7 @@ from torch import Tensor
 
 from aloha_stack.policies.act import Act
 from aloha_stack.policies.act_config import ActConfig
+from aloha_stack.policies.fast_act import FastAct
 from aloha_stack.policies.normalisation import NormalisationError, Normaliser
 from aloha_stack.policies.policy import (
     Observation,
@@ -20,7 +21,10 @@ from aloha_stack.policies.policy import (
 )
 from aloha_stack.policies.weights import load_weights
 
-EAGER, FAST = "eager", "fast"
+EAGER, FAST, AUTO = "eager", "fast", "auto"
+BACKENDS = (EAGER, FAST, AUTO)
+"""How the network is computed: as it was trained; as this device does it fastest, rounded to
+bfloat16 where that is faster (policies/fast_act.py); what is best for rollouts, which is FAST."""
 
 
 class ActPolicy:
@@ -33,14 +37,19 @@ class ActPolicy:
         state: Normaliser,
         action: Normaliser,
         device: str = "cpu",
+        backend: str = EAGER,
     ) -> None:
         """Raises PolicyError if the network's sizes are not those of `spec`."""
+        if backend not in BACKENDS:
+            raise PolicyError(f"there is no backend '{backend}'; there is {', '.join(BACKENDS)}")
         _check_sizes(spec, network.config, len(state.mean), len(action.mean))
         self._spec = spec
         self.device = torch.device(device)
         self.network = network.to(self.device).eval()
         self.state, self.action = state.to(self.device), action.to(self.device)
         self._pictures = torch.empty(0, dtype=torch.uint8)
+        self._fast: FastAct | None = None
+        self._is_fast = backend != EAGER
 
     @property
     def spec(self) -> PolicySpec:
@@ -53,26 +62,37 @@ class ActPolicy:
     def act(self, observation: Observation) -> np.ndarray:
         """The chunk (T, 14) float32. Raises ObservationError, ChunkError."""
         check_observation(self._spec, observation)
-        pictures = self._stacked(observation)
+        pictures = self._alike(observation)
         state = torch.tensor(observation.state, dtype=torch.float32, device=self.device)
-        output = self.network(pictures, self.state(state)[None]).action[0]
-        chunk: np.ndarray = self.action.inverse(output.float()).cpu().numpy()
+        compute = self._computed_fast if self._is_fast else self._computed
+        action = self.action.inverse(compute(pictures, self.state(state)).float())
+        chunk: np.ndarray = action.cpu().numpy()
         check_chunk(self._spec, chunk)
         return chunk
 
-    def _stacked(self, observation: Observation) -> Tensor:
-        """(1, C, 3, H, W) uint8: a view of the pictures, side by side in one buffer."""
+    def _alike(self, observation: Observation) -> list[np.ndarray]:
+        """The pictures in the network's order. Raises ObservationError if their sizes differ."""
         images = [observation.images[camera] for camera in self._spec.cameras]
         if len({image.shape for image in images}) > 1:
             sizes = ", ".join(f"{c} {i.shape}" for c, i in observation.images.items())
             raise ObservationError(f"the pictures have to be of one size, found {sizes}")
-        shape = (len(images), *images[0].shape)
+        return images
+
+    def _computed(self, pictures: Sequence[np.ndarray], state: Tensor) -> Tensor:
+        """Actions (T, A), normalised. The network sees the pictures, side by side in one buffer, as
+        a view (1, C, 3, H, W) uint8."""
+        shape = (len(pictures), *pictures[0].shape)
         if tuple(self._pictures.shape) != shape:
             self._pictures = torch.empty(shape, dtype=torch.uint8)
-        buffer = self._pictures.numpy()
-        for place, image in zip(buffer, images, strict=True):
-            np.copyto(place, image)
-        return self._pictures.to(self.device).permute(0, 3, 1, 2)[None]
+        np.stack(pictures, out=self._pictures.numpy())
+        seen = self._pictures.to(self.device).permute(0, 3, 1, 2)[None]
+        return self.network(seen, state[None]).action[0]  # type: ignore[no-any-return]
+
+    def _computed_fast(self, pictures: Sequence[np.ndarray], state: Tensor) -> Tensor:
+        height, width = pictures[0].shape[:2]
+        if self._fast is None or self._fast.size != (height, width):
+            self._fast = FastAct(self.network, height, width)
+        return self._fast([_tensor(picture) for picture in pictures], state)
 
     @staticmethod
     def restore(
@@ -84,15 +104,19 @@ class ActPolicy:
         backend: str = EAGER,
     ) -> "ActPolicy":
         """From the parts of a checkpoint. Raises PolicyError for parts that do not fit."""
-        if backend != EAGER:
-            raise PolicyError(f"there is no backend '{backend}'; there is {EAGER}")
         sizes = ActConfig.from_dict(config)
         with torch.random.fork_rng(devices=[]):  # its start values are not used: draw none
             network = Act(sizes)
         load_weights(network, weights)
         state = _normaliser(statistics, "state", spec.state_names)
         action = _normaliser(statistics, "action", spec.action_names)
-        return ActPolicy(spec, network, state, action, device)
+        return ActPolicy(spec, network, state, action, device, backend)
+
+
+def _tensor(picture: np.ndarray) -> Tensor:
+    """The same memory; a copy of what torch takes no part in: read-only or turned around."""
+    usable = picture.flags.writeable and min(picture.strides) >= 0
+    return torch.from_numpy(picture if usable else picture.copy())
 
 
 def _normaliser(statistics: Mapping[str, Any], name: str, columns: Sequence[str]) -> Normaliser:

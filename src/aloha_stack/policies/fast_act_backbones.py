@@ -1,0 +1,214 @@
+"""The backbones with constant weights: pictures of whole grey levels in, feature maps out.
+
+Normalisation of the pictures is part of the first convolution. A picture x becomes (x - mean) /
+std there, and its border 0; so that neither costs a pass over the picture, the weights take the
+division, the bias the shift, and the picture lies in a buffer whose border is the mean.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from aloha_stack.policies.backbones import FrozenBatchNorm, LightResNet, ResNet18, ResNetBlock
+from aloha_stack.policies.fast_act_layers import NONE, RELU, Convolution, Size
+from aloha_stack.policies.normalisation import ImageNormaliser
+
+WHITE = 255
+GROUP_BYTES = 12 << 20
+"""Maps of the stem that are computed at once: more than that leave the processor's cache on their
+way to the next layer. Four pictures of 480x640 one by one took 0.5 of the stem's time together."""
+
+Step = Callable[[Tensor], Tensor]
+
+
+class Stem:
+    """The first convolution, with the normalisation of the pictures, as one of wide pixels.
+
+    Three channels leave most of a vector register empty. As many pixels of a row as the stride is
+    wide, taken as one, are the same memory under another shape, with a kernel as much narrower.
+    """
+
+    def __init__(
+        self,
+        convolution: nn.Conv2d,
+        normaliser: ImageNormaliser,
+        norm: FrozenBatchNorm | None,
+        size: Size,
+        kind: torch.dtype,
+    ) -> None:
+        """For all cameras' pictures of this size; with the `norm` after it there is a ReLU, too."""
+        cameras, height, width = size
+        weight, bias = folded(convolution, norm)
+        outputs, taps, (stride, _) = len(weight), weight.shape[-1], _pair(convolution.stride)
+        pad = _pair(convolution.padding)[0]
+        wide = math.ceil(pad / stride)  # pixels of `stride` in front of a row
+        first = wide * stride - pad  # taps of the wide kernel that are none of the narrow
+        wide_taps = math.ceil((first + taps) / stride)
+        places = (width + 2 * pad - taps) // stride + wide_taps
+        filled = min(width, (places - wide) * stride)
+
+        scale = normaliser.scale[..., 0, 0].expand(cameras, 3) / WHITE
+        mean = -normaliser.shift[..., 0, 0].expand(cameras, 3) / scale
+        self._buffer = weight.new_empty(cameras, height + 2 * pad, places * stride, 3, dtype=kind)
+        self._buffer.copy_(mean[:, None, None])
+        inner = self._buffer[:, pad : pad + height, wide * stride :]
+        self._places, self._filled = inner[:, :, :filled], filled
+        self.pictures = self._buffer.unflatten(2, (places, stride)).flatten(3).permute(0, 3, 1, 2)
+
+        alike = len(normaliser.scale) == 1
+        maps = (size[1] + 2 * pad - taps) // stride + 1, places - wide_taps + 1
+        together = max(1, GROUP_BYTES // (outputs * maps[0] * maps[1] * self._buffer.itemsize))
+        group = min(cameras, together) if alike else 1
+        self.groups = [slice(n, min(n + group, cameras)) for n in range(0, cameras, group)]
+        activation = RELU if norm is not None else NONE
+        spread = weight.new_zeros(outputs, 3, taps, wide_taps * stride)
+        spread[..., first : first + taps] = weight
+        self._convolutions = []
+        for number in range(1 if alike else cameras):
+            narrow = (spread * scale[number, :, None, None]).to(kind).to(weight.dtype)
+            # What the mean, the picture's zero, gives: by the weights as they were rounded.
+            shift = bias - (narrow * mean[number, :, None, None]).sum((1, 2, 3))
+            blocks = narrow.unflatten(3, (wide_taps, stride))  # o, channel, tap, place, pixel
+            joined = blocks.permute(0, 4, 1, 2, 3).flatten(1, 2)
+            self._convolutions.append(
+                Convolution(
+                    joined,
+                    shift,
+                    (stride, 1),
+                    0,
+                    (group, *self.pictures.shape[2:]),
+                    kind,
+                    activation,
+                )
+            )
+        self.size = self._convolutions[0].size
+
+    def put(self, camera: int, picture: Tensor) -> None:
+        """Takes a picture (H, W, 3) uint8: the conversion of its type is the only pass over it."""
+        place = self._places[camera]
+        place.copy_(picture[:, : self._filled].to(place.device))
+
+    def __call__(self, group: slice) -> Tensor:
+        """Maps (group, outputs, h, w) of these cameras' pictures."""
+        of_all = len(self._convolutions) == 1
+        return self._convolutions[0 if of_all else group.start](self.pictures[group])
+
+
+class FastBackbone:
+    """What `Stem` and the blocks after it make of all cameras' pictures."""
+
+    def __init__(
+        self,
+        backbone: ResNet18 | LightResNet,
+        normaliser: ImageNormaliser,
+        size: Size,
+        kind: torch.dtype,
+    ) -> None:
+        self._steps: list[Step]
+        if isinstance(backbone, ResNet18):
+            self.stem = Stem(backbone.conv1, normaliser, backbone.bn1, size, kind)
+            self._steps, self.size = _resnet(backbone, self.stem.size, kind)
+        else:
+            self.stem = Stem(backbone.stem, normaliser, None, size, kind)
+            self._steps, self.size = _light(backbone, self.stem.size, kind)
+
+    def __call__(self) -> Tensor:
+        """(cameras * h * w, channels) of the pictures that the stem was given."""
+        maps = []
+        for group in self.stem.groups:
+            x = self.stem(group)
+            for step in self._steps:
+                x = step(x)
+            maps.append(x.permute(0, 2, 3, 1).flatten(0, 2))
+        return maps[0] if len(maps) == 1 else torch.cat(maps)
+
+
+def folded(convolution: nn.Conv2d, norm: FrozenBatchNorm | None) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a convolution and the frozen norm after it, in one."""
+    weight = convolution.weight.detach()
+    bias = convolution.bias
+    start = weight.new_zeros(len(weight)) if bias is None else bias.detach()
+    if norm is None:
+        return weight, start
+    scale, shift = norm.scale_shift()
+    return weight * scale[:, None, None, None], start * scale + shift
+
+
+def _resnet(backbone: ResNet18, size: Size, kind: torch.dtype) -> tuple[list[Step], Size]:
+    count, height, width = size
+    size = (count, (height - 1) // 2 + 1, (width - 1) // 2 + 1)
+    steps: list[Step] = [lambda x: F.max_pool2d(x, 3, 2, 1)]
+    for layer in range(1, 5):
+        for block in backbone.get_submodule(f"layer{layer}"):  # type: ignore[attr-defined]
+            steps.append(made := _ResNetBlock(block, size, kind))
+            size = made.size
+    return steps, size
+
+
+class _ResNetBlock:
+    def __init__(self, block: ResNetBlock, size: Size, kind: torch.dtype) -> None:
+        self._first = _convolution(block.conv1, block.bn1, size, kind, RELU)
+        self._second = _convolution(block.conv2, block.bn2, self._first.size, kind, RELU)
+        self._around: Convolution | None = None
+        if block.downsample is not None:
+            convolution, norm = block.downsample
+            self._around = _convolution(convolution, norm, size, kind)  # type: ignore[arg-type]
+        self.size = self._second.size
+
+    def __call__(self, x: Tensor) -> Tensor:
+        around = x if self._around is None else self._around(x)
+        return self._second(self._first(x), around)
+
+
+def _light(backbone: LightResNet, size: Size, kind: torch.dtype) -> tuple[list[Step], Size]:
+    steps: list[Step] = [_GroupNorm(backbone.norm, kind)]
+    for block in backbone.blocks:
+        steps.append(made := _LightBlock(block, size, kind))
+        size = made.size
+    return steps, size
+
+
+class _LightBlock:
+    def __init__(self, block: nn.Module, size: Size, kind: torch.dtype) -> None:
+        self._first = _convolution(block.conv1, None, size, kind)  # type: ignore[arg-type]
+        self._second = _convolution(block.conv2, None, self._first.size, kind)  # type: ignore[arg-type]
+        self._norm1 = _GroupNorm(block.norm1, kind)  # type: ignore[arg-type]
+        self._norm2 = _GroupNorm(block.norm2, kind, relu=False)  # type: ignore[arg-type]
+        self._around: Convolution | None = None
+        if isinstance(block.around, nn.Conv2d):
+            self._around = _convolution(block.around, None, size, kind)
+        self.size = self._second.size
+
+    def __call__(self, x: Tensor) -> Tensor:
+        y = self._norm2(self._second(self._norm1(self._first(x))))
+        return F.relu_(y.add_(x if self._around is None else self._around(x)))
+
+
+class _GroupNorm:
+    def __init__(self, norm: nn.GroupNorm, kind: torch.dtype, relu: bool = True) -> None:
+        self._groups, self._epsilon, self._relu = norm.num_groups, norm.eps, relu
+        self._weight, self._bias = norm.weight.detach().to(kind), norm.bias.detach().to(kind)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        y = F.group_norm(x, self._groups, self._weight, self._bias, self._epsilon)
+        return F.relu_(y) if self._relu else y
+
+
+def _convolution(
+    convolution: nn.Conv2d,
+    norm: FrozenBatchNorm | None,
+    size: Size,
+    kind: torch.dtype,
+    activation: str = NONE,
+) -> Convolution:
+    weight, bias = folded(convolution, norm)
+    padding = _pair(convolution.padding)[0]
+    return Convolution(weight, bias, _pair(convolution.stride), padding, size, kind, activation)
+
+
+def _pair(lengths: object) -> tuple[int, int]:
+    assert isinstance(lengths, tuple)
+    return lengths
