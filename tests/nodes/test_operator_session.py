@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aloha_interfaces.msg import RecorderState
+from aloha_interfaces.msg import RecorderState, SafetyState
 from rclpy.node import Node
 
+from aloha_stack.nodes import _operator_session
 from aloha_stack.nodes._operator_known import Known
 from aloha_stack.nodes._operator_requests import Requests
 from aloha_stack.nodes._operator_session import Plan, Session
@@ -58,6 +59,9 @@ class Desk:
         self._known.recorder.hear(RecorderState(kept=count, last_path=last))
         self.session.look()
 
+    def e_stop(self, cause: str) -> None:
+        self._known.safety.hear(SafetyState(e_stopped=True, cause=cause))
+
     def silence(self) -> None:
         self._known.recorder.heard_s = -1e9
 
@@ -88,12 +92,42 @@ def test_yes_discards_the_episode_that_was_asked_about_and_no_other(
     assert (name, request.path, request.discard) == ("/recorder/stop", FIFTH, True)
 
 
-@pytest.mark.parametrize("key", [" ", "s", "f", "r"])
-def test_every_key_that_ends_a_recording_names_it(desk: Callable[..., Desk], key: str) -> None:
+@pytest.mark.parametrize("keys", [" ", "s", "f", "dy", "ry"])
+def test_every_key_that_ends_a_recording_names_it(desk: Callable[..., Desk], keys: str) -> None:
     here = desk()
     here.recorder(RecorderState.RECORDING, FOURTH)
-    here.press(key)
+    here.press(keys)
     assert (here.asked.names[0], here.asked.all[0][1].path) == ("/recorder/stop", FOURTH)
+
+
+def test_recording_again_is_asked_about_and_r_says_yes_only_for_a_while(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = desk()
+    here.recorder(RecorderState.RECORDING, FOURTH)
+    here.press("r")
+    assert here.session.question.startswith("discard and redo episode_000004? (y, or r within 3 s")
+    assert here.asked.all == []
+    monkeypatch.setattr(_operator_session, "AGAIN_S", -1.0)
+    here.press("nrr")
+    assert here.asked.all == []
+    assert here.session.notice == "only an answer to the question counts now"
+    monkeypatch.undo()
+    here.press("nrr")
+    assert here.asked.names == ["/recorder/stop", "start"]
+    assert here.asked.all[0][1].discard
+
+
+def test_nothing_is_discarded_for_a_recording_that_the_e_stop_keeps_from_beginning(
+    desk: Callable[..., Desk],
+) -> None:
+    here = desk()
+    here.recorder(RecorderState.RECORDING, FOURTH)
+    here.press("r")
+    here.e_stop("a hand on the button")
+    here.press("r")
+    assert here.asked.all == []
+    assert "not recorded: the e-stop is in force" in here.session.notice
 
 
 def test_yes_discards_what_was_paused_meanwhile_but_nothing_that_is_closing_or_unheard(

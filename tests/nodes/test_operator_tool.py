@@ -14,7 +14,8 @@ from aloha_stack.episodes.reader import Episode
 from aloha_stack.nodes._operator_known import Known
 from aloha_stack.nodes._operator_requests import Requests
 from aloha_stack.nodes._operator_screen import screen
-from aloha_stack.nodes._operator_session import Plan, Session, Tallied
+from aloha_stack.nodes._operator_session import Plan, Session
+from aloha_stack.nodes._operator_tally import Tallied
 from aloha_stack.nodes._qos import STATE
 from aloha_stack.robot.joints import ARMS
 from nodes.operator_rig import Stand, Tool, stand_maker, tool_maker
@@ -79,7 +80,7 @@ def test_episodes_are_recorded_labelled_and_set_aside_by_keys(
     tool.sees("episode_000000  success")
     assert Episode(tmp_path / "episode_000000").info.outcome == "success"
     tool.press("r")
-    tool.sees("set episode_000000 aside and record it again?")
+    tool.sees("set aside and redo episode_000000?")
     tool.press("y")
     tool.sees("RECORDING episode_000001", "0 of 3 episodes")
     assert (tmp_path / "discarded" / "episode_000000").is_dir()

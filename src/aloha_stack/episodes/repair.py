@@ -185,10 +185,8 @@ def _summary(path: Path, descriptor: int) -> Salvage:
         if summary.statistics is not None:
             counted = summary.statistics
             contents.counts = dict(counted.channel_message_counts)
-            contents.first_ns, contents.last_ns = (
-                counted.message_start_time,
-                counted.message_end_time,
-            )
+            contents.first_ns = counted.message_start_time
+            contents.last_ns = counted.message_end_time
     return Salvage(size, size, contents, notes=notes)
 
 

@@ -12,6 +12,7 @@ from aloha_interfaces.msg import RecorderState, TeleopState
 from aloha_stack.nodes._operator_known import Known
 from aloha_stack.nodes._operator_obstacles import e_stop_in_force, obstacle
 from aloha_stack.nodes._operator_requests import Requests
+from aloha_stack.nodes._operator_tally import Tallied
 
 KEYS = (
     (("SPACE", "start / stop: success"), ("s", "success"), ("f", "failure"), ("p", "pause")),
@@ -24,6 +25,8 @@ OUTCOMES = {"s": "success", "f": "failure", "u": ""}
 ESCAPE = "\x1b"
 NOTICE_S = 15.0
 """Steady time for which a notice is shown."""
+AGAIN_S = 3.0
+"""Steady time in which `r`, pressed again, says yes to its own question."""
 
 
 @dataclass(frozen=True)
@@ -38,37 +41,6 @@ class Plan:
     reset_s: float | None = None
 
 
-class Tallied:
-    """The episodes that were kept since the tool was started, as the recorder's state tells."""
-
-    def __init__(self) -> None:
-        self.episodes: dict[str, str] = {}
-        """Outcome by path, in their order."""
-        self._before: str | None = None
-        self._last_kept: int | None = None
-
-    def missing(self) -> None:
-        """There is no recorder now; the next one counts from 0."""
-        self._last_kept = None
-
-    def saw(self, state: RecorderState) -> bool:
-        """Takes a state; True if it tells of a further episode."""
-        path, before, self._last_kept = state.last_path, self._last_kept, state.kept
-        if self._before is None:
-            self._before = path
-        elif before is not None and state.kept < before:  # one was set aside
-            if self.episodes:
-                self.episodes.popitem()
-            else:  # one of those that were there before
-                self._before = path
-        elif path and path != self._before and path not in self.episodes:
-            self.episodes[path] = state.last_outcome
-            return True
-        if path in self.episodes:
-            self.episodes[path] = state.last_outcome
-        return False
-
-
 class Session:
     """For several threads: keys, the screen and answers come from their own."""
 
@@ -79,6 +51,8 @@ class Session:
         self.question = ""
         self.left = False
         self._answers: dict[str, Callable[[], None]] = {}
+        self._again_s = 0.0
+        """Until when a key that is pressed again is an answer."""
         self._notice, self._notice_s = "", 0.0
         self._next_s: float | None = None
         self._held = False
@@ -163,7 +137,9 @@ class Session:
 
     def _answer(self, key: str) -> None:
         answer = self._answers.get(key)
-        if answer is None:  # perhaps text that somebody types: it must not run as keys
+        if answer is None or (
+            key == "r" and time.monotonic() > self._again_s
+        ):  # perhaps text that somebody types: it must not run as keys
             self.tell("only an answer to the question counts now")
             return
         self.question, self._answers = "", {}
@@ -200,10 +176,10 @@ class Session:
         elif key == "d":
             drop = partial(self._requests.stop, state.path, discard=True)
             self._ask(f"discard {name}?", self._while_recorded(state.path, drop))
-        elif key == "r":
-            if not self._stopped():
-                self._requests.stop(state.path, discard=True, then=self._start)
-        else:
+        elif key == "r" and not self._stopped():
+            redo = self._while_recorded(state.path, partial(self._redo, state.path))
+            self._ask_again(f"discard and redo {name}?", redo)
+        elif key == "l":
             self.tell("stop it first: s success, f failure")
 
     def _press_while_idle(self, key: str, state: RecorderState) -> None:
@@ -221,7 +197,7 @@ class Session:
             self._ask(f"set {name} aside?", self._while_last(path, self._discard))
         elif key == "r" and not self._stopped():
             again = self._while_last(path, partial(self._discard, self._start))
-            self._ask(f"set {name} aside and record it again?", again)
+            self._ask_again(f"set aside and redo {name}?", again)
         elif key == "l":
             self.question = f"{name}: s success, f failure, u neither, ESC: as it is; e: E-STOP"
             self._answers = {
@@ -234,6 +210,12 @@ class Session:
     def _ask(self, question: str, yes: Callable[[], None]) -> None:
         self.question = f"{question} (y: yes, n: no; e: E-STOP)"
         self._answers = {"y": yes, "n": self._leave_it, ESCAPE: self._leave_it}
+
+    def _ask_again(self, question: str, yes: Callable[[], None]) -> None:
+        """Of what `r` does: pressed again it says yes, for a while."""
+        self.question = f"{question} (y, or r within {AGAIN_S:g} s: yes; n: no; e: E-STOP)"
+        self._answers = {"y": yes, "r": yes, "n": self._leave_it, ESCAPE: self._leave_it}
+        self._again_s = time.monotonic() + AGAIN_S
 
     def _leave_it(self) -> None:
         self.tell("nothing was done")
@@ -285,6 +267,10 @@ class Session:
         with self._lock:
             self._next_s, self._held = None, False
         self._requests.start(goal)
+
+    def _redo(self, path: str) -> None:
+        if not self._stopped():
+            self._requests.stop(path, discard=True, then=self._start)
 
     def _label(self, outcome: str, path: str) -> None:
         self._requests.label(outcome, self.plan.labels, path)
