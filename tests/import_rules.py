@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "arms": {"robot", "dynamixel", "episodes"},
     "doctor": {
         *("robot", "dynamixel", "cameras", "arms"),
-        *("arguments", "progress", "shared_memory"),
+        *("arguments", "progress", "shared_memory", "transport"),
     },
 }
 # Modules that may import more than their folder: the camera source of the twin, and what stands in

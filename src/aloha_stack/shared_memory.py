@@ -63,19 +63,24 @@ def heal_ports(folder: Path = FOLDER) -> list[Path]:
 
     Takes PORT_MADE_S if there is one, and a few milliseconds otherwise.
     """
-    found = half_made_ports(folder)
+    lost = lost_ports(folder)
+    for path in lost:
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            _give_up(path)
+    return lost
+
+
+def lost_ports(folder: Path = FOLDER) -> list[Path]:
+    """Ports that are half made, and stay so for PORT_MADE_S."""
+    found = _half_made_ports(folder)
     if not found:
         return []
     time.sleep(PORT_MADE_S)
-    lost = sorted(found & half_made_ports(folder))
-    for path, _ in lost:
-        with contextlib.suppress(FileNotFoundError, PermissionError):
-            _give_up(path)
-    return [path for path, _ in lost]
+    return sorted(path for path, _ in found & _half_made_ports(folder))
 
 
-def half_made_ports(folder: Path = FOLDER) -> set[tuple[Path, int]]:
-    """Ports that nobody can use now, each with its inode: it may be a new one the next time."""
+def _half_made_ports(folder: Path) -> set[tuple[Path, int]]:
+    """Each with its inode: the port of the same name may be a new one the next time."""
     found = set()
     for path in folder.glob("fastrtps_port*") if folder.is_dir() else ():
         with contextlib.suppress(FileNotFoundError, PermissionError):

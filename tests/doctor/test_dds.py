@@ -12,6 +12,7 @@ from aloha_stack.robot.description import load_robot
 from aloha_stack.robot.share import share_folder
 
 OURS = share_folder() / "config/fastdds.xml"
+LOCAL = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
 
 
 def found(environment, memory=Path("/dev/shm")):
@@ -53,6 +54,29 @@ def test_a_profile_that_is_not_in_force_or_too_small_is_told(tmp_path, profile, 
 def test_another_middleware_is_only_warned_of():
     (finding,) = found({"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}).values()
     assert finding.level == WARN
+
+
+@pytest.mark.parametrize(
+    ("environment", "level", "mend"),
+    [
+        ({PROFILE: str(OURS)}, OK, ""),
+        ({PROFILE: "/mine.xml"}, WARN, f"unset {PROFILE}"),
+        ({PROFILE: str(OURS), "ROS_DISTRO": "kilted"}, WARN, "Jazzy"),
+        ({"ROS_STATIC_PEERS": "192.0.2.1", **LOCAL}, WARN, "unset ROS_STATIC_PEERS"),
+    ],
+)
+def test_whether_a_killed_node_can_hold_the_arms_is_told(environment, level, mend):
+    finding = found(environment)["killed nodes"]
+    assert (finding.level, mend in finding.mend) == (level, True), finding
+
+
+def test_ports_that_killed_nodes_left_half_made_are_told(tmp_path):
+    assert "shared memory's ports" not in found({}, tmp_path)
+    (tmp_path / "fastrtps_port7411").touch()
+    finding = found({}, tmp_path)["shared memory's ports"]
+    assert finding.level == WARN
+    assert "1 were left half made" in finding.text
+    assert "./aloha launch" in finding.mend
 
 
 @pytest.mark.parametrize(

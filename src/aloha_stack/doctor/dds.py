@@ -12,16 +12,19 @@ from xml.etree import ElementTree
 
 from aloha_stack.doctor.finding import OK, RED, WARN, Finding
 from aloha_stack.robot.description import Robot
-from aloha_stack.shared_memory import FOLDER, leftovers
+from aloha_stack.shared_memory import FOLDER, leftovers, lost_ports
+from aloha_stack.transport import PEERS, PROFILE, use_udp_alone
 
-PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
-"""What Fast DDS 2 (ROS 2 Jazzy) reads. Fast DDS 3 has it with FASTDDS, which 2 does not know."""
+KILLS = "killed nodes"
 
 HELD_S = 0.15
 """So long a receiving process may be kept from running without loss of raw images."""
 
 DEFAULT_SEGMENT = 512 * 1024
 """A process's segment if no profile is in force (Fast DDS 2.14), bytes."""
+
+WITH_IMAGES = 6
+"""Processes that send or hear images: cameras, recorder, policy; and three of a person's."""
 
 OTHERS = 8
 """Processes with a node besides the arms' bridges: safety, cameras, teleoperation, recorder, …"""
@@ -41,7 +44,28 @@ def check_dds(
         return
     finding, segment = _profile(environment, profile, robot)
     yield finding
-    yield _room(segment, robot, memory)
+    apart = use_udp_alone(dict(environment))
+    yield _apart() if apart else _together(environment)
+    yield _room(segment, WITH_IMAGES if apart else len(robot.arms) + OTHERS, memory)
+    if lost := lost_ports(memory):
+        text = f"{len(lost)} were left half made by processes that were killed, as {lost[0]}: "
+        text += "nodes with images that come upon one wait for ever"
+        mend = "./aloha launch, and the start of any node with images, gives them up"
+        yield Finding(WARN, "shared memory's ports", text, mend)
+
+
+def _apart() -> Finding:
+    text = "arms, safety and all else without images use UDP alone: the death of others holds none"
+    return Finding(OK, KILLS, text)
+
+
+def _together(environment: Mapping[str, str]) -> Finding:
+    text = "all nodes use shared memory: one that is killed can hold an arm's bridge for seconds"
+    if environment.get(PEERS):
+        mend = f"unset {PEERS}, or ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET, which knows them, too"
+    else:
+        mend = f"use ROS 2 Jazzy, and unset {PROFILE}: each node then selects the project's"
+    return Finding(WARN, KILLS, text, mend)
 
 
 def _profile(environment: Mapping[str, str], profile: Path, robot: Robot) -> tuple[Finding, int]:
@@ -97,7 +121,7 @@ def needed_bytes(robot: Robot) -> int:
     return round(sum(one.width * one.height * 3 * one.rate_hz * HELD_S for one in cameras))
 
 
-def _room(segment: int, robot: Robot, memory: Path) -> Finding:
+def _room(segment: int, processes: int, memory: Path) -> Finding:
     """Whether all processes find their segments."""
     subject = "shared memory"
     try:
@@ -107,7 +131,6 @@ def _room(segment: int, robot: Robot, memory: Path) -> Finding:
     free = found.f_bavail * found.f_frsize
     dead = sum(size for _, size in leftovers(memory))
     alive = _taken(memory) - dead  # by processes that need no more
-    processes = len(robot.arms) + OTHERS
     of_dead = f", {_mib(dead)} held by dead processes" if dead else ""
     text = (
         f"{_mib(free)} free in {memory}{of_dead}; {processes} processes take {_mib(segment)} each"

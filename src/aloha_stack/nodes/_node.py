@@ -18,8 +18,8 @@ from rclpy.signals import SignalHandlerOptions
 from aloha_stack.nodes._executor import LeanExecutor
 from aloha_stack.nodes._parameters import declare, refuse_unknown_parameters
 from aloha_stack.nodes._time import RosTime
-from aloha_stack.nodes._transport import use_udp_alone
 from aloha_stack.shared_memory import heal_ports
+from aloha_stack.transport import use_udp_alone
 
 RETRY_S = 1.0
 """Steady time between two attempts of an autostart."""

@@ -16,7 +16,7 @@ from rclpy.action import ActionClient, get_action_names_and_types
 from rclpy.node import Node
 
 from aloha_stack.nodes._messages import interface_class
-from aloha_stack.nodes._transport import use_udp_alone
+from aloha_stack.transport import use_udp_alone
 
 DISCOVERY_S = 5.0
 """Steady time in which what is called must show itself."""

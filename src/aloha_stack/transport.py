@@ -6,12 +6,13 @@ from pathlib import Path
 from aloha_stack.robot.share import share_folder
 
 PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
+"""What Fast DDS 2 (ROS 2 Jazzy) reads. Fast DDS 3 has it with FASTDDS, which 2 does not know."""
 RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
 ONLY_LOCALHOST = "ROS_LOCALHOST_ONLY"
 PEERS = "ROS_STATIC_PEERS"
 
 DISTROS = ("", "jazzy")
-"""Those whose Fast DDS reads PROFILE; elsewhere nothing would hold the range of discovery."""
+"""Those that PROFILE is known to rule; elsewhere nothing would keep to the range of discovery."""
 
 
 def use_udp_alone(environment: MutableMapping[str, str]) -> bool:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from aloha_stack.graph import Domain
-from aloha_stack.nodes._transport import PEERS, PROFILE, RANGE, use_udp_alone
 from aloha_stack.robot.share import share_folder
+from aloha_stack.transport import PEERS, PROFILE, RANGE, use_udp_alone
 
 CONFIG = share_folder() / "config"
 OURS = str(CONFIG / "fastdds.xml")
