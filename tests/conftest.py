@@ -14,6 +14,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(checks)
 
 
+def pytest_sessionstart() -> None:
+    """What killed nodes left in shared memory must not hold the tests' own."""
+    sweep()
+
+
 def pytest_sessionfinish() -> None:
     """Tests kill nodes: what those leave in shared memory is given back."""
     sweep()
