@@ -14,7 +14,7 @@ import pytest
 
 from aloha_stack.graph import Domain
 from aloha_stack.robot.share import share_folder
-from aloha_stack.transport import PEERS, PROFILE, RANGE, use_udp_alone
+from aloha_stack.transport import PEERS, PROFILE, RANGE, udp_alone
 
 CONFIG = share_folder() / "config"
 OURS = str(CONFIG / "fastdds.xml")
@@ -126,16 +126,20 @@ def _of_domain(lock):
         ({PROFILE: OURS, RANGE: "SUBNET"}, "fastdds_control.xml", "SUBNET"),
         ({PROFILE: OURS}, "fastdds_control.xml", None),
         ({RANGE: "LOCALHOST"}, "fastdds_control_localhost.xml", "SYSTEM_DEFAULT"),
-        ({RANGE: "SUBNET", "ROS_LOCALHOST_ONLY": "1"}, "fastdds_control_localhost.xml", None),
+        (
+            {RANGE: "SUBNET", "ROS_LOCALHOST_ONLY": "1"},
+            *("fastdds_control_localhost.xml", "SYSTEM_DEFAULT"),
+        ),
         ({PROFILE: OURS, RANGE: "SUBNET", PEERS: "192.0.2.1"}, "fastdds_control.xml", "SUBNET"),
     ],
 )
 def test_udp_alone_is_used_within_the_range_that_was_asked_for(chosen, profile, range_after):
     environment = dict(chosen)
-    assert use_udp_alone(environment)
-    assert environment[PROFILE] == str(CONFIG / profile)
-    assert environment.get(RANGE) == (range_after or environment.get(RANGE))
-    assert "ROS_LOCALHOST_ONLY" not in environment
+    with udp_alone(environment):
+        assert environment[PROFILE] == str(CONFIG / profile)
+        assert environment.get(RANGE) == range_after
+        assert not environment.get("ROS_LOCALHOST_ONLY")
+    assert environment == chosen
 
 
 @pytest.mark.parametrize(
@@ -150,5 +154,5 @@ def test_udp_alone_is_used_within_the_range_that_was_asked_for(chosen, profile, 
 )
 def test_what_else_was_chosen_is_left_alone(chosen):
     environment = dict(chosen)
-    assert not use_udp_alone(environment)
-    assert environment == chosen
+    with udp_alone(environment):
+        assert environment == chosen

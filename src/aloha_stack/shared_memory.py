@@ -1,6 +1,6 @@
 """What Fast DDS keeps in /dev/shm: segments, ports, and what dead processes leave of them.
 
-A process with a ROS node has a *segment* for what it sends. One that is killed leaves it behind,
+A process with a node, and images, has a *segment* for what it sends. One that is killed leaves it behind,
 which holds memory (config/fastdds.xml: 32 MiB) until somebody removes it: Fast DDS itself does not.
 A segment is in use while its owner holds the lock on the file beside it.
 

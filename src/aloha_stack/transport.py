@@ -1,6 +1,7 @@
 """Keeps a process off shared memory, so that the death of another cannot hold it."""
 
-from collections.abc import MutableMapping
+import contextlib
+from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 
 from aloha_stack.robot.share import share_folder
@@ -10,17 +11,32 @@ PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
 ONLY_LOCALHOST = "ROS_LOCALHOST_ONLY"
 PEERS = "ROS_STATIC_PEERS"
+CHANGED = (PROFILE, RANGE, ONLY_LOCALHOST)
 
 DISTROS = ("", "jazzy")
 """Those that PROFILE is known to rule; elsewhere nothing would keep to the range of discovery."""
 
 
-def use_udp_alone(environment: MutableMapping[str, str]) -> bool:
-    """Selects config/fastdds_control.xml, or its likeness for LOCALHOST, before rclpy begins.
+@contextlib.contextmanager
+def udp_alone(environment: MutableMapping[str, str]) -> Iterator[None]:
+    """While rclpy begins and makes its first node: `environment` is as `without_shared_memory`
+    says, and afterwards as it was."""
+    before = {name: environment[name] for name in CHANGED if name in environment}
+    environment.update(without_shared_memory(environment) or {})
+    try:
+        yield
+    finally:
+        for name in CHANGED:
+            environment.pop(name, None)
+        environment.update(before)
 
-    False, and nothing changed, for another middleware or distribution, where a profile other than
-    the project's was chosen, and under LOCALHOST with ROS_STATIC_PEERS, which only the middleware
-    adds (nodes then use shared memory, as it does by itself).
+
+def without_shared_memory(environment: Mapping[str, str]) -> dict[str, str] | None:
+    """What selects config/fastdds_control.xml, or its likeness for LOCALHOST.
+
+    None for another middleware or distribution, where a profile other than the project's was
+    chosen, and under LOCALHOST with ROS_STATIC_PEERS, which only the middleware adds (nodes then
+    use shared memory, as it does by itself).
     """
     middleware = environment.get("RMW_IMPLEMENTATION", "") or "rmw_fastrtps_cpp"
     known = middleware.startswith("rmw_fastrtps") and environment.get("ROS_DISTRO", "") in DISTROS
@@ -30,9 +46,8 @@ def use_udp_alone(environment: MutableMapping[str, str]) -> bool:
     ours = profile.with_name("fastdds_control_localhost.xml" if local else "fastdds_control.xml")
     of_project = profile.name == "fastdds.xml" and ours.is_file()
     if not (known and of_project) or (local and environment.get(PEERS)):
-        return False
-    environment[PROFILE] = str(ours)
-    if local:
-        environment[RANGE] = "SYSTEM_DEFAULT"  # else the middleware adds shared memory by itself
-        environment.pop(ONLY_LOCALHOST, None)
-    return True
+        return None
+    if not local:
+        return {PROFILE: str(ours)}
+    # For LOCALHOST the middleware would add shared memory by itself.
+    return {PROFILE: str(ours), RANGE: "SYSTEM_DEFAULT", ONLY_LOCALHOST: ""}

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 from aloha_stack.doctor.finding import OK, RED, WARN, Finding
 from aloha_stack.robot.description import Robot
 from aloha_stack.shared_memory import FOLDER, leftovers, lost_ports
-from aloha_stack.transport import PEERS, PROFILE, use_udp_alone
+from aloha_stack.transport import PEERS, PROFILE, without_shared_memory
 
 KILLS = "killed nodes"
 
@@ -44,7 +44,7 @@ def check_dds(
         return
     finding, segment = _profile(environment, profile, robot)
     yield finding
-    apart = use_udp_alone(dict(environment))
+    apart = without_shared_memory(environment) is not None
     yield _apart() if apart else _together(environment)
     yield _room(segment, WITH_IMAGES if apart else len(robot.arms) + OTHERS, memory)
     if lost := lost_ports(memory):

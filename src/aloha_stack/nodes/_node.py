@@ -7,6 +7,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -19,7 +20,7 @@ from aloha_stack.nodes._executor import LeanExecutor
 from aloha_stack.nodes._parameters import declare, refuse_unknown_parameters
 from aloha_stack.nodes._time import RosTime
 from aloha_stack.shared_memory import heal_ports
-from aloha_stack.transport import use_udp_alone
+from aloha_stack.transport import udp_alone
 
 RETRY_S = 1.0
 """Steady time between two attempts of an autostart."""
@@ -200,22 +201,22 @@ def run(
 
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
-    if images:
-        heal_ports()
-    else:
-        use_udp_alone(os.environ)
-    rclpy.init(
-        args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO
-    )
-    try:
+    with ExitStack() as stack:
+        if images:
+            heal_ports()
+        else:
+            stack.enter_context(udp_alone(os.environ))
+        rclpy.init(
+            args=None if args is None else list(args),
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
+        stack.callback(rclpy.try_shutdown)
         try:
             node = _make(make_node)
         except (ValueError, TypeError, rclpy.exceptions.ParameterException) as error:
             print(error, file=sys.stderr)
             return 2
         return _live(node, stop, executor())
-    finally:
-        rclpy.try_shutdown()
 
 
 def _make(make_node: Callable[[], SimpleNode | ManagedNode]) -> SimpleNode | ManagedNode:

@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import rclpy
@@ -16,7 +17,7 @@ from rclpy.action import ActionClient, get_action_names_and_types
 from rclpy.node import Node
 
 from aloha_stack.nodes._messages import interface_class
-from aloha_stack.transport import use_udp_alone
+from aloha_stack.transport import udp_alone
 
 DISCOVERY_S = 5.0
 """Steady time in which what is called must show itself."""
@@ -46,17 +47,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("name", nargs="?", help="of the service or action, as /e_stop")
     parser.add_argument("fields", nargs="*", metavar="field:=value")
     options = parser.parse_args(argv)
-    use_udp_alone(os.environ)
-    rclpy.init(args=[])
-    node = rclpy.create_node("call")
-    try:
-        return _call(node, options.name, options.fields)
-    except CallError as error:
-        print(f"aloha call: {error}", file=sys.stderr)
-        return 2
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    with ExitStack() as stack:
+        stack.enter_context(udp_alone(os.environ))
+        rclpy.init(args=[])
+        stack.callback(rclpy.try_shutdown)
+        node = rclpy.create_node("call")
+        stack.callback(node.destroy_node)
+        try:
+            return _call(node, options.name, options.fields)
+        except CallError as error:
+            print(f"aloha call: {error}", file=sys.stderr)
+            return 2
 
 
 def _call(node: Node, name: str | None, fields: list[str]) -> int:
