@@ -1,8 +1,8 @@
 """What Fast DDS keeps in /dev/shm: segments, ports, and what dead processes leave of them.
 
-A process with a node, and images, has a *segment* for what it sends. One that is killed leaves it behind,
-which holds memory (config/fastdds.xml: 32 MiB) until somebody removes it: Fast DDS itself does not.
-A segment is in use while its owner holds the lock on the file beside it.
+A process whose nodes have images has a *segment* for what it sends. One that is killed leaves it
+behind, which holds memory (config/fastdds.xml: 32 MiB) until somebody removes it: Fast DDS itself
+does not. A segment is in use while its owner holds the lock on the file beside it.
 
 A *port* is the queue of a receiver. It is made in microseconds, but whoever dies meanwhile leaves
 it half made, and every process that opens it later waits for the rest, busily and for ever: all
