@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from aloha_interfaces.msg import PlayerState, SafetyState, TaskState
+from aloha_interfaces.msg import ArmStatus, PlayerState, SafetyState, TaskState
 from hypothesis import given
 from hypothesis import strategies as st
 from mcap.stream_reader import StreamReader
@@ -114,17 +114,20 @@ def not_finite(record: Record) -> Record:
 
 
 def status(number: int) -> Any:
-    from aloha_interfaces.msg import ArmStatus
-
     mode = ArmStatus.HOLDING if 4 < number < 9 else ArmStatus.FOLLOWING
     reason = "no command " * number if mode == ArmStatus.HOLDING else ""
     return ArmStatus(arm="follower_left", mode=mode, reason=reason, clamped_commands=3 * number)
 
 
 def task(number: int) -> TaskState:
-    said = "reach" if number < 30 else "done"
-    return TaskState(task="cube", operator_state=said, reward=number // 20, best_reward=3,
-                     max_reward=4, real_time_factor=0.5 + 0.01 * number)  # fmt: skip
+    return TaskState(
+        task="cube",
+        operator_state="reach" if number < 30 else "done",
+        reward=number // 20,
+        best_reward=3,
+        max_reward=4,
+        real_time_factor=0.5 + 0.01 * number,
+    )
 
 
 def raw(number: int) -> Image:
@@ -162,6 +165,9 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
+VERDICTS = {"good": "good", "a pause": "good", "a camera that never came": "incomplete"}
+
+
 def made(whole: Path, folder: Path, case: dict[str, Any]) -> Path:
     info = with_note(Episode(whole).info, **case.get("notes", {}))
     extra = case.get("extra", {})
@@ -194,29 +200,27 @@ def check_same(found: Any, expected: Any, where: str = "contents") -> None:
         assert found == expected, where
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("name", CASES)
 def test_contents_and_verdict_are_those_of_a_reading(
-    whole: Path, tmp_path: Path, case: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    whole: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = made(whole, tmp_path, case)
+    path = made(whole, tmp_path, CASES[name])
     file = mcap_of(path)
     kept = stored_contents(file)
     assert kept is not None
     check_same(kept, read_contents([file]))
     expected = summarise(Episode(path, recompute=True))
     indexes = frame_indexes(Episode(path, recompute=True))
-    looks = {name: (i.repeated().tolist(), i.broken().tolist()) for name, i in indexes.items()}
+    looks = {c: (i.repeated().tolist(), i.broken().tolist()) for c, i in indexes.items()}
     strict = replace(load_thresholds(), moving_rad_s=0.01, camera_hz=70.0, shortest_s=3.0)
     stricter = summarise(Episode(path, recompute=True), strict)
     monkeypatch.setattr("aloha_stack.episodes.reader.read_contents", None)  # nobody reads the file
     assert summarise(Episode(path)) == expected
     assert summarise(Episode(path), strict) == stricter
     assert any("(at least 3 s)" in reason for reason in stricter.reasons)
-    for name, index in frame_indexes(Episode(path)).items():
-        assert (index.repeated().tolist(), index.broken().tolist()) == looks[name]
-    assert expected.verdict == ("good" if case in (CASES["good"], CASES["a pause"]) else
-                                "incomplete" if case is CASES["a camera that never came"]
-                                else "flawed")  # fmt: skip
+    for camera, index in frame_indexes(Episode(path)).items():
+        assert (index.repeated().tolist(), index.broken().tolist()) == looks[camera]
+    assert expected.verdict == VERDICTS.get(name, "flawed")
 
 
 def test_many_blocks_are_the_same_as_one(tmp_path: Path) -> None:
