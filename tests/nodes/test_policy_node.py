@@ -295,6 +295,14 @@ def test_checkpoints_that_do_not_fit_are_refused_by_name(folder: Path, tmp_path:
         assert "end the rollout first" in robot.load(folder).message
 
 
+def test_a_policy_whose_camera_was_not_chosen_for_this_graph_is_refused_by_name(
+    folder: Path,
+) -> None:
+    with policy_rig(camera_names="cam_high,cam_left_wrist") as (robot, _):
+        answer = robot.load(folder)
+        assert "needs cam_low; robot 'twin' has cam_high, cam_left_wrist" in answer.message
+
+
 def test_a_node_whose_checkpoint_is_wrong_says_so_and_is_not_configured(tmp_path: Path) -> None:
     with ros(), patch.dict(os.environ, ALOHA_PORTS="none"):
         given = with_parameters(robot="twin", autostart=False, checkpoint=str(tmp_path / "nothing"))
