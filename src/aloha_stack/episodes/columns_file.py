@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from aloha_stack.episodes.collector import ColumnLists, Columns, TopicFacts
+from aloha_stack.episodes.collector import Columns, TopicFacts
 from aloha_stack.episodes.contents import Contents, contents_of
 from aloha_stack.episodes.mcap_records import FileEnd, file_end
 from aloha_stack.episodes.picture_table import PictureFormat
@@ -96,48 +96,60 @@ def stored_contents(mcap: Path) -> Contents | None:
     """What the file beside `mcap` says that it holds; None unless that was made of these very
     bytes, by rules that are still the same, and is whole."""
     try:
-        data = columns_path(mcap).read_bytes()
         with mcap.open("rb") as file:
             end = file_end(file.fileno())
+        with columns_path(mcap).open("rb") as file:
+            index = _index(file.fileno())
+            if end is None or index is None or index["mcap"] != asdict(end):
+                return None
+            columns = {}
+            for topic, blocks in index["blocks"].items():
+                found = _columns(file.fileno(), _Blocks(**blocks))
+                if found is None:
+                    return None
+                columns[topic] = found
     except OSError:
         return None
-    index = _index(data)
-    if end is None or index is None or index["mcap"] != asdict(end):
-        return None
-    lists = ColumnLists()
-    for topic, blocks in index["blocks"].items():
-        for offset, count, crc in blocks["places"]:
-            block = _block(data, offset, count, crc, blocks["columns"])
-            if block is None:
-                return None
-            lists.add(topic, block)
     facts = [_facts_in(each, mcap) for each in index["topics"]]
-    return contents_of(facts, lists.columns(), closed=True)
+    return contents_of(facts, columns, closed=True)
 
 
-def _index(data: bytes) -> dict[str, Any] | None:
-    if len(data) < _END.size + len(MAGIC):
+def _index(file: int) -> dict[str, Any] | None:
+    """Of a file that has its end, and follows today's rules."""
+    end_at = os.fstat(file).st_size - _END.size
+    tail = os.pread(file, _END.size, max(end_at, 0))
+    if len(tail) != _END.size:
         return None
-    begin, length, crc, magic = _END.unpack_from(data, len(data) - _END.size)
-    text = data[begin : begin + length]
-    if magic != MAGIC or not data.startswith(MAGIC) or zlib.crc32(text) != crc:
+    begin, length, crc, magic = _END.unpack(tail)
+    if magic != MAGIC or begin + length != end_at:
+        return None
+    text = os.pread(file, length, begin)
+    if zlib.crc32(text) != crc:
         return None
     index = json.loads(text)
     kept = {kind: list(names) for kind, names in KEPT.items()}
     return index if index["format"] == FORMAT and index["kept"] == kept else None
 
 
-def _block(
-    data: bytes, offset: int, count: int, crc: int, described: Sequence[tuple[str, str, list[int]]]
-) -> Columns | None:
-    columns, begin = {}, offset
-    for name, kind, shape in described:
-        numbers = count * int(np.prod(shape, dtype=np.int64))
-        dtype = np.dtype(kind)
-        end = begin + numbers * dtype.itemsize
-        columns[name] = np.frombuffer(data, dtype, numbers, begin).reshape(count, *shape)
-        begin = end
-    return columns if zlib.crc32(memoryview(data)[offset:begin]) == crc else None
+def _columns(file: int, blocks: _Blocks) -> dict[str, np.ndarray] | None:
+    """Of one topic; None if a block is not as it was written."""
+    total = sum(count for _, count, _ in blocks.places)
+    columns = {
+        name: np.empty((total, *shape), np.dtype(kind)) for name, kind, shape in blocks.columns
+    }
+    row_bytes = sum(c.itemsize * int(np.prod(c.shape[1:])) for c in columns.values())
+    row = 0
+    for offset, count, crc in blocks.places:
+        data = os.pread(file, count * row_bytes, offset)
+        if len(data) != count * row_bytes or zlib.crc32(data) != crc:
+            return None
+        begin = 0
+        for column in columns.values():
+            rows = column[row : row + count]
+            rows[...] = np.frombuffer(data, rows.dtype, rows.size, begin).reshape(rows.shape)
+            begin += rows.nbytes
+        row += count
+    return columns
 
 
 def _little(values: np.ndarray) -> np.ndarray:
