@@ -109,6 +109,13 @@ def test_pictures_come_at_the_size_that_is_asked_for(folder: Path) -> None:
     np.testing.assert_array_equal(images[1], decode_at("jpeg", picture(0, 1, 4), (24, 32)))
 
 
+def test_a_part_of_the_pictures_can_be_chosen(folder: Path) -> None:
+    part = open_episodes([folder], ReadSettings(image_size=(24, 32), crop=(4, 6, 10, 20)))
+    images = EpisodeDataset(part)[2]["images"]
+    whole = decode_at("jpeg", picture(0, 1, 4), (24, 32))
+    np.testing.assert_array_equal(images[1], whole[4:14, 6:26])
+
+
 def test_cameras_parts_of_the_state_and_the_leaders_can_be_chosen(folder: Path) -> None:
     chosen = replace(FLAWED, cameras=("cam_low",), action="leader")
     store = open_episodes([folder], chosen)
@@ -214,6 +221,9 @@ def test_impossible_requests_are_refused(store: EpisodeStore) -> None:
         lambda: ReadSettings(state=("speed",)),
         lambda: ReadSettings(action="wish"),
         lambda: ReadSettings(image_size=(0, 320)),
+        lambda: ReadSettings(crop=(0, 0, 10, 10)),
+        lambda: ReadSettings(image_size=(24, 32), crop=(0, 13, 24, 20)),
+        lambda: ReadSettings(image_size=(24, 32), crop=(-1, 0, 10, 20)),
         lambda: ReadSettings(cameras=("cam_low", "cam_low")),
     ):
         with pytest.raises(ValueError):  # noqa: PT011

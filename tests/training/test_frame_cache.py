@@ -53,6 +53,16 @@ def test_samples_from_the_cache_are_those_of_the_episodes(
     assert cache_bytes(store) <= sizes < cache_bytes(store) + 1000
 
 
+def test_a_part_of_the_pictures_has_a_cache_of_its_own(
+    store: EpisodeStore, folder: Path, tmp_path: Path
+) -> None:
+    cached(store, tmp_path / "cache")
+    part = open_episodes([folder], ReadSettings(image_size=(24, 32), crop=(4, 6, 10, 20)))
+    images = EpisodeDataset(cached(part, tmp_path / "cache"))[17]["images"]
+    whole = EpisodeDataset(store)[17]["images"]
+    assert torch.equal(images, whole[:, 4:14, 6:26])
+
+
 def test_what_is_there_is_used_by_everybody_and_never_made_again(
     store: EpisodeStore, tmp_path: Path
 ) -> None:

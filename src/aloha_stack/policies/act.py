@@ -103,8 +103,9 @@ class Act(nn.Module):
             raise ValueError(
                 f"images: expected (B, {self.config.cameras}, 3, H, W), found {tuple(images.shape)}"
             )
-        if self.config.crop is not None:
-            top, left, height, width = self.config.crop
+        crop = self.config.crop
+        if crop is not None and images.shape[3:] != crop[2:]:  # else they are cropped already
+            top, left, height, width = crop
             images = images[..., top : top + height, left : left + width]
         kind = self.image_projection.weight.dtype
         maps = self.backbone(self.image_normaliser(images, kind))  # (B * C, channels, h, w)

@@ -28,7 +28,7 @@ from aloha_stack.training.store import EpisodeStore
 LOSS = {"kl_weight": 10.0, "over_padding": False, "std_floor": 0.01, "backbone_weights": None}
 """Keys of the recipe's `loss`, and their defaults."""
 
-FROM_DATA = ("cameras", "state_dim", "action_dim")
+FROM_DATA = ("cameras", "state_dim", "action_dim", "crop")
 _LATENT = 10  # purpose of draws
 
 
@@ -108,7 +108,12 @@ def _config(recipe: Recipe, store: EpisodeStore) -> ActConfig:
     if fixed:
         raise RecipeError(f"network.{fixed[0]} follows from the data; leave it out")
     states = len(store.settings.state_names)
-    sizes = {"cameras": len(store.cameras), "state_dim": states, "action_dim": 14}
+    sizes = {
+        "cameras": len(store.cameras),
+        "state_dim": states,
+        "action_dim": 14,
+        "crop": store.settings.crop,
+    }
     try:
         return ActConfig.from_dict({**recipe.network, **sizes})
     except PolicyError as error:

@@ -81,6 +81,7 @@ def read_settings(recipe: DataRecipe) -> ReadSettings:
         return ReadSettings(
             cameras=recipe.cameras,
             image_size=recipe.image_size,
+            crop=recipe.crop,
             state=recipe.state,
             action=recipe.action,
             alignment=AlignmentSettings(step_hz=recipe.step_hz),

@@ -11,6 +11,7 @@ import numpy as np
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.scaled import Size, decode_at
 from aloha_stack.training.episode import TrainingEpisode
+from aloha_stack.training.settings import Crop
 
 OPEN_FILES = 128
 """Of one process: well below the usual limit of 1024."""
@@ -24,10 +25,15 @@ class Frames(Protocol):
 
 
 class RecordedFrames:
-    """Decodes the recorded pictures at the size that is asked for."""
+    """Decodes the recorded pictures at the size that is asked for, and cuts a part out of them."""
 
-    def __init__(self, episodes: Sequence[TrainingEpisode], size: Size) -> None:
+    def __init__(
+        self, episodes: Sequence[TrainingEpisode], size: Size, crop: Crop | None = None
+    ) -> None:
         self._episodes, self._size = tuple(episodes), size
+        top, left, height, width = crop or (0, 0, *size)
+        self._seen = slice(top, top + height), slice(left, left + width)
+        self._whole = None if crop is None else np.empty((*size, 3), np.uint8)
         self._files = OpenFiles()
 
     def read(self, episode: int, step: int, out: np.ndarray) -> None:
@@ -39,13 +45,14 @@ class RecordedFrames:
                 index.path, int(index.offset[picture]), int(index.size[picture])
             )
             try:
-                decode_at(
-                    index.encoding, data, self._size, (index.height, index.width), out[camera]
-                )
+                whole = out[camera] if self._whole is None else self._whole
+                decode_at(index.encoding, data, self._size, (index.height, index.width), whole)
             except ValueError as error:
                 raise EpisodeError(
                     f"{index.path}: picture {picture} of {index.topic} is damaged: {error}"
                 ) from error
+            if whole is self._whole:
+                out[camera] = whole[self._seen]
 
 
 class OpenFiles:

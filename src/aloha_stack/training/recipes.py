@@ -27,6 +27,7 @@ class DataRecipe:
 
     cameras: tuple[str, ...] | None = None  # None: those of the first episode
     image_size: tuple[int, int] | None = None  # (height, width) px; None: as recorded
+    crop: tuple[int, int, int, int] | None = None  # top, left, height, width of what is seen of it
     state: tuple[str, ...] = ("position",)
     action: str = "executed"
     allowed: tuple[str, ...] = ("good",)

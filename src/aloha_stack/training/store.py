@@ -47,7 +47,7 @@ class EpisodeStore:
         self.episodes = tuple(episodes)
         self.settings = settings
         self.image_size = image_size(episodes[0], settings)
-        self.frames = frames or RecordedFrames(self.episodes, self.image_size)
+        self.frames = frames or RecordedFrames(self.episodes, self.image_size, settings.crop)
         self.first = np.concatenate([[0], np.cumsum([len(one) for one in episodes])])
 
     def __len__(self) -> int:
@@ -61,7 +61,8 @@ class EpisodeStore:
     @property
     def picture_shape(self) -> tuple[int, int, int, int]:
         """Of one step's pictures: cameras, height, width, 3."""
-        return (len(self.cameras), *self.image_size, 3)
+        crop = self.settings.crop
+        return (len(self.cameras), *(self.image_size if crop is None else crop[2:]), 3)
 
     def locate(self, index: int) -> tuple[int, int]:
         """Number of the episode, and step in it, of a step of all."""
