@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "launch": set(),
     "bench": {
         *("robot", "dynamixel", "control", "twin", "episodes", "cameras"),
-        *("training", "arguments", "graph", "progress"),
+        *("policies", "training", "arguments", "graph", "progress"),
     },
     "arms": {"robot", "dynamixel", "episodes"},
     "doctor": {

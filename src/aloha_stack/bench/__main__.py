@@ -27,13 +27,14 @@ BENCHES = (
     Bench("faults", "every fault on all four arms of the twin: seen, held, recovered", "faults"),
     Bench("record", "all streams for 5 minutes: messages lost, memory, closing (6 min)", "record"),
     Bench("load", "training samples a second: ours, ALOHA HDF5, LeRobot video (6 min)", "load"),
+    Bench("inference", "a chunk of ACT, beside LeRobot's and the plain network", "inference"),
 )
 
 
 def overview() -> str:
     """The help text."""
     lines = ["usage: ./aloha bench NAME [--json FILE] [ARGUMENTS]", "", __doc__.strip(), ""]
-    lines += [f"  {bench.name:<7} {bench.does}" for bench in BENCHES]
+    lines += [f"  {bench.name:<9} {bench.does}" for bench in BENCHES]
     lines += ["", "examples:", "  ./aloha bench bus --quick"]
     return "\n".join([*lines, "  ./aloha bench faults --only servo_reboot --json faults.json"])
 

@@ -45,7 +45,6 @@ WARM_BYTES = 9e9
 
 JPEG, CACHE = "JPEG episodes", "memory-mapped cache"
 COMPRESSED, RAW, VIDEO = "compressed ALOHA HDF5", "raw ALOHA HDF5", "LeRobot v3 video"
-PEERS = "ALOHA_PEERS"
 
 AHEAD = Bar("ratio", ">=", 1.0)
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from aloha_stack.bench.load import CACHE, COMPRESSED, JPEG, PEERS, RAW, VIDEO
+from aloha_stack.bench.foreign import PEERS
+from aloha_stack.bench.load import CACHE, COMPRESSED, JPEG, RAW, VIDEO
 from aloha_stack.bench.load_child import LeRobotChild
 from aloha_stack.bench.load_data import LoadData, Show, files_in
 from aloha_stack.bench.load_peers import Hdf5Samples, VideoSamples

@@ -27,7 +27,7 @@ PROCESSORS = (
 )
 EPSILON = 1e-8  # LeRobot divides by std + EPSILON
 
-_SIZES = {  # their name -> ours
+SIZES = {  # their name -> ours
     "chunk_size": "chunk",
     "dim_model": "hidden",
     "n_heads": "heads",
@@ -80,7 +80,7 @@ def read_lerobot(
             *((CAMERA + name, "VISUAL", 3) for name in theirs),
         )
     }
-    sizes = {ours: config[key] for key, ours in _SIZES.items() if key in config}
+    sizes = {ours: config[key] for key, ours in SIZES.items() if key in config}
     pictures = [affine[CAMERA + name] for name in theirs]
     own = ActConfig(
         cameras=len(theirs),

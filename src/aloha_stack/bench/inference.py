@@ -1,0 +1,179 @@
+"""One chunk of ACT on this machine: the backend "fast" beside lerobot's ACT and the plain network.
+
+The network is that of --model, or has the paper's sizes, four cameras of 640x480 and weights that
+are not trained; observations are those of --data, or drawn. All have the same weights, the same
+observations and as many threads, and take turns; a figure is the median of the rounds. Ours is
+measured from the pictures, uint8, to the chunk in rad; lerobot's without the conversion and
+normalisation of its pictures. lerobot's needs ALOHA_PEERS=PYTHON in the environment, a Python that
+has lerobot.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aloha_stack.arguments import new_file
+from aloha_stack.bench.foreign import PEERS, ForeignError
+from aloha_stack.bench.report import FAILED, USAGE_ERROR, Bar, Report, Row, busy, machine
+from aloha_stack.episodes.errors import EpisodeError
+from aloha_stack.policies.policy import PolicyError
+from aloha_stack.progress import Progress
+
+if TYPE_CHECKING:
+    from aloha_stack.bench.inference_subjects import Subject
+
+EXAMPLE = """examples:
+  ./aloha bench inference
+  ./aloha bench inference --model models/full --data episodes/cube/episode_000000
+  ALOHA_PEERS=~/lerobot/bin/python ./aloha bench inference --json inference.json
+"""
+FAST, PLAIN = "fast", "plain network, float32"
+WARM_UP = 2
+"""Rounds that do not count: memory is allocated and weights are packed in them."""
+
+FASTER = Bar("ratio", "<=", 0.25)
+ALIKE = Bar("value", "<=", 0.01)
+SMALL_MS = Bar("value", "<=", 10.0)
+CUDA_MS = Bar("value", "<=", 3.0)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Carries out the command; the exit status tells whether all bars hold."""
+    options = _parser().parse_args(list(argv))
+    try:
+        import torch
+    except ImportError:
+        return _at_fault(
+            "torch is not installed; to add its CPU build: ./aloha python -m pip install "
+            "--no-deps -r requirements/torch.txt"
+        )
+    progress, found = Progress(), machine()
+    if warning := busy(found):
+        progress.say(f"aloha bench inference: {warning}")
+    threads = options.threads or len(os.sched_getaffinity(0))
+    torch.set_num_threads(threads)
+    try:
+        rows = _rows(options, threads, progress)
+    except (PolicyError, EpisodeError) as error:
+        return _at_fault(str(error))
+    except ForeignError as error:
+        progress.say(f"aloha bench inference: lerobot's ACT: {error}")
+        return FAILED
+    report = Report("inference", rows, found | {"threads": threads, "torch": torch.__version__})
+    progress.say(report.table())
+    if options.json:
+        report.write(options.json)
+    return report.status
+
+
+def _rows(options: argparse.Namespace, threads: int, progress: Progress) -> list[Row]:
+    from aloha_stack.bench.inference_subjects import full_size, of_model, on_cuda, small_recipe
+
+    progress.show("making the networks")
+    given = options.model
+    subject = full_size(options.data) if given is None else of_model(given, options.data)
+    rows = _beside_lerobot(subject, options.rounds, threads, progress)
+    small = small_recipe()
+    rows += _beside_plain(small, options.rounds, progress, SMALL_MS)
+    if cuda := on_cuda(subject):
+        rows += _beside_plain(cuda, options.rounds, progress, CUDA_MS)
+    return rows
+
+
+def _beside_lerobot(subject: "Subject", rounds: int, threads: int, progress: Progress) -> list[Row]:
+    """The same network by ours and by lerobot, if there is one that can be it."""
+    from aloha_stack.bench.inference_peer import LeRobotAct, lerobot_config
+
+    peers = os.environ.get(PEERS)
+    try:
+        lerobot_config(subject.policy.network.config)
+    except PolicyError as error:
+        missing = str(error)
+    else:
+        missing = "" if peers else f"{PEERS} is not set; set it to a Python that has lerobot"
+    if not peers or missing:
+        progress.say(f"aloha bench inference: lerobot's ACT is not measured: {missing}")
+        return _beside_plain(subject, rounds, progress, None)
+    with tempfile.TemporaryDirectory(prefix="aloha_bench_") as folder:
+        progress.show("starting lerobot")
+        with LeRobotAct(
+            Path(peers), Path(folder), subject.policy, subject.observations, threads
+        ) as lerobot:
+            name = f"{lerobot.name}, float32"
+            others = {PLAIN: subject.seconds, name: lerobot.seconds}
+            took = measured({FAST: subject.fast_seconds, **others}, subject, rounds, progress)
+            apart = subject.fast_actions() - lerobot.actions
+            return [
+                _time(subject, took, name, FASTER),
+                _time(subject, took, PLAIN, None),
+                _difference(subject, apart, name, ALIKE),
+            ]
+
+
+def _beside_plain(
+    subject: "Subject", rounds: int, progress: Progress, bar: Bar | None
+) -> list[Row]:
+    took = measured({FAST: subject.fast_seconds, PLAIN: subject.seconds}, subject, rounds, progress)
+    apart = subject.fast_actions() - subject.actions()
+    return [_time(subject, took, PLAIN, bar), _difference(subject, apart, PLAIN, ALIKE)]
+
+
+def measured(
+    contenders: Mapping[str, Callable[[int], float]],
+    subject: "Subject",
+    rounds: int,
+    progress: Progress,
+) -> dict[str, float]:
+    """Milliseconds of a chunk, the median of the rounds, in each of which all have their turn."""
+    took: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(-WARM_UP, rounds):
+        progress.show(subject.name, max(0, turn) / rounds)
+        for name, seconds in contenders.items():
+            one = seconds(turn % len(subject.observations))
+            if turn >= 0:
+                took[name].append(1e3 * one)
+    return {name: statistics.median(values) for name, values in took.items()}
+
+
+def _time(subject: "Subject", took: Mapping[str, float], peer: str, bar: Bar | None) -> Row:
+    return Row(f"{subject.name}: a chunk", took[FAST], "ms", peer, took[peer], bar)
+
+
+def _difference(subject: "Subject", apart: np.ndarray, peer: str, bar: Bar) -> Row:
+    largest = float(np.abs(apart).max())
+    return Row(f"{subject.name}: largest difference from {peer}", largest, "rad", bar=bar)
+
+
+def _at_fault(text: str) -> int:
+    print(f"aloha bench inference: {text}", file=sys.stderr)
+    return USAGE_ERROR
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="aloha bench inference",
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model", type=Path, metavar="FOLDER", help="a checkpoint of ACT")
+    parser.add_argument(
+        "--data", type=Path, nargs="+", metavar="DIR", help="episodes that observations come from"
+    )
+    parser.add_argument("--rounds", type=_count, default=9, help="of all in turns (9)")
+    parser.add_argument("--threads", type=_count, help="of each (all processors)")
+    parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number from 1 to 1000")
+    return int(text)
