@@ -12,7 +12,7 @@ from aloha_stack.twin.kinematics import UnreachableError
 from aloha_stack.twin.operator_rehearsal import await_ready
 from aloha_stack.twin.world import World
 
-LEAD_S = (0.2, 0.5)
+LEAD_S = (0.1, 0.2)
 """How long the recording is on before the hands set off: from … to, by the seed."""
 TAIL_S = 1.0
 """For how long the end is shown."""

@@ -38,7 +38,7 @@ class NoScriptError(ValueError):
 @dataclass(frozen=True)
 class Key:
     """At `tick` (20 ms) the gripper is at `pose`, its fingers at `finger_m`; `care` from 0 to 1
-    says how little a hand strays from there."""
+    says how little a hand strays from there; with more care it comes nearer to the same place."""
 
     tick: float
     pose: Pose
@@ -77,10 +77,11 @@ class Hands:
         """
         poses, guess = [np.asarray(start)], np.asarray(start)[:6]
         times = [0.0, *(key.tick * TICK_S * draws.pace for key in keys)]
-        before, astray = np.full(3, np.nan), np.zeros(3)
+        before, astray = np.full(4, np.nan), np.zeros(3)
         for key in keys:
-            if not np.array_equal(key.pose.position, before):  # else the hand stays where it is
-                before, astray = key.pose.position, (1.0 - key.care) * draws.place()
+            here = np.append(key.pose.position, key.care)
+            if not np.array_equal(here, before):  # else the hand stays where it is
+                before, astray = here, (1.0 - key.care) * draws.place()
             place = key.pose.position + astray
             guess = self._arms[side].inverse(Pose(place, key.pose.rotation), guess)
             poses.append(np.append(guess, self.leader_gripper(side, key.finger_m)))
@@ -101,7 +102,7 @@ DOWN = radians(60)
 def transfer_cube(world: World, draws: Draws) -> Keys:
     """The right hand takes the cube and gives it to the left one."""
     x, y, _ = world.objects()["red_box_joint"][:3]
-    meeting = np.array([0.0, 0.5, 0.25]) + draws.place()
+    meeting = np.array([0.0, 0.5, 0.25]) + 0.5 * draws.place()
     down = gripper_rotation(pi, DOWN, 0.0)
     across = gripper_rotation(0.0, 0.0, pi / 2)
 
@@ -113,24 +114,24 @@ def transfer_cube(world: World, draws: Draws) -> Keys:
 
     return {
         "leader_right": [
-            right(50, (x, y, 0.11), OPEN_M, 0.4),
-            right(64, (x, y, 0.07), OPEN_M, 0.93),
-            right(80, (x, y, 0.018), OPEN_M, 0.95),
-            right(84, (x, y, 0.018), OPEN_M, 0.95),
-            right(100, (x, y, 0.018), SHUT_M, 0.95),
-            right(110, (x, y, 0.018), SHUT_M, 0.95),
-            right(158, meeting, SHUT_M, 0.93),
-            right(206, meeting, SHUT_M, 0.93),
-            right(218, meeting, OPEN_M, 0.93),
+            right(46, (x, y, 0.11), OPEN_M, 0.0),
+            right(66, (x, y, 0.07), OPEN_M, 0.7),
+            right(84, (x, y, 0.018), OPEN_M, 0.975),
+            right(88, (x, y, 0.018), OPEN_M, 0.975),
+            right(104, (x, y, 0.018), SHUT_M, 0.975),
+            right(112, (x, y, 0.018), SHUT_M, 0.975),
+            right(160, meeting, SHUT_M, 0.965),
+            right(206, meeting, SHUT_M, 0.965),
+            right(218, meeting, OPEN_M, 0.965),
             right(240, meeting + [0.10, 0.0, 0.04], OPEN_M, 0.0),
         ],
         "leader_left": [
             left(76, 0.14, OPEN_M, 0.0),
-            left(156, 0.12, OPEN_M, 0.8),
-            left(178, 0.0, OPEN_M, 0.93),
-            left(182, 0.0, OPEN_M, 0.93),
-            left(198, 0.0, SHUT_M, 0.93),
-            left(240, 0.0, SHUT_M, 0.93),
+            left(156, 0.12, OPEN_M, 0.7),
+            left(178, 0.0, OPEN_M, 0.965),
+            left(182, 0.0, OPEN_M, 0.965),
+            left(198, 0.0, SHUT_M, 0.965),
+            left(240, 0.0, SHUT_M, 0.965),
         ],
     }
 
@@ -142,7 +143,7 @@ PINCH_Z_M = 0.018
 def insertion(world: World, draws: Draws) -> Keys:
     """The right hand takes the peg, the left one the socket, and they are put together."""
     objects = world.objects()
-    meeting = np.array([0.0, 0.5, 0.15]) + draws.place()
+    meeting = np.array([0.0, 0.5, 0.15]) + 0.5 * draws.place()
 
     def hand(heading_rad: float, item: str) -> list[Key]:
         x, y, z = objects[item][:3]
@@ -157,16 +158,16 @@ def insertion(world: World, draws: Draws) -> Keys:
             return meeting + grip + [side * distance_m, 0.0, 0.0]
 
         return [
-            key(48, (x, y, 0.11), OPEN_M, 0.4),
-            key(62, (x, y, 0.07), OPEN_M, 0.93),
-            key(78, (x, y, PINCH_Z_M), OPEN_M, 0.97),
-            key(82, (x, y, PINCH_Z_M), OPEN_M, 0.97),
-            key(98, (x, y, PINCH_Z_M), SHUT_M, 0.97),
-            key(106, (x, y, PINCH_Z_M), SHUT_M, 0.97),
-            key(152, apart(0.10), SHUT_M, 0.95),
-            key(166, apart(0.10), SHUT_M, 0.95),
-            key(214, apart(0.045), SHUT_M, 0.95),
-            key(230, apart(0.045), SHUT_M, 0.95),
+            key(46, (x, y, 0.11), OPEN_M, 0.0),
+            key(66, (x, y, 0.07), OPEN_M, 0.7),
+            key(84, (x, y, PINCH_Z_M), OPEN_M, 0.985),
+            key(88, (x, y, PINCH_Z_M), OPEN_M, 0.985),
+            key(104, (x, y, PINCH_Z_M), SHUT_M, 0.985),
+            key(110, (x, y, PINCH_Z_M), SHUT_M, 0.985),
+            key(156, apart(0.10), SHUT_M, 0.8),
+            key(172, apart(0.10), SHUT_M, 0.975),
+            key(220, apart(0.045), SHUT_M, 0.975),
+            key(234, apart(0.045), SHUT_M, 0.975),
         ]
 
     return {
