@@ -33,7 +33,7 @@ class RecordedFrames:
         self._episodes, self._size = tuple(episodes), size
         top, left, height, width = crop or (0, 0, *size)
         self._seen = slice(top, top + height), slice(left, left + width)
-        self._whole = None if crop is None else np.empty((*size, 3), np.uint8)
+        self._cut = None if crop is None else np.empty((*size, 3), np.uint8)
         self._files = OpenFiles()
 
     def read(self, episode: int, step: int, out: np.ndarray) -> None:
@@ -45,13 +45,13 @@ class RecordedFrames:
                 index.path, int(index.offset[picture]), int(index.size[picture])
             )
             try:
-                whole = out[camera] if self._whole is None else self._whole
+                whole = out[camera] if self._cut is None else self._cut
                 decode_at(index.encoding, data, self._size, (index.height, index.width), whole)
             except ValueError as error:
                 raise EpisodeError(
                     f"{index.path}: picture {picture} of {index.topic} is damaged: {error}"
                 ) from error
-            if whole is self._whole:
+            if self._cut is not None:
                 out[camera] = whole[self._seen]
 
 
