@@ -21,7 +21,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from aloha_stack.control.commands import CommandStream, check_command
+from aloha_stack.control.commands import WAITING, CommandStream, check_command
 from aloha_stack.episodes.playback import executed_paths
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.nodes._executor import LeanExecutor
@@ -66,7 +66,7 @@ class Bridges(Node):
 
     def on_command(self, arm: str, message: JointTrajectory) -> None:
         self.commands[arm].append(message)
-        if not self.deaf and self.saying == (ArmStatus.HOLDING, ""):
+        if not self.deaf and self.saying == (ArmStatus.HOLDING, WAITING):
             self.say(ArmStatus.FOLLOWING)
 
     def position(self, arm: str) -> np.ndarray:
@@ -168,7 +168,7 @@ def test_what_was_executed_is_commanded_at_the_same_times(
     bridges = graph.bridges
     time.sleep(0.2)
     assert not any(bridges.commands.values())  # nothing moves before both bridges are able to
-    bridges.say(ArmStatus.HOLDING)
+    bridges.say(ArmStatus.HOLDING, WAITING)
     wait_for(lambda: "ready" in bridges.states)
     ramps = {arm: len(bridges.commands[arm]) for arm in FOLLOWERS}
     recorded = executed_paths(Episode(path), FOLLOWERS)
@@ -209,7 +209,7 @@ def test_a_bridges_command_stream_takes_every_piece_and_follows_the_recording(
     path = write_episode(tmp_path, seconds=0.9)
     graph = make_graph(path, wait_for_start=True)
     bridges = graph.bridges
-    bridges.say(ArmStatus.HOLDING)
+    bridges.say(ArmStatus.HOLDING, WAITING)
     wait_for(lambda: "ready" in bridges.states)
     ramps = len(bridges.commands["follower_left"])
     bridges.starter.call_async(Trigger.Request())
@@ -234,6 +234,19 @@ def test_a_bridges_command_stream_takes_every_piece_and_follows_the_recording(
             np.testing.assert_allclose(wanted.position, position, atol=1e-5)
 
 
+def test_nothing_is_sent_while_a_bridge_holds_for_another_reason_than_a_lack_of_commands(
+    tmp_path: Path, make_graph: Callable[..., Graph]
+) -> None:
+    graph = make_graph(write_episode(tmp_path, seconds=1.0))
+    bridges = graph.bridges
+    bridges.say(ArmStatus.HOLDING, "no heartbeat from safety")
+    time.sleep(1.0)
+    assert bridges.states == ["waiting"]
+    assert not any(bridges.commands.values())
+    bridges.say(ArmStatus.HOLDING, WAITING)
+    wait_for(lambda: "playing" in bridges.states)
+
+
 def test_an_arm_that_stops_ends_the_replay_with_its_reason(
     tmp_path: Path, make_graph: Callable[..., Graph]
 ) -> None:
@@ -254,7 +267,7 @@ def test_arms_that_hold_instead_of_following_end_the_replay(
 ) -> None:
     graph = make_graph(write_episode(tmp_path, seconds=4.0))
     bridges = graph.bridges
-    bridges.say(ArmStatus.HOLDING)
+    bridges.say(ArmStatus.HOLDING, WAITING)
     wait_for(lambda: "playing" in bridges.states)
     bridges.deaf = True
     bridges.say(ArmStatus.HOLDING, "commands are too old")

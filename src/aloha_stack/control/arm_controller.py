@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aloha_stack.control.arm_modes import EStop, Health, Mode, Settings
-from aloha_stack.control.commands import Command, CommandError, CommandStream
+from aloha_stack.control.commands import AT_END, Command, CommandError, CommandStream
 from aloha_stack.control.joining import Joining
 from aloha_stack.control.limits import JointLimiter
 from aloha_stack.control.parking import Parking
@@ -260,7 +260,7 @@ class ArmController:
         if self.joining.active:
             self._set(Mode.RAMPING, "joining the commands")
         elif wanted.ended and self.limiter.at_rest:
-            self._set(Mode.HOLDING, "at the end of its trajectory")
+            self._set(Mode.HOLDING, AT_END)
         else:
             self._set(Mode.FOLLOWING, "")
         goal = self.limiter.step(point.position, point.velocity, point.acceleration)

@@ -29,6 +29,13 @@ added to the time of a clock."""
 
 _ROUNDING_S = 1e-9
 
+WAITING, LATE, AT_END = "waiting for commands", "late", "at the end of its trajectory"
+
+
+def lacks_only_commands(reason: str) -> bool:
+    """Whether an arm that holds for this reason, in a bridge's words, would follow a command."""
+    return reason.startswith((WAITING, LATE, AT_END))
+
 
 class CommandError(ValueError):
     """A command that moves nothing; the message says why, and what was expected."""
@@ -184,10 +191,10 @@ class CommandStream:
     def silence(self, now_s: float) -> str:
         """Why there is nothing to follow, in words; empty while there is."""
         if not self._courses:
-            return "waiting for commands"
+            return WAITING
         course = self._courses[-1][1]
         if isinstance(course, Targets) and now_s - course.last_s > self.max_age_s:
-            return f"late: the last target is older than {self.max_age_s:g} s"
+            return f"{LATE}: the last target is older than {self.max_age_s:g} s"
         return ""
 
     def _check_time(self, command: Command, start_s: float, now_s: float) -> None:

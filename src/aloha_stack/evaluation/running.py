@@ -4,9 +4,9 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 
-from aloha_stack.twin.new_process import prepare
 from aloha_stack.evaluation.plan import Plan
 from aloha_stack.evaluation.rollout import Outcome
+from aloha_stack.twin.new_process import prepare
 
 Run = Callable[[Plan, int], Outcome]
 

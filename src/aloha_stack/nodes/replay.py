@@ -19,6 +19,7 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from aloha_stack.control.arm_modes import Mode
+from aloha_stack.control.commands import lacks_only_commands
 from aloha_stack.control.e_stop import GONE_S
 from aloha_stack.control.ramps import Ramp, ramp
 from aloha_stack.episodes.errors import EpisodeError
@@ -38,7 +39,6 @@ LEAD_NS = 100_000_000
 """Both arms have their first piece before it begins."""
 
 LOOK_S = 0.05
-READY_MODES = (Mode.FOLLOWING, Mode.HOLDING)
 DEAF_MODES = (Mode.INACTIVE, Mode.E_STOPPED, Mode.PARKING, Mode.FAULT)
 
 HOLDING_NS = 300_000_000
@@ -66,6 +66,15 @@ class Heard:
     @property
     def gone(self) -> bool:
         return time.monotonic() - self.steady_s > GONE_S
+
+    @property
+    def lacks(self) -> str:
+        """Why it would not follow now; empty if it would."""
+        if self.gone:
+            return "silent"
+        if self.mode == Mode.HOLDING:
+            return "" if lacks_only_commands(self.reason) else self.reason
+        return "" if self.mode == Mode.FOLLOWING else self.mode.name
 
 
 class Replay(SimpleNode):
@@ -197,22 +206,20 @@ class Replay(SimpleNode):
         """Until both bridges take commands and the arms' positions are known."""
         said = ""
         while not self._end.is_set():
-            missing = [
-                arm
-                for arm in self._paths
-                if arm not in self._positions
-                or arm not in self._heard
-                or self._heard[arm].gone
-                or self._heard[arm].mode not in READY_MODES
-            ]
+            missing = {arm: self._lacks(arm) for arm in self._paths if self._lacks(arm)}
             if not missing and self.time.now_ns() > 0:
                 return True
-            words = f"waiting for the bridges of {', '.join(missing)} to follow or hold"
+            each = ", ".join(f"{arm} ({lack})" for arm, lack in missing.items())
+            words = f"waiting for the bridges of {each} to take commands"
             if words != said:
                 self.get_logger().info(words)
                 said = words
             self._end.wait(LOOK_S)
         return False
+
+    def _lacks(self, arm: str) -> str:
+        known = arm in self._positions and arm in self._heard
+        return self._heard[arm].lacks if known else "silent"
 
     def _send(self, paths: dict[str, JointPath]) -> bool:
         """Sends the paths in pieces until their end has passed; False if that was cut short."""
