@@ -12,6 +12,7 @@ each is answered by a line on standard output, as is the beginning. It ends when
 
 import gc
 import json
+import os
 import select
 import subprocess
 import sys
@@ -93,6 +94,8 @@ class Spinner:
                 port.service(ahead_s)
             elif select.select([port], (), (), 0.0)[0]:
                 port.service(time.monotonic())
+            else:
+                os.sched_yield()  # to the kernel's thread that carries the pseudo-terminal's bytes
 
 
 def main(argv: Sequence[str]) -> int:

@@ -74,3 +74,4 @@ def _take(fd: int, size: int) -> None:
         except BlockingIOError:
             if time.perf_counter() > until_s:
                 raise RuntimeError("the emulated line fell silent in its check") from None
+            os.sched_yield()
