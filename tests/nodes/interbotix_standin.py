@@ -72,6 +72,7 @@ class XsSdk:
         self.motor_modes = dict.fromkeys(self.ids, "position")
         self.port = PatientPort(arm.port, arm.baud, "xs_sdk")
         self.port.openPort()
+        self.talking = threading.Lock()  # else the SDK drops what a second thread asks meanwhile
         self.sdk = Protocol2PacketHandler()
         for motor in self.ids:  # as it does after having pinged them
             self._write(motor, "Torque_Enable", 0)
@@ -126,16 +127,18 @@ class XsSdk:
         if register is None:
             return
         data = list((value & (1 << 8 * register.size) - 1).to_bytes(register.size, "little"))
-        self.sdk.writeTxRx(self.port, servo_id, register.address, register.size, data)
+        with self.talking:
+            self.sdk.writeTxRx(self.port, servo_id, register.address, register.size, data)
 
     def _read(self, motor: str, name: str) -> int | None:
         servo_id = self.ids[motor]
         register = self._register(servo_id, name)
         if register is None:
             return None
-        data, result, error = self.sdk.readTxRx(
-            self.port, servo_id, register.address, register.size
-        )
+        with self.talking:
+            data, result, error = self.sdk.readTxRx(
+                self.port, servo_id, register.address, register.size
+            )
         if result != COMM_SUCCESS or error & 0x7F:
             return None
         return int.from_bytes(bytes(data), "little", signed=register.size > 1)
@@ -149,7 +152,8 @@ class XsSdk:
         group = GroupSyncRead(self.port, self.sdk, 126, 10)
         for servo_id in ids:
             group.addParam(servo_id)
-        failed = group.txRxPacket() != COMM_SUCCESS  # then getData is 0 for all
+        with self.talking:
+            failed = group.txRxPacket() != COMM_SUCCESS  # then getData is 0 for all
         windows = ((126, 2), (128, 4), (132, 4))
         raw = np.array([[group.getData(i, *window) for window in windows] for i in ids])
         current, velocity, ticks = raw.astype(np.uint32).view(np.int32).T
