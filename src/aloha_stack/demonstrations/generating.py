@@ -20,7 +20,7 @@ from aloha_stack.demonstrations.settings import EVALUATION_SEED, Request
 from aloha_stack.demonstrations.worker import attempt
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.folder import episode_path
-from aloha_stack.progress import Progress
+from aloha_stack.progress import Progress, duration
 from aloha_stack.robot.description import RobotConfigError, load_robot
 from aloha_stack.robot.joints import CAMERAS
 from aloha_stack.twin.new_process import prepare
@@ -81,7 +81,7 @@ def _show(attempts: Attempts, began_s: float, progress: Progress) -> None:
     left = attempts.wanted - attempts.successes
     words = f"{attempts.successes} of {attempts.wanted}"
     if attempts.made:
-        words += f", {60 * rate:.1f} a minute, {_duration(left / rate)} left"
+        words += f", {60 * rate:.1f} a minute, {duration(left / rate)} left"
     if attempts.failed:
         words += f", {len(attempts.failed)} failed"
     progress.show(words, attempts.successes / attempts.wanted)
@@ -94,7 +94,7 @@ def _tell_end(
     tried = attempts.made + len(attempts.failed)
     progress.say(
         f"{attempts.successes} demonstrations of {request.task} in {directory}{found}: "
-        f"{attempts.made} of {tried} attempts succeeded, in {_duration(seconds)} (simulated)"
+        f"{attempts.made} of {tried} attempts succeeded, in {duration(seconds)} (simulated)"
     )
     if attempts.failed:
         progress.say(f"failed, and not kept: seeds {', '.join(map(str, sorted(attempts.failed)))}")
@@ -114,11 +114,6 @@ def _tell_end(
 def _numbers(directory: Path) -> list[Path]:
     paths = (episode_path(directory, number) for number in range(EVALUATION_SEED))
     return [path for path in paths if path.is_dir()]
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 # -- arguments ------------------------------------------------------------------------------
