@@ -11,7 +11,6 @@ has lerobot.
 import argparse
 import os
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ import numpy as np
 
 from aloha_stack.arguments import new_file
 from aloha_stack.bench.foreign import PEERS, ForeignError
-from aloha_stack.bench.report import FAILED, USAGE_ERROR, Bar, Report, Row, busy, machine
+from aloha_stack.bench.report import FAILED, NO_TORCH, Bar, Report, Row, at_fault, busy, machine
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.policies.policy import PolicyError
 from aloha_stack.progress import Progress
@@ -50,10 +49,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         import torch
     except ImportError:
-        return _at_fault(
-            "torch is not installed; to add its CPU build: ./aloha python -m pip install "
-            "--no-deps -r requirements/torch.txt"
-        )
+        return at_fault("inference", NO_TORCH)
     progress, found = Progress(), machine()
     if warning := busy(found):
         progress.say(f"aloha bench inference: {warning}")
@@ -62,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         rows = _rows(options, threads, progress)
     except (PolicyError, EpisodeError) as error:
-        return _at_fault(str(error))
+        return at_fault("inference", str(error))
     except ForeignError as error:
         progress.say(f"aloha bench inference: lerobot's ACT: {error}")
         return FAILED
@@ -149,11 +145,6 @@ def _time(subject: "Subject", took: Mapping[str, float], peer: str, bar: Bar | N
 def _difference(subject: "Subject", apart: np.ndarray, peer: str, bar: Bar) -> Row:
     largest = float(np.abs(apart).max())
     return Row(f"{subject.name}: largest difference from {peer}", largest, "rad", bar=bar)
-
-
-def _at_fault(text: str) -> int:
-    print(f"aloha bench inference: {text}", file=sys.stderr)
-    return USAGE_ERROR
 
 
 def _parser() -> argparse.ArgumentParser:

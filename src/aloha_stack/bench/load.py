@@ -13,7 +13,6 @@ Python that has lerobot, by lerobot's own LeRobotDataset too.
 import argparse
 import shutil
 import statistics
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -24,7 +23,7 @@ import psutil
 
 from aloha_stack.arguments import new_file
 from aloha_stack.bench.load_data import LoadData, bytes_needed, prepare, read_through, size_of
-from aloha_stack.bench.report import FAILED, USAGE_ERROR, Bar, Report, Row, busy, machine
+from aloha_stack.bench.report import FAILED, NO_TORCH, Bar, Report, Row, at_fault, busy, machine
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.progress import Progress
 
@@ -55,10 +54,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         import torch  # noqa: F401  # optional: without it there is nothing to load for
     except ImportError:
-        return _at_fault(
-            "torch is not installed; to add its CPU build: ./aloha python -m pip install "
-            "--no-deps -r requirements/torch.txt"
-        )
+        return at_fault("load", NO_TORCH)
     progress, found = Progress(), machine()
     if warning := busy(found):
         progress.say(f"aloha bench load: {warning}")
@@ -74,9 +70,10 @@ def main(argv: Sequence[str]) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         needed, free = bytes_needed(EPISODES, LENGTH_S), shutil.disk_usage(folder).free
         if needed > free + size_of(folder):
-            return _at_fault(
+            return at_fault(
+                "load",
                 f"the files take {needed / 1e9:.0f} GB, and {folder} has {free / 1e9:.1f} GB left; "
-                "make room, or give another folder with --folder"
+                "make room, or give another folder with --folder",
             )
         try:
             data = prepare(folder, EPISODES, LENGTH_S, progress.show)
@@ -146,11 +143,6 @@ def _size_rows(data: LoadData) -> list[Row]:
 
 def _processes(workers: int) -> str:
     return f"{workers} workers" if workers else "1 process"
-
-
-def _at_fault(text: str) -> int:
-    print(f"aloha bench load: {text}", file=sys.stderr)
-    return USAGE_ERROR
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import platform
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,8 +21,19 @@ from aloha_stack.episodes.tables import Column, table
 
 PASSED, FAILED, USAGE_ERROR = 0, 1, 2
 
+NO_TORCH = (
+    "torch is not installed; to add its CPU build: ./aloha python -m pip install --no-deps "
+    "-r requirements/torch.txt"
+)
+
 BUSY = 0.4
 """Load average per core beyond which something else counts."""
+
+
+def at_fault(bench: str, text: str) -> int:
+    """Tells why nothing was measured; the exit status for it."""
+    print(f"aloha bench {bench}: {text}", file=sys.stderr)
+    return USAGE_ERROR
 
 
 @dataclass(frozen=True)
