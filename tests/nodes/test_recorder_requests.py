@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import yaml
 from aloha_interfaces.msg import RecorderState
 from rclpy.serialization import serialize_message
@@ -128,11 +127,8 @@ def test_a_paused_recording_that_is_stopped_ends_its_pause(
     assert ended >= began
 
 
-def test_losses_and_silence_during_a_pause_are_none(
-    tmp_path: Path, make_graph: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("aloha_stack.nodes._recorder_silences.NOTED_S", 0.6)
-    graph = make_graph(tmp_path, stream_timeout=0.2)
+def test_losses_during_a_pause_are_none(tmp_path: Path, make_graph: Callable[..., Graph]) -> None:
+    graph = make_graph(tmp_path)
     graph.wait_for_streams()
     (tap,) = (tap for tap in graph.recorder.taps.all if tap.stream.name == "/cam_high/camera_info")
     hear, data = graph.recorder.taps.listener(tap), bytes(serialize_message(CameraInfo()))
@@ -141,16 +137,11 @@ def test_losses_and_silence_during_a_pause_are_none(
     hear(data, {"publication_sequence_number": 1})
     graph.ask("pause")
     hear(data, {"publication_sequence_number": 9})
-    publisher = graph.robot.images.pop(IMAGE)
-    wait_for(lambda: graph.state.silent == [IMAGE])
-    time.sleep(0.6)
     graph.ask("resume")
-    graph.robot.images[IMAGE] = publisher
     hear(data, {"publication_sequence_number": 10})
-    wait_for(lambda: recording(graph) and graph.state.silent == [])
+    wait_for(lambda: recording(graph))
     graph.stop()
-    result = result_of(handle)
-    assert (result.lost, result.message) == (0, "")
+    assert result_of(handle).lost == 0
 
 
 def test_a_camera_that_comes_back_is_told_and_recorded_on(
@@ -158,8 +149,11 @@ def test_a_camera_that_comes_back_is_told_and_recorded_on(
 ) -> None:
     graph = make_graph(tmp_path, stream_timeout=0.3)
     graph.wait_for_streams()
+    (tap,) = (tap for tap in graph.recorder.taps.all if tap.stream.name == IMAGE)
     handle = graph.start()
     wait_for(lambda: recording(graph))
+    began_s = time.monotonic()
+    wait_for(lambda: tap.heard_s > began_s)
     publisher = graph.robot.images.pop(IMAGE)
     wait_for(lambda: f"nothing from {IMAGE}" in graph.state.message)
     back_ns = time.time_ns()

@@ -108,6 +108,34 @@ def test_a_short_silence_of_a_slow_world_is_told_and_not_noted(world: World) -> 
     assert noted_silences(Episode(world.end()).info) == {}
 
 
+def test_a_silence_during_a_pause_is_none(world: World) -> None:
+    world.run(0.5, ONE, OTHER)
+    world.look()
+    assert world.recording.pause(world.now_ns)
+    world.run(5.0, OTHER)
+    time.sleep(2 * TOLD_S)
+    assert world.recording.resume(world.now_ns)
+    world.silences.go_on(time.monotonic())
+    world.run(0.05, OTHER)  # ONE has its time to speak again
+    world.look()
+    world.run(0.5, ONE, OTHER)
+    world.look()
+    assert world.silences.words(time.monotonic()) == []
+    assert noted_silences(Episode(world.end()).info) == {}
+
+
+def test_a_silence_that_a_pause_interrupts_counts_from_the_resumption(world: World) -> None:
+    world.run(0.5, ONE, OTHER)
+    assert world.recording.pause(world.now_ns)
+    world.run(5.0, OTHER)
+    assert world.recording.resume(world.now_ns)
+    world.silences.go_on(time.monotonic())
+    world.be_silent(3.2)
+    world.run(0.5, ONE, OTHER)
+    world.look()
+    assert noted_silences(Episode(world.end()).info) == {ONE: 3.21}
+
+
 def test_the_longest_of_several_silences_is_noted(world: World) -> None:
     for seconds in (3.5, 4.5, 3.1):
         world.run(0.5, ONE, OTHER)
