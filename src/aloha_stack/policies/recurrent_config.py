@@ -1,0 +1,76 @@
+"""What every recurrent network's sizes have in common, and how they come from a checkpoint."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, TypeVar
+
+from aloha_stack.policies.policy import PolicyError
+from aloha_stack.robot.joints import JOINTS, SIDES
+
+Config = TypeVar("Config", bound="RecurrentConfig")
+
+
+@dataclass(frozen=True)
+class RecurrentConfig:
+    """Raises PolicyError, which names the key, for sizes that cannot be."""
+
+    joints: int = 7  # that go in and that are predicted
+    image_size: tuple[int, int] = (64, 64)  # height, width of the picture, px
+    arms: tuple[str, ...] = ("right",)  # whose joints those are; (): all that the state has
+    value_range: tuple[float, float] = (0.0, 1.0)  # of joints and colours in the network's units
+    bgr: bool = False  # the order of colours that it was trained on
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            self._check_type(field.name, getattr(self, field.name), field.default)
+        size = self.image_size
+        self.need(len(size) == 2 and all(map(_whole, size)), "image_size", "height and width, px")
+        known = all(arm in SIDES for arm in self.arms) and len(set(self.arms)) == len(self.arms)
+        self.need(known, "arms", f"of {', '.join(SIDES)}, each once")
+        fits = not self.arms or self.joints == len(self.arms) * len(JOINTS)
+        self.need(fits, "joints", f"{len(JOINTS)} for each of the arms {', '.join(self.arms)}")
+        low_high = self.value_range
+        ordered = len(low_high) == 2 and all(map(_number, low_high)) and low_high[0] < low_high[1]
+        self.need(ordered, "value_range", "two numbers, the lower one first")
+
+    def need(self, holds: bool, name: str, what: str) -> None:
+        """Raises PolicyError for the key `name` unless `holds`."""
+        if not holds:
+            raise PolicyError(f"{name}: expected {what}, found {getattr(self, name)!r}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls: type[Config], data: Mapping[str, Any]) -> Config:
+        """The reverse; what is not said has its default. Raises PolicyError."""
+        known = [field.name for field in fields(cls)]
+        unknown = [key for key in data if key not in known]
+        if unknown:
+            raise PolicyError(f"config: unknown: {', '.join(unknown)}; it has {', '.join(known)}")
+        return cls(**{key: _tuples(value) for key, value in data.items()})
+
+    def _check_type(self, name: str, value: Any, default: Any) -> None:
+        if isinstance(default, bool):
+            self.need(isinstance(value, bool), name, "true or false")
+        elif isinstance(default, int):
+            self.need(_whole(value), name, "a whole number from 1")
+        elif isinstance(default, float):
+            self.need(_number(value), name, "a number")
+        elif isinstance(default, str):
+            self.need(isinstance(value, str), name, "a name")
+        else:
+            self.need(isinstance(value, tuple), name, "a list")
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
+
+
+def _whole(number: Any) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and number >= 1
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
