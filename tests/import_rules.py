@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "demonstrations": {"twin", "robot", "control", "episodes", "arguments", "progress"},
     "training": {"policies", "episodes", "robot", "control", "arguments", "progress"},
     "evaluation": {"twin", "policies", "control", "robot", "episodes", "analysis"},
+    "analyses": {"policies", "training", "episodes", "robot", "analysis", "arguments", "progress"},
     "launch": set(),
     "bench": {
         *("robot", "dynamixel", "control", "twin", "episodes", "cameras"),
@@ -46,8 +47,8 @@ OWNERS = {  # a dependency that only these folders may touch
     "dm_control": {"twin"},
     "gym_aloha": {"twin"},
     "dynamixel_sdk": {"dynamixel", "bench"},  # bench: the stock port is its peer
-    "torch": {"policies", "training", "bench"},
-    "safetensors": {"policies", "training", "bench"},
+    "torch": {"policies", "training", "analyses", "bench"},
+    "safetensors": {"policies", "training", "analyses", "bench"},
 }
 
 

@@ -65,6 +65,12 @@ COMMANDS = (
         "aloha_stack.policies.cli",
     ),
     Command(
+        "analyse",
+        "what a trained policy does, and why, as tables and figures",
+        "./aloha analyse --help",
+        "aloha_stack.analyses.__main__",
+    ),
+    Command(
         "arms",
         "an operator's tools for the servos: scan, configure, reboot, torque, read",
         "./aloha arms scan",

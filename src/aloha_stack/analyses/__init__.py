@@ -1,0 +1,1 @@
+"""Analyses of trained policies: what they look at, what they keep, and what is guaranteed."""
