@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from aloha_stack.policies.options import adjust
 from aloha_stack.policies.policy import Policy, PolicyError, PolicySpec
 from aloha_stack.policies.registry import policy_class
 
@@ -67,11 +68,17 @@ def save(folder: str | Path, checkpoint: Checkpoint, card: str) -> None:
         _replace(new, path / name)
 
 
-def load(folder: str | Path, device: str = "cpu", backend: str = "eager") -> Policy:
-    """The policy of a checkpoint folder. Raises CheckpointError; nothing in it is executed."""
+def load(
+    folder: str | Path,
+    device: str = "cpu",
+    backend: str = "eager",
+    options: Mapping[str, str] | None = None,
+) -> Policy:
+    """The policy of a checkpoint folder, with `options` (policies/options.py). Raises
+    CheckpointError; nothing in it is executed."""
     checkpoint = read(folder)
     try:
-        return policy_class(checkpoint.spec.policy).restore(
+        policy = policy_class(checkpoint.spec.policy).restore(
             checkpoint.spec,
             checkpoint.config,
             checkpoint.statistics,
@@ -79,6 +86,8 @@ def load(folder: str | Path, device: str = "cpu", backend: str = "eager") -> Pol
             device,
             backend,
         )
+        adjust(policy, options or {})
+        return policy
     except PolicyError as error:
         raise CheckpointError(f"{folder}: {error}") from error
 

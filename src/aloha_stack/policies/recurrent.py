@@ -36,7 +36,9 @@ class Predicted(NamedTuple):
     joints: Tensor  # (…, J)
     image: Tensor | None = None  # (…, 3, H, W)
     points: Tensor | None = None  # (…, K, 2)
+    feature: Tensor | None = None  # (…, F)
     encoded_points: Tensor | None = None  # (…, K, 2), seen in *this* step
+    encoded_feature: Tensor | None = None  # (…, F), likewise, where features are predicted
 
 
 class RecurrentNetwork(nn.Module):
@@ -146,3 +148,10 @@ def recur_once(
     x = torch.cat((features, joints), dim=2)
     hidden, *last = layer(x) if memory is None else layer(x, memory.hidden, memory.cell)
     return hidden, Memory(*last)
+
+
+def as_input(pictures: Tensor, config: RecurrentConfig) -> Tensor:
+    """RGB pictures (…, H, W, 3) uint8, cut already, as a network takes them: (…, 3, H, W) float."""
+    first, last = config.value_range
+    colours = pictures.flip(-1) if config.bgr else pictures
+    return colours.movedim(-1, -3).float().mul((last - first) / 255).add(first)

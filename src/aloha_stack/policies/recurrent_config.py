@@ -15,7 +15,8 @@ class RecurrentConfig:
     """Raises PolicyError, which names the key, for sizes that cannot be."""
 
     joints: int = 7  # that go in and that are predicted
-    image_size: tuple[int, int] = (64, 64)  # height, width of the picture, px
+    image_size: tuple[int, int] = (64, 64)  # height, width of what the network sees, px
+    crop: tuple[int, int, int, int] | None = None  # top, left, height, width of that in a picture
     arms: tuple[str, ...] = ("right",)  # whose joints those are; (): all that the state has
     value_range: tuple[float, float] = (0.0, 1.0)  # of joints and colours in the network's units
     bgr: bool = False  # the order of colours that it was trained on
@@ -29,6 +30,10 @@ class RecurrentConfig:
         self.need(known, "arms", f"of {', '.join(SIDES)}, each once")
         fits = not self.arms or self.joints == len(self.arms) * len(JOINTS)
         self.need(fits, "joints", f"{len(JOINTS)} for each of the arms {', '.join(self.arms)}")
+        if self.crop is not None:
+            inside = len(self.crop) == 4 and all(isinstance(px, int) for px in self.crop)
+            inside = inside and min(self.crop[:2]) >= 0 and self.crop[2:] == size
+            self.need(inside, "crop", "top, left and the image_size's height and width, px")
         low_high = self.value_range
         ordered = len(low_high) == 2 and all(map(_number, low_high)) and low_high[0] < low_high[1]
         self.need(ordered, "value_range", "two numbers, the lower one first")
@@ -61,7 +66,7 @@ class RecurrentConfig:
         elif isinstance(default, str):
             self.need(isinstance(value, str), name, "a name")
         else:
-            self.need(isinstance(value, tuple), name, "a list")
+            self.need(isinstance(value, tuple) or value is default, name, "a list")
 
 
 def _tuples(value: Any) -> Any:

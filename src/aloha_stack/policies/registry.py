@@ -8,7 +8,15 @@ from torch import Tensor
 
 from aloha_stack.policies.policy import Policy, PolicyError, PolicySpec
 
-_POLICIES = {"act": "aloha_stack.policies.act_policy:ActPolicy"}
+_RECURRENT = "aloha_stack.policies.recurrent_policy:RecurrentPolicy"
+_POLICIES = {
+    "act": "aloha_stack.policies.act_policy:ActPolicy",
+    "each_layer_lstm": _RECURRENT,
+    "cnnrnn": _RECURRENT,
+    "cae_rnn": _RECURRENT,
+    "sarnn": _RECURRENT,
+    "cae": _RECURRENT,
+}
 
 
 class Restorable(Protocol):
