@@ -26,6 +26,7 @@ from aloha_stack.policies.policy import PolicyError
 from aloha_stack.progress import Progress, duration
 from aloha_stack.through_graph import GraphEpisodes, GraphOutcome, figures, words
 from aloha_stack.twin.renderer import RendererError
+from aloha_stack.twin.variation import VariationError
 
 
 class _Refused(ValueError):
@@ -47,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
             _direct(conditions, seeds, options.jobs, progress)
             if options.video:
                 _film(conditions[-1], options.video, progress)
-    except (_Refused, PolicyError) as error:
+    except (_Refused, PolicyError, VariationError) as error:
         print(f"aloha evaluate: {error}", file=sys.stderr)
         return 2
     except BrokenProcessPool:
@@ -78,7 +79,12 @@ def _conditions(options: argparse.Namespace) -> list[Condition]:
         options.execution, options.ensemble_m, options.query, options.inference or 1
     )
     plan = Plan(
-        options.model, options.task, execution, device=options.device, backend=options.backend
+        options.model,
+        options.task,
+        execution,
+        device=options.device,
+        backend=options.backend,
+        variation=options.variation,
     )
     if plan.is_operator and (options.disturb or options.video):
         option = "--disturb" if options.disturb else "--video"
@@ -169,8 +175,9 @@ def _tell(outcome: Outcome, progress: Progress, name: str = "") -> None:
 
 def _tell_end(conditions: list[Condition], found: dict[str, Any], progress: Progress) -> None:
     plan = conditions[-1].plan
+    task = " ".join(filter(None, (plan.task, plan.worlds().text)))
     progress.say(
-        f"{plan.model} on {plan.task}, {len(conditions[-1].outcomes)} episodes, in "
+        f"{plan.model} on {task}, {len(conditions[-1].outcomes)} episodes, in "
         f"{duration(found['seconds'])} (simulated):"
     )
     for condition in conditions:

@@ -8,6 +8,7 @@ from aloha_stack.control.chunks import MODES
 from aloha_stack.evaluation.disturbances import ALL, KINDS
 from aloha_stack.evaluation.rollout import TICKS
 from aloha_stack.twin.tasks import TASKS
+from aloha_stack.twin.variation import HELP
 
 DESCRIPTION = """Success rate in the twin, by the task's own reward.
 
@@ -22,6 +23,7 @@ EXAMPLE = """examples:
   ./aloha evaluate models/act_transfer_cube --episodes 50 --disturb --json disturbed.json
   ./aloha evaluate operator --task insertion --episodes 20
   ./aloha evaluate operator --task transfer_cube --episodes 20 --ros
+  ./aloha evaluate models/eli_lstm_pick_place --task pick_place --variation untaught,background
   ./aloha evaluate models/act_transfer_cube --episodes 20 --ros --json ros.json
 """
 EACH = "each"
@@ -40,6 +42,12 @@ def parser() -> argparse.ArgumentParser:
     )
     known.add_argument("model", help="the folder of a checkpoint, or operator")
     known.add_argument("--task", default="transfer_cube", choices=tuple(TASKS))
+    known.add_argument(
+        "--variation",
+        default="",
+        metavar="WORDS",
+        help=HELP,
+    )
     known.add_argument("--episodes", type=count, default=20, metavar="N")
     known.add_argument(
         "--seed",

@@ -6,12 +6,14 @@ way one graph serves many episodes: the arms go back to their start, the objects
 
 import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from aloha_stack.episodes.keeping import note
+from aloha_stack.episodes.world_notes import NotedPosition, world_notes
 from aloha_stack.evaluation.plan import Plan
 from aloha_stack.evaluation.rollout import Outcome
 from aloha_stack.graph import Graph, GraphFailed
@@ -120,6 +122,7 @@ class GraphEpisodes:
         plan = self.plan
         directory = self.record or self.folder / "episodes"
         arguments = {"robot": "twin", "task": plan.task, "seed": str(seed)}
+        arguments["variation"] = plan.variation
         arguments["directory"] = str(directory.absolute())
         if plan.is_operator:
             return "teleop_record", arguments | {"cameras": "false"}, ["demonstrate"]
@@ -157,6 +160,8 @@ class GraphEpisodes:
         found = {key: event[key] for key in ("seed", "success", "reward", "ticks")}
         if self.plan.is_operator:
             return Outcome(**found)
+        if event["path"]:
+            self._note_world(Path(event["path"]), event["seed"])
         same = (*COUNTED, *MEASURED)
         thought_s = tuple(event["inference_s"])
         return GraphOutcome(
@@ -168,6 +173,14 @@ class GraphEpisodes:
             remark=event["message"],
             path=event["path"],
         )
+
+    def _note_world(self, path: Path, seed: int) -> None:
+        """Adds to a recorded episode what only the world knows."""
+        worlds = self.plan.worlds()
+        position = worlds.position(seed)
+        noted = None if position is None else NotedPosition(**asdict(position))
+        if notes := world_notes(worlds.text, noted):
+            note(path, notes)
 
 
 # -- all together ---------------------------------------------------------------------------

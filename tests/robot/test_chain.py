@@ -11,7 +11,7 @@ from scipy.linalg import expm
 from aloha_stack.robot.description import RobotConfigError, load_robot
 from aloha_stack.robot.joints import FOLLOWERS, JOINTS, STATE_JOINTS, side_of
 from aloha_stack.robot.share import share_folder
-from aloha_stack.twin.tasks import find_task, load_scene
+from aloha_stack.twin.tasks import find_task
 
 PORTS = {"ALOHA_PORTS": "/ports"}
 ROBOT = load_robot("twin", PORTS)
@@ -19,7 +19,7 @@ ROBOT = load_robot("twin", PORTS)
 
 @pytest.fixture(scope="module")
 def scene() -> mujoco.MjModel:
-    return load_scene(find_task("transfer_cube"))
+    return find_task("transfer_cube").load_scene()
 
 
 def random_positions(arm, count=50, seed=0):

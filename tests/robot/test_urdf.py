@@ -11,7 +11,7 @@ from aloha_stack.robot.description import load_robot
 from aloha_stack.robot.gripper import finger_from_joint
 from aloha_stack.robot.joints import ARM_JOINTS, ARMS, FOLLOWERS, JOINTS, STATE_JOINTS, side_of
 from aloha_stack.robot.urdf import frame_id, urdf_text
-from aloha_stack.twin.tasks import find_task, load_scene
+from aloha_stack.twin.tasks import find_task
 
 ROBOT = load_robot("twin", {"ALOHA_PORTS": "/ports"})
 
@@ -39,7 +39,7 @@ def test_the_urdf_has_the_joints_of_joint_states_and_the_arms_limits(name):
 
 @pytest.mark.parametrize("name", FOLLOWERS)
 def test_the_followers_limits_are_the_scenes(name):
-    model, scene = load(name), load_scene(find_task("transfer_cube"))
+    model, scene = load(name), find_task("transfer_cube").load_scene()
     for joint in ARM_JOINTS:
         expected = scene.joint(f"vx300s_{side_of(name)}/{joint}").range
         np.testing.assert_allclose(model.joint(joint).range, expected, atol=1e-5)
@@ -51,7 +51,7 @@ def test_the_followers_limits_are_the_scenes(name):
 
 @pytest.mark.parametrize("name", FOLLOWERS)
 def test_the_followers_urdf_moves_as_the_scene(name):
-    model, scene = load(name), load_scene(find_task("transfer_cube"))
+    model, scene = load(name), find_task("transfer_cube").load_scene()
     ours, theirs = mujoco.MjData(model), mujoco.MjData(scene)
     base = ROBOT.mounts[name].matrix
     for _, values in random_joints(name):
@@ -86,7 +86,7 @@ def test_the_urdf_moves_as_the_chain_that_it_is_made_from(name):
 @pytest.mark.parametrize("name", FOLLOWERS)
 def test_the_followers_urdf_is_as_inert_as_the_scene(name):
     """The scene holds the gripper's propeller fast and lets one finger move without the other."""
-    model, scene = load(name), load_scene(find_task("transfer_cube"))
+    model, scene = load(name), find_task("transfer_cube").load_scene()
     ours, theirs = mujoco.MjData(model), mujoco.MjData(scene)
     prefix = f"vx300s_{side_of(name)}/"
     shared = [joint for joint in STATE_JOINTS if joint != "gripper"]

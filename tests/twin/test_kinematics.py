@@ -16,7 +16,7 @@ from aloha_stack.twin.kinematics import (
     UnreachableError,
     gripper_rotation,
 )
-from aloha_stack.twin.tasks import find_task, load_scene
+from aloha_stack.twin.tasks import find_task
 
 START = np.array([0, -0.96, 1.16, 0, -0.3, 0])
 
@@ -24,12 +24,12 @@ START = np.array([0, -0.96, 1.16, 0, -0.3, 0])
 @cache
 def arm(side: str) -> ArmKinematics:
     limits = load_robot("twin", {"ALOHA_PORTS": "p"}).arm(f"follower_{side}").limits
-    model = load_scene(find_task("transfer_cube"))
+    model = find_task("transfer_cube").load_scene()
     return ArmKinematics(model, side, limits.soft_lower, limits.soft_upper)
 
 
 def test_the_pinch_point_lies_between_the_fingertips() -> None:
-    model = load_scene(find_task("transfer_cube"))
+    model = find_task("transfer_cube").load_scene()
     data = mujoco.MjData(model)
     data.qpos[:8] = [*START, 0.03, -0.03]
     mujoco.mj_forward(model, data)

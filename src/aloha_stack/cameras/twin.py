@@ -20,9 +20,10 @@ from aloha_stack.cameras.source import (
     UnknownSourceError,
 )
 from aloha_stack.robot.description import Camera
+from aloha_stack.twin.looks import look_of
 from aloha_stack.twin.renderer import RendererError, SceneRenderer, camera_names
 from aloha_stack.twin.snapshots import SnapshotError, SnapshotReader
-from aloha_stack.twin.tasks import find_task, load_scene
+from aloha_stack.twin.tasks import find_task
 
 QUEUE = 8
 """Frames kept for a source that is not read; then the oldest is dropped."""
@@ -180,6 +181,7 @@ class TwinView:
                 continue
             due = [camera for camera in cameras if camera.is_due(snapshot.time_ns)]
             if due:
+                renderer.dress(look_of(reader.looks, snapshot.seed))
                 renderer.pose(snapshot.qpos)
             for camera in due:
                 camera.deliver(snapshot.time_ns, renderer.render(camera.source))
@@ -188,7 +190,7 @@ class TwinView:
 
 def check_scene_camera(name: str) -> None:
     """Raises UnknownSourceError, listing what exists, if the twin's scenes have no such camera."""
-    known = camera_names(load_scene(find_task("transfer_cube")))
+    known = camera_names(find_task("transfer_cube").load_scene())
     if name not in known:
         raise UnknownSourceError(
             f"the twin's scene has no camera '{name}'; it has {', '.join(known)}"

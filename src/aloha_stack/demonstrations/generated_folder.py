@@ -83,4 +83,5 @@ def _words(note: str | None) -> str:
         return "recorded, not generated"
     about = json.loads(note)
     width, height = about["size"]
-    return f"{about['task']}, {', '.join(about['cameras'])} at {width}x{height}"
+    task = " ".join(filter(None, (about["task"], about.get("variation"))))
+    return f"{task}, {', '.join(about['cameras'])} at {width}x{height}"

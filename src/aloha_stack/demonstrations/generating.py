@@ -25,25 +25,29 @@ from aloha_stack.robot.description import RobotConfigError, load_robot
 from aloha_stack.robot.joints import CAMERAS
 from aloha_stack.twin.new_process import prepare
 from aloha_stack.twin.operator_script import SCRIPTS
+from aloha_stack.twin.variation import HELP, VariationError
 
 EXAMPLE = """examples:
   ./aloha episodes generate --task transfer_cube --episodes 50 --directory cube
   ./aloha episodes generate --task insertion --episodes 200 --seed 100 --directory insertion \\
       --cameras cam_high,cam_left_wrist,cam_right_wrist --size 320x240 --jobs 2
+  ./aloha episodes generate --task pick_place --variation taught --episodes 30 --directory taught \\
+      --cameras cam_low --size 128x128
 """
 
 
 def main(argv: Sequence[str]) -> int:
     """0: all are there; 1: not all could be made; 2: the request is at fault."""
     options = _parser().parse_args(list(argv))
-    request = Request(options.task, options.cameras, options.size)
+    request = Request(options.task, options.cameras, options.size, variation=options.variation)
     progress = Progress()
     try:
         request.robot()
+        request.worlds()
         with GeneratedFolder(options.directory, request) as folder:
             attempts = Attempts(options.episodes, options.seed, folder.done)
             return _generate(request, folder.directory, attempts, options.jobs, progress)
-    except (EpisodeError, RobotConfigError) as error:
+    except (EpisodeError, RobotConfigError, VariationError) as error:
         print(f"aloha episodes generate: {error}", file=sys.stderr)
         return 2
 
@@ -127,6 +131,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--task", default="transfer_cube", choices=tuple(SCRIPTS))
+    parser.add_argument(
+        "--variation",
+        default="",
+        metavar="WORDS",
+        help=HELP,
+    )
     parser.add_argument("--episodes", type=count, default=50, metavar="N", help="how many (50)")
     parser.add_argument(
         "--seed",

@@ -35,7 +35,7 @@ class Take:
 def perform(request: Request, seed: int) -> Take:
     """The operator's one attempt in the world of `seed`."""
     robot = request.robot()
-    world = World(request.task, seed, robot, "start")
+    world = World(request.task, seed, robot, "start", request.variation)
     chain = DirectTeleop(world, robot, manner=request.manner)
     await_ready(chain)
     log = StreamLog(chain)

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from aloha_stack.episodes.cdr_states import camera_info
 from aloha_stack.episodes.cdr_writing import compressed_image
 from aloha_stack.episodes.metadata import EpisodeInfo, Topic
 from aloha_stack.episodes.streams import robot_streams
+from aloha_stack.episodes.world_notes import NotedPosition, world_notes
 from aloha_stack.episodes.writer import EpisodeWriter
 from aloha_stack.robot.description import Robot
 from aloha_stack.twin.direct_cameras import DirectCameras
@@ -27,6 +29,7 @@ class TakeWriter:
         self._request, self._directory = request, directory
         self._robot = request.robot()
         self._topics = topics_of(self._robot)
+        self._worlds = request.worlds()
         self._cameras = DirectCameras(request.task, self._robot)
 
     def write(self, take: Take) -> Path:
@@ -43,6 +46,7 @@ class TakeWriter:
             number=take.seed,
         )
         try:
+            self._cameras.dress(self._worlds.look(take.seed))
             sequence: Counter[str] = Counter()
             for stamp_ns, topic, data in self._all(take):
                 sequence[topic] += 1
@@ -80,8 +84,14 @@ class TakeWriter:
                 SIMULATED: "true",
                 GENERATED: self._request.note(),
                 "cameras": json.dumps(cameras),
+                **self._world_notes(seed),
             },
         )
+
+    def _world_notes(self, seed: int) -> dict[str, str]:
+        position = self._worlds.position(seed)
+        noted = None if position is None else NotedPosition(**asdict(position))
+        return world_notes(self._worlds.text, noted)
 
     def close(self) -> None:
         """Frees the renderer."""

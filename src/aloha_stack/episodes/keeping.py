@@ -1,7 +1,7 @@
-"""What can be done to an episode that was kept: labelling it anew, setting it aside."""
+"""What can be done to an episode that was kept: labelling it, noting more, setting it aside."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aloha_stack.episodes.errors import EpisodeError
@@ -15,6 +15,12 @@ def relabel(episode: Path, outcome: str, labels: Sequence[str]) -> None:
     Everything else stays as it is, also in a bag of another recorder. Raises EpisodeError for a
     folder that is no episode, or one that is being recorded; OSError if it cannot be written.
     """
+    unique = list(dict.fromkeys(labels))
+    note(episode, {"outcome": outcome, "labels": json.dumps(unique)})
+
+
+def note(episode: Path, notes: Mapping[str, str]) -> None:
+    """Adds notes to the metadata, or replaces them, in the same way, with the same errors."""
     information = read_metadata(episode)
     noted = information.get("custom_data")
     data = dict(noted) if isinstance(noted, dict) else {}
@@ -23,9 +29,7 @@ def relabel(episode: Path, outcome: str, labels: Sequence[str]) -> None:
             f"{episode} is not closed: label it when it is stopped (after a crash: "
             "./aloha episodes repair)"
         )
-    data["outcome"] = outcome
-    data["labels"] = json.dumps(list(dict.fromkeys(labels)))
-    write_metadata(episode, {**information, "custom_data": data})
+    write_metadata(episode, {**information, "custom_data": {**data, **notes}})
 
 
 def set_aside(episode: Path) -> Path:

@@ -22,6 +22,7 @@ def film(path: Path, plan: Plan, seed: int) -> Outcome:
     ):
 
         def watch(world: World) -> None:
+            cameras.dress(world.look)
             for name, image in cameras.images(world.qpos()).items():
                 video.show(name, image)
             video.write()

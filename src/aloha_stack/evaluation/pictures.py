@@ -8,6 +8,7 @@ from aloha_stack.episodes.scaled import decode_at
 from aloha_stack.policies.policy import PolicySpec
 from aloha_stack.robot.description import Robot
 from aloha_stack.twin.direct_cameras import DirectCameras
+from aloha_stack.twin.looks import Look
 
 
 class PolicyPictures:
@@ -21,6 +22,11 @@ class PolicyPictures:
     ) -> None:
         self._size = spec.image_size
         self._cameras = DirectCameras(task, robot, spec.cameras, size) if spec.cameras else None
+
+    def dress(self, look: Look) -> None:
+        """Gives the scene that look, from the next picture on."""
+        if self._cameras is not None:
+            self._cameras.dress(look)
 
     def seen(
         self, stamp_ns: int, qpos: np.ndarray, changed: Callable[[np.ndarray], np.ndarray]

@@ -4,6 +4,7 @@ import atexit
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Literal
 
 from aloha_stack.control.chunks import MAX_ROWS
 from aloha_stack.evaluation.disturbances import Disturbances
@@ -17,6 +18,8 @@ from aloha_stack.robot.description import Robot, load_robot
 from aloha_stack.twin.direct import TICK_NS
 from aloha_stack.twin.kinematics import UnreachableError
 from aloha_stack.twin.operator_rehearsal import NotEngaged, rehearse
+from aloha_stack.twin.tasks import find_task
+from aloha_stack.twin.variation import Variation, variation_of
 from aloha_stack.twin.world import World, WorldDiverged
 
 OPERATOR = "operator"
@@ -28,7 +31,7 @@ class Plan:
     """`model` is the folder of a checkpoint, or `operator`, the twin's scripted one.
 
     An episode has `ticks` of 20 ms; `kinds` are its disturbances. `device` and `backend` are as
-    `policies.checkpoint.load` knows them.
+    `policies.checkpoint.load` knows them, `variation` as `twin.variation.variation_of`.
     """
 
     model: str
@@ -38,14 +41,20 @@ class Plan:
     ticks: int = TICKS
     device: str = "cpu"
     backend: str = "eager"
+    variation: str = ""
 
     @property
     def is_operator(self) -> bool:
         return self.model == OPERATOR
 
+    def worlds(self) -> Variation:
+        """Where objects lie in its worlds, and how those look. Raises VariationError."""
+        return variation_of(find_task(self.task), self.variation)
+
     def check(self) -> PolicySpec | None:
         """What the policy needs; None for the operator. Raises PolicyError for a checkpoint that
-        cannot be used, or not for this."""
+        cannot be used, or not for this; VariationError for worlds that the task does not know."""
+        self.worlds()
         if self.is_operator:
             return None
         spec = loaded(self.model, self.device, self.backend).spec
@@ -60,10 +69,10 @@ class Plan:
     def attempt(self, seed: int, watch: Callable[[World], None] | None = None) -> Outcome:
         """The one episode in the world of `seed`; `watch` looks on at a policy's ticks."""
         if self.is_operator:
-            return _performance(self.task, seed, self.ticks)
+            return _performance(self._world(seed, "rest"), self.ticks)
         policy = _policy(self.model, self.device, self.backend)
         return roll_out(
-            World(self.task, seed, twin(), "start"),
+            self._world(seed, "start"),
             twin(),
             policy,
             _pictures(self.task, policy.spec),
@@ -73,15 +82,18 @@ class Plan:
             watch,
         )
 
+    def _world(self, seed: int, pose: Literal["rest", "start"]) -> World:
+        return World(self.task, seed, twin(), pose, self.variation)
 
-def _performance(task: str, seed: int, ticks: int) -> Outcome:
+
+def _performance(world: World, ticks: int) -> Outcome:
     """The scripted operator's."""
     try:
-        result = rehearse(World(task, seed, twin()), twin(), max_ticks=ticks)
+        result = rehearse(world, twin(), max_ticks=ticks)
     except (NotEngaged, UnreachableError, WorldDiverged) as error:
-        return Outcome(seed, False, 0, 0, remark=str(error))
+        return Outcome(world.seed, False, 0, 0, remark=str(error))
     success = result.success_tick
-    return Outcome(seed, success is not None, result.best_reward, success or 0)
+    return Outcome(world.seed, success is not None, result.best_reward, success or 0)
 
 
 def check_spec(spec: PolicySpec, task: str, robot: Robot) -> None:

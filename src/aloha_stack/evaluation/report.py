@@ -36,8 +36,21 @@ class Condition:
             "holds": sum(outcome.holds for outcome in ordered),
             "refused": sum(outcome.refused for outcome in ordered),
             "inference_ms": 1e3 * _median([outcome.inference_s for outcome in ordered]),
-            "per_episode": [outcome.row() for outcome in ordered],
+            "per_episode": [self._row(outcome) for outcome in ordered],
         }
+
+    def _row(self, outcome: Outcome) -> dict[str, Any]:
+        position = self.plan.worlds().position(outcome.seed)
+        return outcome.row() | ({} if position is None else {"position": asdict(position)})
+
+    def by_point(self) -> str:
+        """Successes of episodes at each point of the task's line; empty where there are none."""
+        points: dict[str, list[bool]] = {}
+        for outcome in self.outcomes:
+            position = self.plan.worlds().position(outcome.seed)
+            if position is not None and position.name:
+                points.setdefault(position.name, []).append(outcome.success)
+        return ", ".join(f"{name} {sum(of)} of {len(of)}" for name, of in sorted(points.items()))
 
     def words(self) -> str:
         """Successes of episodes, the rate, and how sure it is."""
@@ -47,6 +60,7 @@ class Condition:
             f"{self.successes} of {number} succeeded ({100 * self.successes / number:.0f} %; "
             f"95 % interval {100 * low:.0f} to {100 * high:.0f} %)"
         )
+        text += f"; {points}" if (points := self.by_point()) else ""
         return f"{self.name}: {text}" if self.name else text
 
 
@@ -56,6 +70,7 @@ def report(conditions: Sequence[Condition], seeds: Sequence[int], seconds: float
     top = conditions[-1].figures()
     whole = {
         "task": plan.task,
+        "variation": plan.worlds().text,
         "model": plan.model,
         **{key: top[key] for key in ("episodes", "successes", "rate", "interval")},
         "seeds": list(seeds),

@@ -65,6 +65,7 @@ def roll_out(
     """Until the task's greatest reward, for `ticks` at most. `world` has its followers at the start
     pose; `watch` sees it after every tick. Raises ObservationError for a policy that does not want
     what is there."""
+    pictures.dress(world.look)
     numbers = RobotNumbers(robot, policy.spec.state_names)
     arms = DirectArms(world, robot, disturbances.delay_s)
     start_ns = world.time_ns

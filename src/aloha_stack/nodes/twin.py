@@ -45,6 +45,9 @@ class TwinNode(SimpleNode):
         super().__init__("twin")
         robot = declare(self, "robot", "twin", "file in config/robots, without .yaml")
         task = declare(self, "task", "transfer_cube", "what the world holds and rewards")
+        variation = declare(
+            self, "variation", "", "of the task's worlds: places and looks, with commas between"
+        )
         seed = declare(self, "seed", 0, "where the objects lie at first", (0, 2**32 - 1))
         hands = declare(self, "operator", True, "whether a scripted operator moves the leaders")
         speed = declare(self, "speed", 1.0, "model time per wall time to aim for", (0.01, 100.0))
@@ -53,7 +56,13 @@ class TwinNode(SimpleNode):
         )
         self._task = task
         self._simulation = Simulation(
-            load_robot(robot), task, seed, hands=hands, speed=speed, wait_for_users=patient
+            load_robot(robot),
+            task,
+            seed,
+            hands=hands,
+            speed=speed,
+            wait_for_users=patient,
+            variation=variation,
         )
         self._jobs = Jobs("", (NotReadyError, FaultError))
         self._clock_publisher = self.create_publisher(Clock, "/clock", CLOCK)
@@ -66,7 +75,9 @@ class TwinNode(SimpleNode):
         self._leave = threading.Event()
         self._thread = self.start_thread(self._live, "world")
         folder = os.environ.get("ALOHA_PORTS", "")
-        self.get_logger().info(f"the world of '{task}' (seed {seed}) is up, its ports in {folder}")
+        varied = self._simulation.world.variation.text
+        name = f"'{task}'" + (f" ({varied})" if varied else "")
+        self.get_logger().info(f"the world of {name}, seed {seed}, is up, its ports in {folder}")
 
     def _live(self) -> None:
         """The life of the one thread that may touch the simulation."""

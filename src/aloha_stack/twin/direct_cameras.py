@@ -12,6 +12,7 @@ import numpy as np
 
 from aloha_stack.cameras.jpeg import encode_rgb
 from aloha_stack.robot.description import Camera, Robot, RobotConfigError
+from aloha_stack.twin.looks import Look
 from aloha_stack.twin.renderer import SceneRenderer
 
 
@@ -51,6 +52,10 @@ class DirectCameras:
     def names(self) -> tuple[str, ...]:
         """The robot's cameras that are rendered, in order."""
         return tuple(self._scene)
+
+    def dress(self, look: Look) -> None:
+        """Gives the scene that look, from the next image on."""
+        self._renderer.dress(look)
 
     def images(self, qpos: np.ndarray) -> dict[str, np.ndarray]:
         """What the cameras see in the state qpos (nq,): (height, width, 3) uint8 RGB, unencoded."""

@@ -18,9 +18,10 @@ import numpy as np
 from aloha_stack.robot.description import Robot
 from aloha_stack.robot.gripper import finger_from_joint
 from aloha_stack.robot.joints import LEADERS, side_of
+from aloha_stack.twin.operator_hands import Hands
 from aloha_stack.twin.operator_manner import HUMAN, Draws, Manner, Performance
 from aloha_stack.twin.operator_motion import Motion, shortest_s
-from aloha_stack.twin.operator_script import Hands, find_script
+from aloha_stack.twin.operator_script import find_script
 from aloha_stack.twin.world import World
 
 HOMING_SPEED_RAD_S = 1.0

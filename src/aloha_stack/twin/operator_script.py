@@ -4,6 +4,9 @@ Transfer cube: the right gripper comes down on the cube, 60 degrees below the ho
 carries it to the middle; the left one, rolled by 90 degrees so that the four fingers do not meet,
 takes it there; the right one lets go and draws back.
 
+Pick and place: the right gripper takes the cube likewise, lifts it, carries it over the tray, goes
+down, lets go and draws back. The left one rests.
+
 Insertion: the right gripper takes the peg and the left one the socket, both from above at 60
 degrees; they meet in the middle, come to rest in line, and push one into the other.
 
@@ -12,20 +15,17 @@ with followers that are 90 ms behind.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import pi, radians
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from aloha_stack.robot.description import Robot
-from aloha_stack.robot.gripper import joint_from_finger
-from aloha_stack.twin.kinematics import ArmKinematics, Pose, gripper_rotation
-from aloha_stack.twin.operator_manner import Draws, Performance
-from aloha_stack.twin.operator_motion import Motion
+from aloha_stack.twin.kinematics import Pose, gripper_rotation
+from aloha_stack.twin.operator_hands import Key
+from aloha_stack.twin.operator_manner import Draws
+from aloha_stack.twin.pick_place import TRAY_XY_M
 from aloha_stack.twin.world import World
 
-TICK_S = 0.02
 SHUT_M = 0.018
 """Finger position asked of a gripper that grasps: beyond what an object leaves, so it presses."""
 OPEN_M = 0.055
@@ -33,62 +33,6 @@ OPEN_M = 0.055
 
 class NoScriptError(ValueError):
     """Nobody has taught the operator this task."""
-
-
-@dataclass(frozen=True)
-class Key:
-    """At `tick` (20 ms) the gripper is at `pose`, its fingers at `finger_m`; `care` from 0 to 1
-    says how little a hand strays from there; with more care it comes nearer to the same place."""
-
-    tick: float
-    pose: Pose
-    finger_m: float
-    care: float = 0.0
-
-
-class Hands:
-    """Turns key poses of grippers into motions of leaders, which are to look just like them."""
-
-    def __init__(self, world: World, robot: Robot) -> None:
-        self._robot = robot
-        self._arms: dict[str, ArmKinematics] = {}
-        for side in ("left", "right"):
-            leader, follower = robot.arm(f"leader_{side}"), robot.arm(f"follower_{side}")
-            lower = np.maximum(leader.limits.soft_lower, follower.limits.soft_lower)
-            upper = np.minimum(leader.limits.soft_upper, follower.limits.soft_upper)
-            self._arms[side] = ArmKinematics(world.model, side, lower, upper)
-
-    def pose_of(self, side: str, joints: np.ndarray) -> Pose:
-        """Where the follower's gripper is for joint angles (6,) rad."""
-        return self._arms[side].forward(joints)
-
-    def leader_gripper(self, side: str, finger_m: float) -> float:
-        """Angle (rad) of the leader's gripper that asks the follower for this finger position."""
-        leader = self._robot.arm(f"leader_{side}").gripper
-        follower = self._robot.arm(f"follower_{side}").gripper
-        angle = float(joint_from_finger(finger_m, follower.linkage))
-        opening = float(np.clip(follower.normalise_joint(angle), 0.0, 1.0))
-        return leader.unnormalise_joint(opening)
-
-    def perform(self, side: str, start: np.ndarray, keys: list[Key], draws: Draws) -> Performance:
-        """From `start` (7,) rad at time 0 through the keys, as differently as `draws` has it.
-
-        Raises UnreachableError if a key cannot be reached.
-        """
-        poses, guess = [np.asarray(start)], np.asarray(start)[:6]
-        times = [0.0, *(key.tick * TICK_S * draws.pace for key in keys)]
-        before, astray = np.full(4, np.nan), np.zeros(3)
-        for key in keys:
-            here = np.append(key.pose.position, key.care)
-            if not np.array_equal(here, before):  # else the hand stays where it is
-                before, astray = here, (1.0 - key.care) * draws.place()
-            place = key.pose.position + astray
-            guess = self._arms[side].inverse(Pose(place, key.pose.rotation), guess)
-            poses.append(np.append(guess, self.leader_gripper(side, key.finger_m)))
-        motion = Motion(np.array(times), np.array(poses))
-        # A hand that begins and ends at rest does not tremble there.
-        care = np.array([1.0, *(key.care for key in keys[:-1]), 1.0])
-        return Performance(motion, draws.tremor(motion.times_s, care))
 
 
 Keys = dict[str, list[Key]]
@@ -176,7 +120,49 @@ def insertion(world: World, draws: Draws) -> Keys:
     }
 
 
-SCRIPTS: dict[str, Script] = {"transfer_cube": transfer_cube, "insertion": insertion}
+TRAY_HEADING = radians(154)
+"""From the right arm's base to the tray."""
+OVER_M, LET_GO_M = 0.15, 0.05
+"""Heights over the table: of the way to the tray, and of the fingers when they let go in it."""
+
+
+def pick_place(world: World, draws: Draws) -> Keys:
+    """The right hand takes the cube and puts it into the tray; the left one rests."""
+    x, y, _ = world.objects()["red_box_joint"][:3]
+    down = gripper_rotation(pi, DOWN, 0.0)
+    down_there = gripper_rotation(TRAY_HEADING, DOWN, 0.0)
+    there_x, there_y, _ = (*TRAY_XY_M, 0.0) + 0.5 * draws.place()
+
+    def cube(tick: float, height_m: float, finger_m: float, care: float) -> Key:
+        return Key(tick, Pose(np.array([x, y, height_m]), down), finger_m, care)
+
+    def tray(tick: float, height_m: float, finger_m: float, care: float) -> Key:
+        return Key(tick, Pose(np.array([there_x, there_y, height_m]), down_there), finger_m, care)
+
+    return {
+        "leader_right": [
+            cube(46, 0.11, OPEN_M, 0.0),
+            cube(66, 0.07, OPEN_M, 0.7),
+            cube(84, 0.018, OPEN_M, 0.975),
+            cube(88, 0.018, OPEN_M, 0.975),
+            cube(104, 0.018, SHUT_M, 0.975),
+            cube(112, 0.018, SHUT_M, 0.975),
+            cube(132, OVER_M, SHUT_M, 0.6),
+            tray(170, OVER_M, SHUT_M, 0.6),
+            tray(192, LET_GO_M, SHUT_M, 0.9),
+            tray(198, LET_GO_M, SHUT_M, 0.9),
+            tray(210, LET_GO_M, OPEN_M, 0.9),
+            tray(236, OVER_M, OPEN_M, 0.3),
+        ],
+        "leader_left": [],
+    }
+
+
+SCRIPTS: dict[str, Script] = {
+    "transfer_cube": transfer_cube,
+    "insertion": insertion,
+    "pick_place": pick_place,
+}
 
 
 def find_script(task: str) -> Script:

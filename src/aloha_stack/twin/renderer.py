@@ -9,7 +9,8 @@ import os
 import mujoco
 import numpy as np
 
-from aloha_stack.twin.tasks import find_task, load_scene
+from aloha_stack.twin.looks import Look, Wardrobe
+from aloha_stack.twin.tasks import find_task
 
 HOW_TO_MEND = (
     "install EGL (libegl1, with Mesa on machines without a GPU) and set MUJOCO_GL=egl, "
@@ -31,11 +32,12 @@ class SceneRenderer:
 
     def __init__(self, task: str, width: int, height: int) -> None:
         _check_platform()
-        self.model = load_scene(find_task(task))
+        self.model = find_task(task).load_scene()
         self.model.vis.quality.offsamples = 0
         self.model.vis.global_.offwidth = max(width, self.model.vis.global_.offwidth)
         self.model.vis.global_.offheight = max(height, self.model.vis.global_.offheight)
         self.cameras = camera_names(self.model)
+        self._wardrobe = Wardrobe(self.model)
         self._data = mujoco.MjData(self.model)
         try:
             self._renderer = mujoco.Renderer(self.model, height, width)
@@ -46,6 +48,10 @@ class SceneRenderer:
         flags = self._renderer.scene.flags
         flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
         flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
+
+    def dress(self, look: Look) -> None:
+        """Gives the scene that look; the images that follow the next `pose` show it."""
+        self._wardrobe.wear(look)
 
     def pose(self, qpos: np.ndarray) -> None:
         """Sets the scene to qpos (nq,); the images that follow show it."""

@@ -34,7 +34,8 @@ CAMERA_LEAD_FRAMES = 2
 
 
 class Simulation:
-    """The twin of `robot` in a task's world. `hands` says whether an operator moves the leaders.
+    """The twin of `robot` in a task's world, varied as `variation` has it (twin.variation).
+    `hands` says whether an operator moves the leaders.
 
     `wait_for_users` makes model time wait for polled ports and rendering cameras (see pacing);
     switch it off where the wall's time is what is being measured. Raises FolderTakenError if
@@ -50,9 +51,10 @@ class Simulation:
         hands: bool = True,
         speed: float = 1.0,
         wait_for_users: bool = True,
+        variation: str = "",
     ) -> None:
         self.robot = robot
-        self.world = World(task, seed, robot)
+        self.world = World(task, seed, robot, variation=variation)
         self.operator = Operator(self.world, robot) if hands else None
         self.engaged: bool | None = None
         self.pacer = WorldPacer(speed)
@@ -74,7 +76,8 @@ class Simulation:
         try:
             for arm in robot.arms.values():
                 self._open_port(arm)
-            self._snapshots = SnapshotWriter(folder / "world", task, self.world.model.nq)
+            looks = self.world.variation.looks
+            self._snapshots = SnapshotWriter(folder / "world", task, self.world.model.nq, looks)
         except BaseException:
             self._close_ports()
             raise
@@ -130,7 +133,7 @@ class Simulation:
             self._best_reward = max(self._best_reward, self.world.reward())
         if now_ns >= self._next_frame_ns:
             self._next_frame_ns += FRAME_NS
-            self._snapshots.write(now_ns, self.world.qpos())
+            self._snapshots.write(now_ns, self.world.qpos(), self.world.seed)
             self.pacer.record(self.world.time_s)
 
     def _move_leaders(self) -> None:

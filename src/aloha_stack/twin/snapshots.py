@@ -3,9 +3,10 @@
 One writer, many readers, no locks on the way of the data. The writer never waits; it can ask how
 far the slowest living reader is behind, and let model time wait for it.
 
-    header    magic, layout version, nq, slots, written (newest sequence), name of the task
+    header    magic, layout version, nq, slots, written (newest sequence), name of the task, what
+              of its looks is changed (twin.looks)
     readers   per reader: seen (monotonic ns of its last sign of life), done (sequence finished)
-    slots     per snapshot: sequence, time_ns, qpos (nq), sequence again
+    slots     per snapshot: sequence, time_ns, seed of the world, qpos (nq), sequence again
 
 A slot is whole if both its sequence numbers agree with the one looked for: the writer voids the
 first, writes the content, the second and then the first (x86 and NumPy keep that order of stores).
@@ -19,6 +20,7 @@ import fcntl
 import mmap
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -26,7 +28,7 @@ from typing import BinaryIO
 import numpy as np
 
 MAGIC = 0x414C4F48_41574F52
-VERSION = 1
+VERSION = 2
 SLOTS = 64
 READERS = 16
 ACTIVE_S = 0.2
@@ -39,10 +41,12 @@ class SnapshotError(RuntimeError):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """State of the world at `time_ns` of model time: qpos (nq,). `sequence` counts from 1."""
+    """State of the world of `seed` at `time_ns` of model time: qpos (nq,). `sequence` counts from
+    1."""
 
     sequence: int
     time_ns: int
+    seed: int
     qpos: np.ndarray
 
 
@@ -54,16 +58,18 @@ def _layout(nq: int) -> np.dtype:
         ("slots", "<u8"),
         ("written", "<u8"),
         ("task", "S64"),
+        ("looks", "S64"),
     ]
     reader = [("seen_ns", "<i8"), ("done", "<u8")]
-    slot = [("first", "<u8"), ("time_ns", "<i8"), ("qpos", "<f8", (nq,)), ("last", "<u8")]
+    slot = [("first", "<u8"), ("time_ns", "<i8"), ("seed", "<i8"), ("qpos", "<f8", (nq,))]
+    slot += [("last", "<u8")]
     return np.dtype([("header", header), ("readers", reader, READERS), ("slots", slot, SLOTS)])
 
 
 class SnapshotWriter:
     """Creates the file `path`, taking the place of any former one. Used by one thread."""
 
-    def __init__(self, path: Path | str, task: str, nq: int) -> None:
+    def __init__(self, path: Path | str, task: str, nq: int, looks: Sequence[str] = ()) -> None:
         self.path = Path(path)
         layout = _layout(nq)
         fresh = self.path.with_name(f".{self.path.name}.{os.getpid()}")
@@ -74,15 +80,16 @@ class SnapshotWriter:
         header = self._ring["header"]
         header["magic"], header["version"], header["nq"] = MAGIC, VERSION, nq
         header["slots"], header["task"] = SLOTS, task.encode()
+        header["looks"] = ",".join(looks).encode()
         self._sequence = 0
         os.replace(fresh, self.path)
 
-    def write(self, time_ns: int, qpos: np.ndarray) -> None:
-        """Leaves a snapshot: qpos (nq,) at `time_ns` of model time."""
+    def write(self, time_ns: int, qpos: np.ndarray, seed: int = 0) -> None:
+        """Leaves a snapshot: qpos (nq,) at `time_ns` of model time in the world of `seed`."""
         self._sequence += 1
         slot = self._ring["slots"][self._sequence % SLOTS]
         slot["first"] = 0
-        slot["time_ns"] = time_ns
+        slot["time_ns"], slot["seed"] = time_ns, seed
         slot["qpos"] = qpos
         slot["last"] = self._sequence
         slot["first"] = self._sequence
@@ -124,10 +131,14 @@ class SnapshotReader:
         head = np.frombuffer(self._file.read(_layout(0).itemsize), dtype=np.uint8)
         if head.size < 24 or tuple(head[:16].view("<u8")) != (MAGIC, VERSION):
             self._file.close()
-            raise SnapshotError(f"{name}: {path} is no file of the twin's snapshots (version 1)")
+            raise SnapshotError(
+                f"{name}: {path} is no file of the twin's snapshots (version {VERSION})"
+            )
         layout = _layout(int(head[16:24].view("<u8")[0]))
         self._ring = np.frombuffer(mmap.mmap(self._file.fileno(), 0), dtype=layout)[0]
         self.task = bytes(self._ring["header"]["task"]).decode()
+        looks = bytes(self._ring["header"]["looks"]).decode()
+        self.looks = tuple(looks.split(",")) if looks else ()
         self._last = max(0, self._written() - 1)
         self._mine = self._take_place()
 
@@ -181,7 +192,8 @@ class SnapshotReader:
         slot = self._ring["slots"][sequence % SLOTS]
         if slot["first"] != sequence:
             return None
-        snapshot = Snapshot(sequence, int(slot["time_ns"]), slot["qpos"].copy())
+        time_ns, seed = int(slot["time_ns"]), int(slot["seed"])
+        snapshot = Snapshot(sequence, time_ns, seed, slot["qpos"].copy())
         if slot["last"] != sequence or slot["first"] != sequence:
             return None
         self.dropped += sequence - self._last - 1

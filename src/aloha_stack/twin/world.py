@@ -1,4 +1,4 @@
-"""The world of the twin: gym-aloha's scene of a task under plain MuJoCo, driven by servo goals.
+"""The world of the twin: the scene of a task under plain MuJoCo, driven by servo goals.
 
 `step` integrates 2 ms. As dm_control does for gym-aloha, a step ends with positions, contacts and
 forces brought up to date, so that state and reward always belong to `time_s`.
@@ -12,7 +12,9 @@ import numpy as np
 
 from aloha_stack.robot.description import Robot
 from aloha_stack.robot.joints import JOINTS
-from aloha_stack.twin.tasks import find_task, load_reward, load_scene, sample_objects
+from aloha_stack.twin.looks import Look
+from aloha_stack.twin.tasks import find_task
+from aloha_stack.twin.variation import variation_of
 from aloha_stack.twin.world_arm import WorldArm
 
 SETTLE_S = 4.0
@@ -27,20 +29,27 @@ class World:
     """One task's world. Owns the MuJoCo model and data; one thread may use it.
 
     `pose` says where the followers begin: 'rest' folded and limp, as arms are found (they have
-    settled before time begins); 'start' at their start pose, held.
+    settled before time begins); 'start' at their start pose, held. `variation` is as
+    `variation_of` knows it. Raises UnknownTaskError, VariationError.
     """
 
     def __init__(
-        self, task: str, seed: int, robot: Robot, pose: Literal["rest", "start"] = "rest"
+        self,
+        task: str,
+        seed: int,
+        robot: Robot,
+        pose: Literal["rest", "start"] = "rest",
+        variation: str = "",
     ) -> None:
         self.task = find_task(task)
-        self.model = load_scene(self.task)
+        self.variation = variation_of(self.task, variation)
+        self.model = self.task.load_scene()
         # MuJoCo would otherwise answer instability by silently starting anew.
         self.model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
         self.data = mujoco.MjData(self.model)
         self._step_ns = round(self.model.opt.timestep * 1e9)
         self._steps = 0
-        self._reward = load_reward(self.task, self.model, self.data)
+        self._reward = self.task.load_reward(self.model, self.data)
         self.max_reward = self._reward.maximum
         self._arms = {arm.name: WorldArm(arm, self.model, self.data) for arm in robot.followers}
         for arm in robot.followers:
@@ -95,7 +104,8 @@ class World:
     def reset(self, seed: int) -> None:
         """Puts the objects where `seed` says, at rest. The arms stay where they are."""
         self.seed = seed
-        for name, pose in zip(self.task.objects, sample_objects(self.task, seed), strict=True):
+        poses = self.task.sample(self.variation.place, seed)
+        for name, pose in zip(self.task.objects, poses, strict=True):
             joint = self.data.joint(name)
             joint.qpos[:] = pose
             joint.qvel[:] = 0.0
@@ -110,6 +120,11 @@ class World:
     def objects(self) -> Mapping[str, np.ndarray]:
         """Pose (7,) of each object by the name of its joint: position (m), quaternion (w first)."""
         return {name: self.data.joint(name).qpos.copy() for name in self.task.objects}
+
+    @property
+    def look(self) -> Look:
+        """How this world looks to those who render it."""
+        return self.variation.look(self.seed)
 
     def qpos(self) -> np.ndarray:
         """A copy of all generalised positions (nq,), for snapshots."""

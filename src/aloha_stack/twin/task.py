@@ -1,0 +1,51 @@
+"""What a task of the twin is: a scene, objects whose place follows from a seed, and a reward."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import mujoco
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Reward:
+    """The task's own reward: an integer from 0 to `maximum`; `maximum` is success."""
+
+    evaluate: Callable[[], int]
+    maximum: int
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where an object lies on a line: from 0 at its beginning to 1 at its end, and `x_m` in the
+    world. `name` is the point's, empty between named points."""
+
+    name: str
+    share: float
+    x_m: float
+
+
+class Task(Protocol):
+    """One task. `objects`: the free joints of its objects, in the order of the scene's qpos.
+    `places`: the words that say where its objects may lie, the first if nothing is said; none where
+    there is no choice."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def objects(self) -> tuple[str, ...]: ...
+    @property
+    def places(self) -> tuple[str, ...]: ...
+
+    def load_scene(self) -> mujoco.MjModel:
+        """The task's MuJoCo model, a new one each time."""
+
+    def sample(self, place: str, seed: int) -> np.ndarray:
+        """Start poses of the objects (n, 7): position (m) and quaternion (w, x, y, z)."""
+
+    def position(self, place: str, seed: int) -> Position | None:
+        """Where that is on the task's line; None for a task without one."""
+
+    def load_reward(self, model: mujoco.MjModel, data: mujoco.MjData) -> Reward:
+        """The reward, of the world that is in `data` whenever it is asked for."""
