@@ -36,6 +36,11 @@ class ActObjective:
     """A network for the cameras and joints of a store, and the loss that its recipe asks for."""
 
     judged_by = "l1"
+    losses_are = (
+        "Losses are mean absolute errors in units of each joint's standard deviation; that of "
+        "training has all its terms."
+    )
+    kept_clean: tuple[str, ...] = ()
 
     def __init__(
         self, recipe: Recipe, store: EpisodeStore, statistics: Mapping[str, Statistics]
@@ -85,6 +90,10 @@ class ActObjective:
         names = [name for name, _ in self.module.named_parameters()]
         backbone = [name for name in names if name.startswith("backbone.")]
         return {"main": [n for n in names if n not in set(backbone)], "backbone": backbone}
+
+    def rounded(self, name: str) -> bool:
+        """All of them."""
+        return True
 
     def checkpoint(self, weights: Mapping[str, Tensor]) -> Checkpoint:
         """With the statistics as they were used: std raised to the recipe's floor."""

@@ -25,6 +25,7 @@ class CardFacts:
     """What does not change while it is trained."""
 
     spec: PolicySpec
+    losses_are: str
     recipe: Recipe
     recipe_name: str
     data: TrainingData
@@ -75,8 +76,7 @@ def card(facts: CardFacts, place: Place, ended: str) -> str:
             f"| ended | {ended or 'still in training'} |",
             f"| weights | {best}{averaged} |",
             "",
-            "Losses are mean absolute errors in units of each joint's standard deviation; that of "
-            "training has all its terms.",
+            facts.losses_are,
             "",
             "| step | training | validation |",
             "|---|---|---|",

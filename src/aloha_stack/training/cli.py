@@ -23,6 +23,10 @@ EXAMPLES = """examples:
   ./aloha train act --data episodes/a episodes/b --out models/ab --recipe act_paper
   ./aloha train act --data cube rollouts --out models/b --set 'data.commanders=[human]'
   ./aloha train act --out models/cube --resume
+  ./aloha train each_layer_lstm --data episodes/pick --out models/pick --minutes 40
+  ./aloha train cae --data episodes/pick --out models/pick_cae
+  ./aloha train cnnrnn --data episodes/pick --out models/pick_cnnrnn \\
+      --set network.encoder_from=models/pick_cae
   ./aloha python -m tensorboard.main --logdir models
   ./aloha python -m torch.distributed.run --nproc-per-node 2 -m aloha_stack.training.cli \\
       act --data episodes/cube --out models/cube
@@ -32,7 +36,7 @@ config.json, CARD.md), and in run/ what --resume and TensorBoard need. Recipes a
 config/policies; --set changes one of their values.
 """
 TROUBLE = 1
-POLICIES = ("act",)
+POLICIES = ("act", "each_layer_lstm", "cnnrnn", "cae_rnn", "sarnn", "cae")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -127,7 +131,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--recipe",
         metavar="NAME",
-        help="a file of config/policies, as act_paper, or another.yaml (default: POLICY_cpu)",
+        help="a file of config/policies, as act_paper, or another.yaml (default: the policy's "
+        "own; of act, act_cpu)",
     )
     parser.add_argument(
         "--set",

@@ -1,6 +1,6 @@
 """Weights, losses and step sizes as the loop uses them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -10,14 +10,20 @@ from aloha_stack.training.objective import Network, Objective, Term, Terms
 from aloha_stack.training.recipes import BF16, TrainingRecipe
 
 
-def computed_in(module: nn.Module, weights: Mapping[str, Tensor], precision: str) -> Network:
-    """The module as a function of its inputs, with these float32 weights cast once.
+def computed_in(
+    module: nn.Module,
+    weights: Mapping[str, Tensor],
+    precision: str,
+    rounded: Callable[[str], bool],
+) -> Network:
+    """The module as a function of its inputs, with these float32 weights cast once: in bfloat16
+    those whose names may be `rounded`.
 
     Gradients reach `weights`. A cast a step costs far less than autocast's, one for each use.
     """
     used = dict(weights)
     if precision == BF16:
-        used = {name: value.to(torch.bfloat16) for name, value in weights.items()}
+        used |= {name: w.to(torch.bfloat16) for name, w in weights.items() if rounded(name)}
 
     def network(*inputs: Any, **named: Any) -> Any:
         return torch.func.functional_call(module, used, inputs, named)
@@ -57,4 +63,6 @@ def adamw(
         for group, names in objective.groups().items()
         if names
     ]
-    return torch.optim.AdamW(groups, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
+    return torch.optim.AdamW(
+        groups, recipe.lr, eps=recipe.adam_eps, weight_decay=recipe.weight_decay, fused=True
+    )

@@ -7,7 +7,7 @@ everything else; so a training that was interrupted ends with the very weights o
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -20,7 +20,7 @@ from aloha_stack.training.computing import adamw, computed_in, counts, sums, wei
 from aloha_stack.training.dataset import Sample
 from aloha_stack.training.draws import Draws
 from aloha_stack.training.errors import TrainingError
-from aloha_stack.training.objective import Objective
+from aloha_stack.training.objective import Network, Objective
 from aloha_stack.training.place import Place, Validation, packed, unpack
 from aloha_stack.training.prefetching import prefetched
 from aloha_stack.training.processes import Processes
@@ -149,7 +149,7 @@ class Trainer:
         draws = self._draws(place.step)
         torch.manual_seed(draws.own_seed)
         self.module.train()
-        network = computed_in(self.module, self.parameters, recipe.precision)
+        network = self._network(self.parameters)
         terms = self.objective.loss(network, self._on_device(batch), draws)
         losses = weighted(terms, self.processes.sum(counts(terms)))
         losses.sum().backward()
@@ -239,7 +239,7 @@ class Trainer:
         count = math.ceil(recipe.validation_samples / recipe.batch) * recipe.batch
         sampler = SeededSampler(dataset, EPISODE, 0, count, processes.rank, processes.count)
         self.module.eval()
-        network = computed_in(self.module, self.average.weights, recipe.precision)
+        network = self._network(self.average.weights)
         total: Tensor | None = None
         names: tuple[str, ...] = ()
         with closing(prefetched(loader(dataset, sampler, self.share))) as batches:
@@ -270,6 +270,9 @@ class Trainer:
         weights = {**self.module.state_dict(), **self.average.weights}
         best = self.objective.checkpoint(weights)
         self.parts.folder.save_best(best, self.parts.card(self.place, ""))
+
+    def _network(self, weights: Mapping[str, Tensor]) -> Network:
+        return computed_in(self.module, weights, self.recipe.precision, self.objective.rounded)
 
     def _draws(self, step: int) -> Draws:
         return Draws(self.parts.seed, step, self.processes.rank, self.processes.count)

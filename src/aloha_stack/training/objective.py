@@ -39,6 +39,10 @@ class Objective(Protocol):
 
     judged_by: str
     """The term of `validate` by which the best checkpoint is chosen; less is better."""
+    losses_are: str
+    """What the numbers mean, a sentence for the card."""
+    kept_clean: tuple[str, ...]
+    """Which of "images" and "state" augmentation keeps undisturbed, as "clean_images", …"""
 
     @property
     def module(self) -> nn.Module:
@@ -59,6 +63,9 @@ class Objective(Protocol):
 
     def groups(self) -> Mapping[str, Sequence[str]]:
         """Names of the parameters of "main" and, with a rate of its own, "backbone"."""
+
+    def rounded(self, name: str) -> bool:
+        """Whether this weight may be computed with in bfloat16, where the recipe asks for that."""
 
     def checkpoint(self, weights: Mapping[str, Tensor]) -> Checkpoint:
         """What policies/checkpoint.py saves, with these weights."""

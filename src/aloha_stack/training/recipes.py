@@ -48,6 +48,7 @@ class TrainingRecipe:
     lr: float = 4e-4
     backbone_lr: float | None = None  # None: lr
     weight_decay: float = 1e-4
+    adam_eps: float = 1e-8
     warmup: int = 300  # steps from 0 to lr
     schedule: str = COSINE  # or "constant"
     clip: float | None = 1.0  # largest norm of the gradient
@@ -67,8 +68,12 @@ class AugmentationRecipe:
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
+    hue: float = 0.0  # of a full turn
     noise: float = 0.0  # grey levels of 255
+    erase: float = 0.0  # chance that a rectangle of a picture is black
+    flip: float = 0.0  # chance of being mirrored, for each direction
     state_noise: float = 0.0  # in units of the state's standard deviation
+    range_noise: float = 0.0  # in units of the state's range
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,11 @@ class Recipe:
     def as_dict(self) -> dict[str, Any]:
         """For JSON; `recipe_of` is the reverse."""
         return asdict(self)
+
+
+def default_recipe(policy: str) -> str:
+    """The recipe that is taken where none is named."""
+    return "act_cpu" if policy == "act" else policy
 
 
 def recipe_names() -> list[str]:
@@ -226,7 +236,7 @@ def _check(recipe: Recipe, source: str) -> None:
         need(getattr(training, name) >= 1, f"training.{name}", "a whole number from 1")
     for name in ("warmup", "patience"):
         need(getattr(training, name) >= 0, f"training.{name}", "a whole number from 0")
-    for name in ("lr", "save_minutes"):
+    for name in ("lr", "adam_eps", "save_minutes"):
         need(0 < getattr(training, name) < 1e9, f"training.{name}", "a number above 0")
     for name in ("minutes", "backbone_lr", "clip"):
         value = getattr(training, name)
@@ -240,5 +250,7 @@ def _check(recipe: Recipe, source: str) -> None:
     need(0 <= chances.shift_px <= 1000, "augmentation.shift_px", "0 … 1000 px")
     for name in ("brightness", "contrast", "saturation"):
         need(0 <= getattr(chances, name) < 1, f"augmentation.{name}", "0 … 1, without 1")
-    for name in ("noise", "state_noise"):
+    for name in ("hue", "erase", "flip"):
+        need(0 <= getattr(chances, name) <= 1, f"augmentation.{name}", "0 … 1")
+    for name in ("noise", "state_noise", "range_noise"):
         need(0 <= getattr(chances, name) <= 255, f"augmentation.{name}", "0 … 255")

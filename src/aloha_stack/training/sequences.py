@@ -7,12 +7,14 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.training.dataset import Sample, empty_images
-from aloha_stack.training.store import EpisodeStore
+from aloha_stack.training.store import NAMED, EpisodeStore
 
 
 class SequenceDataset(Dataset[Sample]):
-    """One sample a segment, or a part of one of at most `length` steps.
+    """One sample a segment, or a part of one of at most `length` steps; parts of fewer than `least`
+    steps are left out.
 
     An index gives a sequence of L steps, a list of them a batch, padded to the longest:
 
@@ -25,8 +27,9 @@ class SequenceDataset(Dataset[Sample]):
     | `episode`, `step` | () int64 | number in the store, first step in the episode |
     """
 
-    def __init__(self, store: EpisodeStore, length: int | None = None) -> None:
-        """Raises ValueError for a length without a step."""
+    def __init__(self, store: EpisodeStore, length: int | None = None, least: int = 1) -> None:
+        """Raises ValueError for a length without a step, and EpisodeError, which names them, for
+        episodes without a part of `least` steps."""
         if length is not None and length < 1:
             raise ValueError(f"sequences of {length} steps; at least one is needed")
         self.store = store
@@ -35,7 +38,16 @@ class SequenceDataset(Dataset[Sample]):
             for episode, one in enumerate(store.episodes)
             for start, end in _segments(one.segment)
             for first in range(start, end, length or end - start)
+            if min(first + (length or end - start), end) - first >= least
         ]
+        used = {episode for episode, _, _ in self._parts}
+        short = [one for number, one in enumerate(store.episodes) if number not in used]
+        if short:
+            told = ", ".join(f"{one.path} ({len(one)} steps)" for one in short[:NAMED])
+            raise EpisodeError(
+                f"{len(short)} episodes have no {least} steps in a row, which it takes to learn "
+                f"from one: {told}; leave them out"
+            )
 
     def __len__(self) -> int:
         return len(self._parts)

@@ -14,16 +14,32 @@ from aloha_stack.policies.weights import count
 from aloha_stack.progress import Progress
 from aloha_stack.training.act import ActObjective
 from aloha_stack.training.augmentation import Augmentation
+from aloha_stack.training.cae import CaeObjective
 from aloha_stack.training.card import CardFacts, card, machine
 from aloha_stack.training.data import TrainingData, open_data
 from aloha_stack.training.errors import TrainingError
 from aloha_stack.training.loop import Parts, Trainer
+from aloha_stack.training.objective import Objective
 from aloha_stack.training.processes import Processes, join, leave
-from aloha_stack.training.recipes import Recipe, RecipeError, load_recipe, recipe_of
+from aloha_stack.training.recipes import (
+    Recipe,
+    RecipeError,
+    default_recipe,
+    load_recipe,
+    recipe_of,
+)
+from aloha_stack.training.recurrent import RecurrentObjective
 from aloha_stack.training.reports import Reports, clock
 from aloha_stack.training.run_folder import RunFolder
 
-OBJECTIVES = {"act": ActObjective}
+OBJECTIVES: Mapping[str, Callable[..., Objective]] = {
+    "act": ActObjective,
+    "each_layer_lstm": RecurrentObjective,
+    "cnnrnn": RecurrentObjective,
+    "cae_rnn": RecurrentObjective,
+    "sarnn": RecurrentObjective,
+    "cae": CaeObjective,
+}
 """Policy to what is made of a recipe, the training episodes and their statistics."""
 
 CACHE = ".cache"
@@ -123,6 +139,7 @@ def _train(request: Request, stop: Callable[[], bool], processes: Processes) -> 
     objective = OBJECTIVES[recipe.policy](recipe, data.train, data.statistics)
     facts = CardFacts(
         spec=objective.spec,
+        losses_are=objective.losses_are,
         recipe=recipe,
         recipe_name=begun.recipe_name,
         data=data,
@@ -139,7 +156,9 @@ def _train(request: Request, stop: Callable[[], bool], processes: Processes) -> 
         recipe=recipe.training,
         train=data.train,
         validation=data.validation,
-        augmentation=Augmentation(recipe.augmentation, data.statistics["state"].std, begun.seed),
+        augmentation=Augmentation(
+            recipe.augmentation, data.statistics["state"], begun.seed, objective.kept_clean
+        ),
         folder=folder,
         card=lambda place, ended: card(facts, place, ended),
         seed=begun.seed,
@@ -182,7 +201,7 @@ def _beside(data: Path) -> Path:
 
 
 def _new(request: Request) -> Begun:
-    name = request.recipe or f"{request.policy}_cpu"
+    name = request.recipe or default_recipe(request.policy)
     recipe = load_recipe(name, _changes(request))
     if recipe.policy != request.policy:
         raise RecipeError(f"recipe {name} is of policy {recipe.policy}, not {request.policy}")
