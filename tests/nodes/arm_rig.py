@@ -31,6 +31,7 @@ from aloha_stack.twin.faults import Fault
 from aloha_stack.twin.virtual_bench import BenchArm
 from aloha_stack.twin.virtual_port import VirtualPort, serving
 from nodes.domains import free_domain
+from nodes.unstalled_nodes import unstalled_nodes
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -74,13 +75,15 @@ def spinning(*nodes: Node, executor: LeanExecutor | None = None) -> Iterator[Non
 
 
 @contextlib.contextmanager
-def ros() -> Iterator[None]:
-    """A ROS graph of its own."""
-    rclpy.init(domain_id=free_domain())
-    try:
-        yield
-    finally:
-        rclpy.try_shutdown()
+def ros(*, processes: bool = False) -> Iterator[None]:
+    """A ROS graph of its own, on the time of this process; on the machine's if there are to be
+    other `processes` in it."""
+    with contextlib.nullcontext() if processes else unstalled_nodes():
+        rclpy.init(domain_id=free_domain())
+        try:
+            yield
+        finally:
+            rclpy.try_shutdown()
 
 
 class ModelTime(Node):
@@ -229,7 +232,7 @@ def rig(folder: Path, name: str = "follower_left", **parameters: Any) -> Iterato
     given |= parameters
     # A sick arm that is still there at the end of a test is not waited for as long as on a robot.
     patient = patch.object(parking, "WAIT_S", 1.0)
-    with patient, contextlib.ExitStack() as plug, ros():
+    with ros(), patient, contextlib.ExitStack() as plug:
         plug.enter_context(serving([port], time.monotonic))
         bridge = ArmBridge(
             namespace=name,

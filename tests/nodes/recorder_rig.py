@@ -24,6 +24,7 @@ from aloha_stack.nodes.recorder import Recorder
 from aloha_stack.robot.joints import ARMS, CAMERAS, FOLLOWERS, JOINTS
 from episodes.sample_episodes import jpeg, stamped
 from nodes.domains import free_domain
+from nodes.unstalled_nodes import unstalled_nodes
 
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -187,7 +188,8 @@ def graph_maker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Graph
         graphs.append(Graph(*args, **options))
         return graphs[-1]
 
-    yield make
-    for graph in graphs:
-        graph.close()
-    rclpy.try_shutdown()
+    with unstalled_nodes():
+        yield make
+        for graph in graphs:
+            graph.close()
+        rclpy.try_shutdown()

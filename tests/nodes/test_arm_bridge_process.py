@@ -58,7 +58,7 @@ class Arm:
 @pytest.fixture
 def arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Arm]:
     monkeypatch.setenv("ALOHA_PORTS", str(tmp_path))
-    with ros(), contextlib.ExitStack() as stack:
+    with ros(processes=True), contextlib.ExitStack() as stack:
         domain = rclpy.utilities.get_default_context().get_domain_id()
         monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
         made = Arm(tmp_path)

@@ -30,6 +30,7 @@ from aloha_stack.nodes.replay import Replay
 from aloha_stack.robot.joints import FOLLOWERS, JOINTS
 from episodes.sample_episodes import write_episode
 from nodes.domains import free_domain
+from nodes.unstalled_nodes import unstalled_nodes
 
 START = np.full(7, 0.1)
 
@@ -155,9 +156,10 @@ def make_graph(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Graph]
         graphs.append(Graph(*args, **options))
         return graphs[-1]
 
-    yield make
-    for graph in graphs:
-        graph.close()
+    with unstalled_nodes():
+        yield make
+        for graph in graphs:
+            graph.close()
 
 
 def test_what_was_executed_is_commanded_at_the_same_times(

@@ -54,7 +54,7 @@ def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Operat
     monkeypatch.setenv("ALOHA_PORTS", str(tmp_path))
     servos = {name: BenchArm(load_robot("twin").arm(name)) for name in ARMS}
     ports = [VirtualPort(tmp_path, f"ttyDXL_{name}", servos[name]) for name in ARMS]
-    with serving(ports, time.monotonic), ros(), contextlib.ExitStack() as stack:
+    with ros(), serving(ports, time.monotonic), contextlib.ExitStack() as stack:
         bridges = [
             ArmBridge(
                 namespace=name,

@@ -10,6 +10,7 @@ from aloha_stack.robot.description import Arm, load_robot
 from aloha_stack.twin.virtual_arm import VirtualArm
 from aloha_stack.twin.virtual_bench import BenchArm
 from aloha_stack.twin.virtual_port import VirtualPort, serving
+from unstalled import unstalled
 
 
 class Rig(NamedTuple):
@@ -41,14 +42,15 @@ def arm_at(folder: Path, name: str = "follower_left") -> Arm:
 def rig(
     folder: Path,
     name: str = "follower_left",
-    clock: Callable[[], float] = time.monotonic,
+    clock: Callable[[], float] | None = None,
     *,
     wire_time: bool = False,
     seed: int = 0,
 ) -> Iterator[Rig]:
-    """A virtual arm that follows its goals at once, on its port in `folder`."""
+    """A virtual arm that follows its goals at once, on its port in `folder`; on the time of this
+    process if no `clock` is given."""
     arm = arm_at(folder, name)
     virtual = BenchArm(arm)
     port = VirtualPort(folder, Path(arm.port).name, virtual, wire_time=wire_time, seed=seed)
-    with serving([port], clock):
+    with unstalled(), serving([port], clock or time.monotonic):
         yield Rig(arm, virtual, port)

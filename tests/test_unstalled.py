@@ -1,0 +1,30 @@
+"""The clock of tests within one process: what it leaves out, and what it does not."""
+
+import time
+
+import pytest
+
+from unstalled import STEP_NS, Unstalled, unstalled
+
+
+def test_what_passes_between_two_looks_is_a_step_at_most() -> None:
+    now_ns = began_ns = 10
+    clock = Unstalled(lambda: now_ns)
+    shown_ns = 0
+    for passed_ns in (5, STEP_NS, 100 * STEP_NS, 0, 7):
+        now_ns += passed_ns
+        shown_ns += min(passed_ns, STEP_NS)
+        assert clock.monotonic_ns() == began_ns + shown_ns
+        assert clock.monotonic_ns() == began_ns + shown_ns  # who asks moves nothing
+        clock.look()
+        assert clock.monotonic_ns() == began_ns + shown_ns
+
+
+def test_it_goes_on_while_everybody_sleeps_and_sleep_takes_that_time() -> None:
+    before = time.monotonic, time.sleep
+    with unstalled():
+        began_s, machine_s = time.monotonic(), time.time()
+        time.sleep(8e-9 * STEP_NS)
+        assert time.monotonic() - began_s >= 8e-9 * STEP_NS
+        assert time.time() - machine_s == pytest.approx(time.monotonic() - began_s, abs=0.025)
+    assert (time.monotonic, time.sleep) == before
