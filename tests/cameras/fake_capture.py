@@ -26,7 +26,8 @@ class FakeCamera:
     """Give `open` to a V4L2Camera. Images: the JPEGs (or arrays) of `images`, round and round.
 
     plugged: whether it is there. hanging: its driver does not come back from a call. stamp: what
-    the driver says of an image exposed at that time, s of the steady clock.
+    the driver says of an image exposed at that time, s of the steady clock. exposed_s: when they
+    were, all that it gave.
     """
 
     def __init__(self, images: Iterable[bytes | np.ndarray] = ()) -> None:
@@ -35,6 +36,7 @@ class FakeCamera:
         self.awake = threading.Event()
         self.opened = self.closed = 0
         self.stamp: Callable[[float], float] = lambda exposed_s: exposed_s
+        self.exposed_s: list[float] = []
         self.silent = False
 
     def open(self, path: str, camera: Camera) -> "FakeCapture":
@@ -58,8 +60,17 @@ class FakeCamera:
 
     def wait_until_closed(self) -> None:
         """Until a capture was closed, which a source may do long after its close()."""
+        self._wait(lambda: self.closed)
+
+    def wait_until_given(self, more: int) -> None:
+        """Until so many images more were given."""
+        count = len(self.exposed_s) + more
+        self._wait(lambda: len(self.exposed_s) >= count)
+
+    def _wait(self, condition: Callable[[], object]) -> None:
         deadline_s = time.monotonic() + 10
-        while self.closed == 0 and time.monotonic() < deadline_s:
+        while not condition():
+            assert time.monotonic() < deadline_s, "waited in vain"
             time.sleep(0.01)
 
 
@@ -79,6 +90,7 @@ class FakeCapture:
         exposed_s = self._due_s
         time.sleep(max(0.0, exposed_s - time.monotonic()))
         self._due_s += self._period_s
+        self._fake.exposed_s.append(exposed_s)
         return next(self._images), self._fake.stamp(exposed_s)
 
     def close(self) -> None:

@@ -61,6 +61,18 @@ def test_a_stamp_that_does_not_rise_is_the_arrival(clock: Clock) -> None:
     assert second == clock.time_ns() > first
 
 
+def test_images_that_waited_for_a_process_kept_from_running_keep_their_stamps(clock: Clock) -> None:
+    stamper = Stamper(50.0)
+    clock.now_s += 1.4
+    exposed_s = (100.01, 100.03, 100.05)
+    stamps_ns = [stamper.stamp(s)[0] for s in exposed_s]
+    clock.now_s += 1.4
+    stamps_ns += [stamper.stamp(s + 1.4)[0] for s in exposed_s]
+    assert not stamper.by_arrival
+    told_ns = [(MACHINE_S + s + late_s) * 1e9 for late_s in (0.0, 1.4) for s in exposed_s]
+    assert stamps_ns == pytest.approx(told_ns, rel=0, abs=1e3)
+
+
 def test_gaps_in_the_stamps_are_lost_images(clock: Clock) -> None:
     stamper, numbers = Stamper(50.0), []
     for exposed_s in (100.0, 100.02, 100.045, 100.06, 100.12, 100.14):

@@ -1,6 +1,8 @@
 """`./aloha call` against a live node."""
 
+import itertools
 import threading
+import time
 
 import pytest
 import rclpy
@@ -8,6 +10,7 @@ from rclpy.executors import SingleThreadedExecutor
 from std_srvs.srv import SetBool, Trigger
 
 from aloha_stack.nodes import call
+from nodes.arm_rig import wait_for
 from nodes.domains import free_domain
 
 
@@ -15,7 +18,6 @@ from nodes.domains import free_domain
 def graph(monkeypatch):
     """A node with two services, in a domain of its own, spun by a thread."""
     monkeypatch.setenv("ROS_DOMAIN_ID", str(free_domain()))
-    monkeypatch.setattr(call, "DISCOVERY_S", 2.0)
     context = rclpy.Context()
     rclpy.init(context=context)
     node = rclpy.create_node("live", context=context)
@@ -52,7 +54,26 @@ def graph(monkeypatch):
         ([], 0, "/e_stop  (std_srvs/srv/Trigger)"),
     ],
 )
-def test_services_are_called_by_name_with_fields(graph, capfd, argv, status, words):
+def test_services_are_called_by_name_with_fields(graph, capfd, monkeypatch, argv, status, words):
+    def look(node):
+        wait_for(lambda: len(found(node)[0]) == 2)  # however long discovery takes
+        return found(node)
+
+    found = call._callable
+    monkeypatch.setattr(call, "_callable", look)
+    monkeypatch.setattr(call, "DISCOVERY_S", 0.1)
     assert call.main(argv) == status
     said = capfd.readouterr()
     assert words in said.out + said.err
+
+
+def test_who_was_kept_from_running_goes_on_looking(graph, capfd, monkeypatch):
+    readings, looks = itertools.count(), itertools.count()
+    shown_s, found = time.monotonic, call._callable
+    monkeypatch.setattr(call, "DISCOVERY_S", 60.0)
+    monkeypatch.setattr(time, "monotonic", lambda: shown_s() + 60 * (next(readings) > 2))
+    monkeypatch.setattr(
+        call, "_callable", lambda node: found(node) if next(looks) > 3 else ({}, {})
+    )
+    assert call.main(["/e_stop"]) == 0
+    assert "every arm has stopped" in capfd.readouterr().out

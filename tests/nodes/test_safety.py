@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from unittest.mock import patch
 
 import pytest
 from aloha_interfaces.msg import ArmStatus, SafetyState
@@ -191,6 +192,7 @@ def test_an_arm_that_is_still_stopped_stops_a_safety_node_that_starts_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("ALOHA_PORTS", "ports")
+    monkeypatch.setattr("aloha_stack.nodes.safety.GONE_S", 10.0)  # discovery may take its time
     with ros():
         arms = Arms()
         for stop in arms.stops.values():
@@ -211,6 +213,23 @@ def test_an_arm_that_is_still_stopped_stops_a_safety_node_that_starts_anew(
                 safety.time.close()
         safety.destroy_node()
         arms.destroy_node()
+
+
+def test_a_beginning_during_which_the_machine_stands_still_denies_no_stop(
+    safety: Safety,
+) -> None:
+    arms, shown_s = Arms(), time.monotonic
+    wait_for(lambda: arms.count_publishers("/safety/state") == 1)
+    began_s = shown_s()
+    # The steady clock goes on by a minute, and the node has not run meanwhile.
+    with patch.object(time, "monotonic", lambda: shown_s() + 60.0), spinning(arms):
+        time.sleep(0.3)
+        assert not arms.heard
+        wait_for(lambda: arms.heard)  # no arm has spoken for so long: there is none
+        assert shown_s() - began_s > 1.0
+        safety.close()
+        safety.time.close()
+    arms.destroy_node()
 
 
 def test_two_bridges_of_one_arm_stop_all_until_one_of_them_has_ended(arms: Arms) -> None:

@@ -3,7 +3,7 @@
 import time
 
 CREDIBLE_S = 1.0
-"""A driver's stamp that is older than this, or in the future, is none."""
+"""How long before its camera was opened an image may have been exposed."""
 MISSING = 1.5
 """Periods between two images from which on one between them is missing."""
 
@@ -11,11 +11,16 @@ ARRIVAL = "the driver gives no credible stamps: images are stamped when they arr
 
 
 class Stamper:
-    """Stamps of one camera's images; counts them with the lost ones."""
+    """Stamps of one camera's images from its opening on; counts them with the lost ones.
+
+    A driver's stamp is one between the image before and now: who was kept from running takes images
+    late, and what their driver says of them still holds.
+    """
 
     def __init__(self, rate_hz: float) -> None:
         self._period_ns = 1e9 / rate_hz
         self._last_ns: int | None = None
+        self._opened_ns = time.monotonic_ns()
         self._next = 0
         self.by_arrival = False
         """Whether the last image bears the time of its arrival."""
@@ -39,10 +44,11 @@ class Stamper:
 
     def _steady(self, driver_ns: int, steady_ns: int, machine_ns: int) -> int | None:
         """The driver's stamp on the steady clock; None if it cannot be."""
+        before_ns = self._last_ns
+        if before_ns is None:
+            before_ns = self._opened_ns - round(CREDIBLE_S * 1e9)
         for now_ns in (steady_ns, machine_ns):
-            age_ns = now_ns - driver_ns
-            if 0 <= age_ns <= CREDIBLE_S * 1e9:
-                taken_ns = steady_ns - age_ns
-                if self._last_ns is None or taken_ns > self._last_ns:
-                    return taken_ns
+            taken_ns = steady_ns - (now_ns - driver_ns)
+            if before_ns < taken_ns <= steady_ns:
+                return taken_ns
         return None

@@ -20,7 +20,8 @@ from aloha_stack.nodes._messages import interface_class
 from aloha_stack.transport import udp_alone
 
 DISCOVERY_S = 5.0
-"""Steady time in which what is called must show itself."""
+"""Time in which what is called must show itself; during which this process runs, that is."""
+LOOK_S = 0.1
 
 ANSWER_S = 30.0
 TELL_S = 1.0
@@ -61,16 +62,15 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _call(node: Node, name: str | None, fields: list[str]) -> int:
-    end_s = time.monotonic() + DISCOVERY_S
-    while True:
+    for _ in range(round(DISCOVERY_S / LOOK_S)):
         services, actions = _callable(node)
         if name in services:
             return _call_service(node, name, interface_class(services[name]), fields)
         if name in actions:
             return _call_action(node, name, interface_class(actions[name]), fields)
-        if time.monotonic() > end_s:
-            break
-        rclpy.spin_once(node, timeout_sec=0.1)
+        end_s = time.monotonic() + LOOK_S
+        while (left_s := end_s - time.monotonic()) > 0:  # events come meanwhile
+            rclpy.spin_once(node, timeout_sec=left_s)
     if name is None:
         for kind, found in (("service", services), ("action", actions)):
             for one in sorted(found):

@@ -53,7 +53,7 @@ class Safety(SimpleNode):
         self.create_service(Trigger, "/e_stop", self._on_e_stop, callback_group=group)
         self.create_service(Trigger, "/e_stop_reset", self._on_reset, callback_group=group)
         self._ending = threading.Event()
-        self._began_s = time.monotonic()
+        self._rate_hz, self._beats = rate_hz, 0
         self._thread = self.start_thread(partial(self._beat, 1 / rate_hz), "heartbeat")
 
     def close(self) -> None:
@@ -77,6 +77,7 @@ class Safety(SimpleNode):
         while not self._ending.is_set():
             with self._changed:
                 self._publish()
+                self._beats += 1
                 if not self._stop.alone(deadline):
                     complain_s = deadline + ALONE_S
             if deadline >= complain_s:
@@ -90,7 +91,8 @@ class Safety(SimpleNode):
 
     def _publish(self) -> None:
         now = time.monotonic()
-        if not self._stop.stopped and self._stop.unheard() and now - self._began_s < GONE_S:
+        listened_s = self._beats / self._rate_hz  # while it ran: a process may be kept from running
+        if not self._stop.stopped and self._stop.unheard() and listened_s < GONE_S:
             # An arm may still hold the e-stop of a safety node before this one. It would take the
             # first beat that denies a stop for a reset.
             return
