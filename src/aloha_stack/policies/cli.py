@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aloha_stack.policies.policy import PolicyError
+from aloha_stack.robot.joints import SIDES
 from aloha_stack.robot.share import share_folder
 
 EXAMPLES = """examples:
@@ -16,6 +17,7 @@ EXAMPLES = """examples:
   ./aloha models show models/act_transfer_cube
   ./aloha models import pretrained_model models/from_lerobot --task transfer_cube
   ./aloha models import ckpt_dir/policy_best.ckpt models/from_act --cameras cam_high
+  ./aloha models import log/run/SARNN.pth models/from_eipl --cameras cam_high --rate 10 --arm right
 """
 TROUBLE = 1
 
@@ -99,6 +101,9 @@ def _import(options: argparse.Namespace) -> int:
             heads=options.heads,
             all_layers=options.all_layers,
             rate_hz=options.rate,
+            arm=options.arm,
+            autoencoder=options.autoencoder,
+            bgr=options.bgr,
         ),
     )
     spec = policy.spec
@@ -147,9 +152,11 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="one checkpoint: what it sees and gives, and its card")
     show.add_argument("model", type=Path, help="its folder")
     importing = commands.add_parser(
-        "import", help="convert a policy of LeRobot (ACT) or of the original ACT code"
+        "import", help="convert a policy of LeRobot (ACT), the original ACT code, or EIPL"
     )
-    importing.add_argument("source", type=Path, help="LeRobot's folder, or policy_best.ckpt")
+    importing.add_argument(
+        "source", type=Path, help="LeRobot's folder, policy_best.ckpt, or a .pth of EIPL"
+    )
     importing.add_argument("target", type=Path, help="the new checkpoint's folder")
     importing.add_argument(
         "--cameras",
@@ -172,5 +179,14 @@ def _parser() -> argparse.ArgumentParser:
         "--all-layers",
         action="store_true",
         help="a .ckpt of a fork that uses all decoder layers (the published code uses the first)",
+    )
+    importing.add_argument(
+        "--arm", choices=SIDES, default="right", help="whose 7 joints a .pth moves (%(default)s)"
+    )
+    importing.add_argument(
+        "--autoencoder", type=Path, metavar="PTH", help="that the LSTM of a .pth goes with"
+    )
+    importing.add_argument(
+        "--bgr", action="store_true", help="a .pth was trained on pictures in OpenCV's BGR"
     )
     return parser

@@ -71,8 +71,9 @@ def read_original(
     return Checkpoint(spec, config.as_dict(), _statistics(file.parent / STATISTICS), weights)
 
 
-def read_state(file: Path) -> dict[str, Tensor]:
-    """A pickled state dictionary: names and tensors, nothing else. Raises PolicyError."""
+def read_state(file: Path, inside: str = "") -> dict[str, Tensor]:
+    """A pickled state dictionary: names and tensors, nothing else; or a dictionary that holds it
+    under `inside`, beside text and numbers. Raises PolicyError."""
     if not file.is_file():
         raise PolicyError(f"{file}: missing")
     try:
@@ -83,6 +84,8 @@ def read_state(file: Path) -> dict[str, Tensor]:
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PolicyError(f"{file}: truncated or damaged: {reason}") from error
+    if isinstance(found, Mapping) and inside in found:
+        found = found[inside]
     if not isinstance(found, Mapping) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in found.items()
     ):

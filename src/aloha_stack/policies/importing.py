@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aloha_stack.policies.checkpoint import CONFIG, WEIGHTS, CheckpointError, file_hash, load, save
+from aloha_stack.policies.import_eipl import EiplOptions, read_eipl
 from aloha_stack.policies.import_lerobot import read_lerobot
 from aloha_stack.policies.import_original import HEADS, SIZE, STATISTICS, read_original
 from aloha_stack.policies.policy import Policy, PolicyError
 
 CKPT = "policy_best.ckpt"
+PTH = ".pth"
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,16 @@ class ImportOptions:
     heads: int = HEADS  # of the original code's network
     all_layers: bool = False  # use all decoder layers of the original code's network
     rate_hz: float = 50.0
+    arm: str = "right"  # that EIPL's network moves, if it moves one
+    autoencoder: Path | None = None  # that EIPL's LSTM goes with
+    bgr: bool = False  # whether EIPL's network saw pictures in OpenCV's order of colours
 
 
 def import_model(source: Path, target: Path, options: ImportOptions) -> Policy:
     """Converts, loads what was written, and returns it. Raises PolicyError; then nothing is left.
 
     `source` is a folder of LeRobot (config.json, model.safetensors), or of the original ACT code
-    (policy_best.ckpt, dataset_stats.pkl), or that code's .ckpt file.
+    (policy_best.ckpt, dataset_stats.pkl), or that code's .ckpt file, or EIPL's .pth file.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise PolicyError(f"{target}: exists already; give a folder that does not, or is empty")
@@ -36,12 +41,15 @@ def import_model(source: Path, target: Path, options: ImportOptions) -> Policy:
         raise PolicyError(f"{source}: there is no such file or folder")
     is_lerobot = source.is_dir() and (source / CONFIG).is_file()
     file = source / (WEIGHTS if is_lerobot else CKPT) if source.is_dir() else source
-    if not is_lerobot and (file.suffix != ".ckpt" or not file.is_file()):
+    if not is_lerobot and (file.suffix not in (".ckpt", PTH) or not file.is_file()):
         raise PolicyError(
             f"{source}: neither LeRobot's ({CONFIG}, {WEIGHTS}) nor the original code's "
-            f"({CKPT}, {STATISTICS})"
+            f"({CKPT}, {STATISTICS}), nor a {PTH} of EIPL"
         )
-    if is_lerobot:
+    if file.suffix == PTH:
+        origin = "EIPL (ogata-lab/eipl)"
+        checkpoint = read_eipl(file, _eipl_options(file, options))
+    elif is_lerobot:
         origin = "LeRobot's ACT"
         checkpoint = read_lerobot(
             source, options.cameras, options.robot, options.task, options.rate_hz
@@ -72,6 +80,20 @@ def import_model(source: Path, target: Path, options: ImportOptions) -> Policy:
             (target / name).unlink(missing_ok=True)
         target.rmdir()
         raise
+
+
+def _eipl_options(file: Path, options: ImportOptions) -> EiplOptions:
+    if options.cameras is None or len(options.cameras) != 1:
+        raise PolicyError(f"{file}: give the one camera that it was trained with: --cameras NAME")
+    return EiplOptions(
+        options.cameras[0],
+        options.robot,
+        options.task,
+        options.rate_hz,
+        options.arm,
+        options.autoencoder,
+        options.bgr,
+    )
 
 
 def _card(origin: str, file: str, sha256: str, task: str) -> str:
