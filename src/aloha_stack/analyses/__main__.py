@@ -21,7 +21,11 @@ class Analysis:
     module: str
 
 
-ANALYSES: tuple[Analysis, ...] = ()
+ANALYSES: tuple[Analysis, ...] = (
+    Analysis("attribution", "what moves the joints that a recurrent policy tells", "attribution"),
+    Analysis("pca", "where a recurrent policy's memory goes in its episodes", "pca"),
+    Analysis("offline", "what a recurrent policy tells of recorded episodes", "offline"),
+)
 
 
 def overview() -> str:

@@ -84,7 +84,7 @@ class RecurrentObjective:
         _check_loss(self._loss)
         self._batch = recipe.training.batch
         self.config = network_config(recipe, store)
-        columns = _columns(self.config)
+        columns = joint_columns(self.config)
         self._columns = torch.tensor(columns)
         self.spec = recurrent_spec(recipe.policy, store)
         self._statistics = {
@@ -281,7 +281,7 @@ def joint_bounds(
     }
 
 
-def _columns(config: RecurrentConfig) -> list[int]:
+def joint_columns(config: RecurrentConfig) -> list[int]:
     """Of the robot's 14 numbers, those of the config's arms."""
     chosen = config.arms or SIDES
     return [
