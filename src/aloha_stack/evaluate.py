@@ -85,6 +85,7 @@ def _conditions(options: argparse.Namespace) -> list[Condition]:
         device=options.device,
         backend=options.backend,
         variation=options.variation,
+        options=",".join(options.option),
     )
     if plan.is_operator and (options.disturb or options.video):
         option = "--disturb" if options.disturb else "--video"

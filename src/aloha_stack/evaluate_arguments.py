@@ -99,6 +99,13 @@ def parser() -> argparse.ArgumentParser:
         "--backend", default="eager", help="how the network is computed: eager, fast (eager)"
     )
     policy.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="what the policy is told, as input_param=0.8; may be given again",
+    )
+    policy.add_argument(
         "--disturb",
         nargs="?",
         const=EACH,

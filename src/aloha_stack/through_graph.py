@@ -139,6 +139,7 @@ class GraphEpisodes:
             "real_inference": str(self.real_inference).lower(),
             "device": plan.device,
             "policy_backend": plan.backend,
+            "policy_options": plan.options,
         }
         words = ["rollout", "--checkpoint", str(Path(plan.model).absolute())]
         words += ["--steps", str(plan.ticks), *(["--record"] if self.record else [])]

@@ -12,6 +12,10 @@ Two modes say which chunks share in the target:
   counts ticks between *observations*: with a chunk every tick it is the paper's count, and with
   fewer it keeps the paper's weighting over time, so that m means the same at any inference time.
 
+A chunk that comes `alone` takes over from all that were before it in either mode. So do those of a
+policy with a memory: it has one thing to say at a time, and an average with what it said before
+would only be late.
+
 Whenever a chunk joins or leaves, the shares go over smoothly within a fading time T (shares.py), a
 chunk that ends leaves T before its end, and the stream stays in the midst of the chunks: its
 velocity differs from theirs by 1.875 D / T at most, where D is how far they disagree. T is never
@@ -117,7 +121,7 @@ class ChunkSchedule:
         self._ring: ChunkRing | None = None
         self._start: np.ndarray | None = None
         self._position: np.ndarray | None = None
-        self._pending: tuple[int, np.ndarray] | None = None
+        self._pending: tuple[int, np.ndarray, bool] | None = None
         self._newest_ns: int | None = None
         self._now_ns: int | None = None
         self._joined_ns: int | None = None
@@ -134,7 +138,7 @@ class ChunkSchedule:
         self._start = self._position = start
         self._now_ns, self._newest_ns, self._fade_ns = now_ns, now_ns - 1, self._blend_ns
 
-    def add(self, stamp_ns: int, chunk: np.ndarray, now_ns: int) -> None:
+    def add(self, stamp_ns: int, chunk: np.ndarray, now_ns: int, alone: bool = False) -> None:
         """Takes a chunk (n, 14) that arrived at `now_ns`, made from an observation at `stamp_ns`.
 
         Raises ChunkRefused, and changes nothing: if its shape is wrong or another than that of the
@@ -146,7 +150,7 @@ class ChunkSchedule:
         self._check_rows(rows)
         self._check_stamp(stamp_ns, len(rows), now_ns)
         self._newest_ns = stamp_ns
-        self._pending = (stamp_ns, np.array(rows, dtype=np.float64))
+        self._pending = (stamp_ns, np.array(rows, dtype=np.float64), alone)
 
     def hold(self, now_ns: int, reason: str) -> None:
         """Comes to a stand from `now_ns` on, along the way that was predicted, until the next chunk
@@ -185,14 +189,14 @@ class ChunkSchedule:
         """Whether a chunk came in since the tick before."""
         if self._pending is None:
             return False
-        (stamp_ns, rows), self._pending = self._pending, None
+        (stamp_ns, rows, alone), self._pending = self._pending, None
         ring = self._ring
         if ring is None:
             ring = self._open(len(rows), before_ns)
         elif not ring.braked and stamp_ns - ring.newest_ns < SPACING_TICKS * self.dt_ns:
             return False  # so little time after the one before that it says nothing new
         rejoins = ring.braked and self._shares.settled
-        ring.push(stamp_ns, rows, alone=self.mode == "latest")
+        ring.push(stamp_ns, rows, alone=alone or self.mode == "latest")
         if rejoins and self._position is not None:
             needed_ns = _rejoining_s(self._position, *ring.newest_motion(now_ns)) * 1e9
             self._fade_ns = max(self._fade_ns, min(needed_ns, ring.lasts_ns / 2))

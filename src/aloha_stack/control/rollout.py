@@ -128,13 +128,13 @@ class RolloutPlayer:
             return f"the player is {self.stage.name.lower()}; no human commands"
         return ""
 
-    def add(self, stamp_ns: int, chunk: np.ndarray, now_ns: int) -> str:
-        """A chunk (n, 14) rad arrived. Why it is refused; empty if it is not, or if nobody asked
-        for it: none is asked for before play()."""
+    def add(self, stamp_ns: int, chunk: np.ndarray, now_ns: int, alone: bool = False) -> str:
+        """A chunk (n, 14) rad arrived, `alone` as for the schedule. Why it is refused; empty if it
+        is not, or if nobody asked for it: none is asked for before play()."""
         if self.stage not in (Stage.PLAYING, Stage.HOLDING) or stamp_ns < self._began_ns:
             return ""
         try:
-            self.schedule.add(stamp_ns, chunk, now_ns)
+            self.schedule.add(stamp_ns, chunk, now_ns, alone)
         except ChunkBroken as broken:
             self.refuse(now_ns, str(broken))
             return str(broken)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aloha_stack.control.chunks import MODES, ChunkBroken, ChunkRefused, ChunkSchedule
+from aloha_stack.control.row_rate import finer, rows_between
 from aloha_stack.evaluation.numbers import RobotNumbers
 from aloha_stack.policies.policy import ChunkError, Observation, Policy
 
@@ -47,9 +48,8 @@ class PolicyCommands:
     ) -> None:
         self._policy, self._numbers, self._execution = policy, numbers, execution
         self._tick_ns = tick_ns
-        self._schedule = ChunkSchedule(
-            round(1e9 / policy.spec.rate_hz), execution.mode, execution.m, execution.blend_s
-        )
+        self._between = rows_between(1e9 / tick_ns, policy.spec.rate_hz)
+        self._schedule = ChunkSchedule(tick_ns, execution.mode, execution.m, execution.blend_s)
         self._under_way: deque[tuple[int, int, np.ndarray | None, str]] = deque()
         self._next_ns = 0
         self._moving = False
@@ -72,10 +72,10 @@ class PolicyCommands:
     def observe(self, observation: Observation) -> None:
         """The policy thinks. Raises ObservationError; a chunk that is none ends in a hold."""
         now_ns, chunk, error = observation.stamp_ns, None, ""
-        self._next_ns = now_ns + self._execution.every * self._tick_ns
+        self._next_ns = now_ns + max(self._execution.every, self._between) * self._tick_ns
         began_s = time.perf_counter()
         try:
-            chunk = self._numbers.angles(self._policy.act(observation))
+            chunk = finer(self._numbers.angles(self._policy.act(observation)), self._between)
         except ChunkError as broken:
             error = str(broken)
         self.seconds.append(time.perf_counter() - began_s)
@@ -97,7 +97,7 @@ class PolicyCommands:
         try:
             if chunk is None:
                 raise ChunkBroken(error)
-            self._schedule.add(stamp_ns, chunk, now_ns)
+            self._schedule.add(stamp_ns, chunk, now_ns, alone=self._policy.spec.stateful)
         except ChunkBroken as broken:
             self._refuse(str(broken))
             self._schedule.hold(now_ns, str(broken))

@@ -7,12 +7,14 @@ from functools import cache
 from typing import Literal
 
 from aloha_stack.control.chunks import MAX_ROWS
+from aloha_stack.control.row_rate import rows_between
 from aloha_stack.evaluation.disturbances import Disturbances
 from aloha_stack.evaluation.execution import Execution
 from aloha_stack.evaluation.numbers import RobotNumbers
 from aloha_stack.evaluation.pictures import PolicyPictures
 from aloha_stack.evaluation.rollout import TICKS, Outcome, roll_out
 from aloha_stack.policies.checkpoint import load
+from aloha_stack.policies.options import options_of
 from aloha_stack.policies.policy import Policy, PolicyError, PolicySpec, check_robot
 from aloha_stack.robot.description import Robot, load_robot
 from aloha_stack.twin.direct import TICK_NS
@@ -42,6 +44,7 @@ class Plan:
     device: str = "cpu"
     backend: str = "eager"
     variation: str = ""
+    options: str = ""  # of the policy, NAME=VALUE with commas between
 
     @property
     def is_operator(self) -> bool:
@@ -57,9 +60,9 @@ class Plan:
         self.worlds()
         if self.is_operator:
             return None
-        spec = loaded(self.model, self.device, self.backend).spec
+        spec = loaded(self.model, self.device, self.backend, self.options).spec
         check_spec(spec, self.task, twin())
-        if self.execution.inference >= spec.chunk - 1:
+        if self.execution.inference >= (spec.chunk - 1) * check_rate(spec):
             raise PolicyError(
                 f"{self.model}: its chunks of {spec.chunk} rows are over before they count, "
                 f"{self.execution.inference} ticks after their observation"
@@ -70,7 +73,7 @@ class Plan:
         """The one episode in the world of `seed`; `watch` looks on at a policy's ticks."""
         if self.is_operator:
             return _performance(self._world(seed, "rest"), self.ticks)
-        policy = _policy(self.model, self.device, self.backend)
+        policy = _policy(self.model, self.device, self.backend, self.options)
         return roll_out(
             self._world(seed, "start"),
             twin(),
@@ -104,21 +107,26 @@ def check_spec(spec: PolicySpec, task: str, robot: Robot) -> None:
         )
     check_robot(spec, robot)
     RobotNumbers(robot, spec.state_names)
-    rate_hz = 1e9 / TICK_NS
-    if abs(spec.rate_hz / rate_hz - 1) > 1e-3:
+    rows = (spec.chunk - 1) * check_rate(spec) + 1
+    if not MIN_ROWS <= rows <= MAX_ROWS:
         raise PolicyError(
-            f"the policy's rate is {spec.rate_hz:g} Hz; rollouts tick at {rate_hz:g} Hz"
-        )
-    if not MIN_ROWS <= spec.chunk <= MAX_ROWS:
-        raise PolicyError(
-            f"the policy's chunks have {spec.chunk} rows; {MIN_ROWS} to {MAX_ROWS} can be merged"
+            f"the policy's chunks have {rows} rows of a rollout; {MIN_ROWS} to {MAX_ROWS} can be "
+            "merged"
         )
 
 
-def loaded(model: str, device: str, backend: str) -> Policy:
+def check_rate(spec: PolicySpec) -> int:
+    """Ticks of a rollout in one row of the policy. Raises PolicyError for no whole number."""
+    try:
+        return rows_between(1e9 / TICK_NS, spec.rate_hz)
+    except ValueError as error:
+        raise PolicyError(str(error)) from error
+
+
+def loaded(model: str, device: str, backend: str, options: str = "") -> Policy:
     """The policy of a checkpoint folder. Raises PolicyError, for a missing device too."""
     try:
-        return load(model, device, backend)
+        return load(model, device, backend, options_of(options))
     except (AssertionError, RuntimeError) as error:
         why = str(error).partition("\n")[0]
         raise PolicyError(f"{model} cannot be used on device '{device}': {why}") from error
@@ -131,9 +139,9 @@ def twin() -> Robot:
 
 
 @cache
-def _policy(model: str, device: str, backend: str) -> Policy:
+def _policy(model: str, device: str, backend: str, options: str) -> Policy:
     """The one policy of a process, for as long as it lives."""
-    return loaded(model, device, backend)
+    return loaded(model, device, backend, options)
 
 
 @cache

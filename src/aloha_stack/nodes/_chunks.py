@@ -13,13 +13,19 @@ from aloha_stack.robot.joints import JOINTS, SIDES
 NAMES = [f"{side}_{joint}" for side in SIDES for joint in JOINTS]
 """Of the fourteen joints, in the order of every (14,) array."""
 
+ALONE = "alone"
+"""In a chunk's frame_id: it takes over from all before it (control/chunks.py)."""
+
 EVEN = 0.01
 """The share of a row's time by which rows may be off."""
 
 
-def chunk_message(rows: np.ndarray, dt_ns: int, time_ns: int) -> JointTrajectory:
+def chunk_message(
+    rows: np.ndarray, dt_ns: int, time_ns: int, alone: bool = False
+) -> JointTrajectory:
     """Rows (n, 14) rad, `dt_ns` apart, made from an observation at `time_ns`."""
     message = JointTrajectory(joint_names=NAMES)
+    message.header.frame_id = ALONE if alone else ""
     set_stamp(message.header.stamp, time_ns)
     for number, row in enumerate(np.asarray(rows, np.float64).tolist()):
         after = Duration()

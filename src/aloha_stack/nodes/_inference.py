@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from aloha_stack.control.row_rate import finer
 from aloha_stack.control.sight import Missing, Moment
 from aloha_stack.nodes._jobs import Jobs, Refused
 from aloha_stack.nodes._node import ManagedNode
 from aloha_stack.nodes._policy_inputs import PolicyInputs, check_rows, check_state_names
+from aloha_stack.policies.options import options_of
 from aloha_stack.policies.policy import (
     NAMES,
     ChunkError,
@@ -24,6 +26,7 @@ from aloha_stack.policies.policy import (
     PolicySpec,
     check_robot,
 )
+from aloha_stack.policies.step_count import StepCount
 from aloha_stack.robot.description import Robot
 from aloha_stack.robot.joints import JOINTS
 
@@ -54,21 +57,23 @@ class InferenceSettings:
     player_hz: float = 50.0
     real: bool = False
     threads: int = 0
+    options: str = ""  # of the policy, NAME=VALUE with commas between
     device: str = "cpu"
     backend: str = "eager"
     max_image_age_s: float = 0.2
 
 
 class Inference:
-    """`run` is for a thread of its own; what is public is for all. `publish` gets each chunk, rows
-    (n, 14) rad, time between rows and stamp in ns; `changed` is called when there is news."""
+    """`run` is for a thread of its own; what is public is for all. `publish` gets each chunk: rows
+    (n, 14) rad, time between rows and stamp in ns, and whether it takes over alone; `changed` is
+    called when there is news."""
 
     def __init__(
         self,
         node: ManagedNode,
         robot: Robot,
         settings: InferenceSettings,
-        publish: Callable[[np.ndarray, int, int], None],
+        publish: Callable[[np.ndarray, int, int, bool], None],
         changed: Callable[[], None],
     ) -> None:
         self._node, self._robot, self._settings = node, robot, settings
@@ -86,6 +91,10 @@ class Inference:
         """Runs that were asked for, and that were begun; 0: it is not to infer."""
         self._runs = 0
         self._last_ns = 0
+        self._between = 1
+        """Ticks of the player in a row of the policy."""
+        self._steps: StepCount | None = None
+        """Of a policy with a memory, whose steps must neither be skipped nor doubled."""
 
     # -- for other threads ------------------------------------------------------------------
 
@@ -100,6 +109,12 @@ class Inference:
         inputs = self._inputs
         missing = "" if inputs is None else inputs.problem(self._node.time.now_ns())
         return missing or self._fault
+
+    @property
+    def rows(self) -> int:
+        """Of each chunk that is published; 0 while nothing is loaded."""
+        policy = self.policy
+        return 0 if policy is None else (policy.spec.chunk - 1) * self._between + 1
 
     def load(self, checkpoint: str) -> PolicySpec:
         """Loads, checks and warms up. Raises PolicyError or Refused; then nothing is loaded."""
@@ -175,10 +190,11 @@ class Inference:
         machine.check_device(self._settings.device)
         machine.use_threads(self._settings.threads)
         folder = Path(checkpoint).expanduser()
-        policy = load(folder, self._settings.device, self._settings.backend)
+        settings = self._settings
+        policy = load(folder, settings.device, settings.backend, options_of(settings.options))
         check_robot(policy.spec, self._robot)
         check_state_names(policy.spec)
-        check_rows(policy.spec, self._settings.player_hz)
+        self._between = check_rows(policy.spec, self._settings.player_hz)
         return policy
 
     def _warm_up(self, policy: Policy) -> float:
@@ -211,7 +227,7 @@ class Inference:
         if run != self._begun:
             self._begun, self._last_ns, self._fault = run, 0, ""
             self.chunks = self.failures = 0
-            policy.reset()
+            self._begin_anew(policy)
         try:
             moment = inputs.moment(self._node.time.now_ns())
             if not self._due(moment.stamp_ns, policy.spec):
@@ -225,14 +241,17 @@ class Inference:
             self._say(str(error))
             return False
         if self._wanted == run and not inputs.problem(self._node.time.now_ns()):
-            dt_ns = round(1e9 / policy.spec.rate_hz)
-            self._publish(self._in_rad(chunk), dt_ns, moment.stamp_ns)
+            dt_ns = round(1e9 / (policy.spec.rate_hz * self._between))
+            rows = finer(self._in_rad(chunk), self._between)
+            self._publish(rows, dt_ns, moment.stamp_ns, policy.spec.stateful)
             self.chunks += 1
             self._say("")
         return True
 
     def _due(self, stamp_ns: int, spec: PolicySpec) -> bool:
         """Whether an observation is so much newer than the last that a chunk is to be made."""
+        if self._steps is not None:
+            return self._steps.is_new(stamp_ns)
         dt_ns = 1e9 / spec.rate_hz
         spacing_ns = SPACING * dt_ns
         if self._settings.rate_hz > 0:
@@ -241,7 +260,13 @@ class Inference:
 
     def _chunk(self, policy: Policy, inputs: PolicyInputs, moment: Moment) -> np.ndarray:
         if self._last_ns and abs(moment.stamp_ns - self._last_ns) > FORGETS_S * 1e9:
-            policy.reset()
+            self._begin_anew(policy)
+        if self._steps is not None and (missed := self._steps.count(moment.stamp_ns)):
+            self._node.get_logger().warning(
+                f"the policy had no observation for {missed} of its steps: inference is late, or "
+                "a stream slower than its rate",
+                throttle_duration_sec=1.0,
+            )
         self._last_ns = moment.stamp_ns
         observation = inputs.observation(moment)
         began_s, began_ns = time.monotonic(), self._node.time.now_ns()
@@ -250,6 +275,10 @@ class Inference:
         if self._settings.real:
             self._node.time.sleep_until(began_ns + round(self.inference_s * 1e9), self._halted)
         return chunk
+
+    def _begin_anew(self, policy: Policy) -> None:
+        policy.reset()
+        self._steps = StepCount(policy.spec.rate_hz) if policy.spec.stateful else None
 
     def _in_rad(self, chunk: np.ndarray) -> np.ndarray:
         """The same with gripper openings as the angles of their joints."""

@@ -10,11 +10,11 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from aloha_stack.control.chunks import MAX_ROWS
+from aloha_stack.control.row_rate import rows_between
 from aloha_stack.control.sight import Moment, Sight
 from aloha_stack.episodes.joint_columns import JointStream
 from aloha_stack.episodes.joint_numbers import NAMES, measured
 from aloha_stack.episodes.scaled import decode_at
-from aloha_stack.nodes._chunks import EVEN
 from aloha_stack.nodes._conversions import stamp_ns
 from aloha_stack.nodes._qos import IMAGES
 from aloha_stack.nodes._qos import JOINTS as JOINTS_QOS
@@ -40,17 +40,21 @@ def check_state_names(spec: PolicySpec) -> None:
         )
 
 
-def check_rows(spec: PolicySpec, player_hz: float) -> None:
-    """Raises PolicyError for chunks that the player would refuse, all of them."""
-    if abs(spec.rate_hz / player_hz - 1) > EVEN:
+def check_rows(spec: PolicySpec, player_hz: float) -> int:
+    """The player's ticks in one row of the policy. Raises PolicyError for chunks that the player
+    would refuse, all of them."""
+    try:
+        between = rows_between(player_hz, spec.rate_hz)
+    except ValueError as error:
         raise PolicyError(
-            f"the policy's rate is {spec.rate_hz:g} Hz; the player plays {player_hz:g} rows per "
-            "second: train on data at that rate, or set player_rate_hz and the player's rate_hz"
-        )
-    if not 2 <= spec.chunk <= MAX_ROWS:
+            f"{error}: train on data at such a rate, or set player_rate_hz and the player's rate_hz"
+        ) from error
+    rows = (spec.chunk - 1) * between + 1
+    if not 2 <= rows <= MAX_ROWS:
         raise PolicyError(
-            f"the policy's chunks have {spec.chunk} rows; 2 to {MAX_ROWS} can be merged"
+            f"the policy's chunks have {rows} rows of the player; 2 to {MAX_ROWS} can be merged"
         )
+    return between
 
 
 class PolicyInputs:

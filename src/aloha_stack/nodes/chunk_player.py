@@ -23,7 +23,7 @@ from aloha_stack.control.rollout import RolloutPlayer, Stage
 from aloha_stack.control.takeover import Takeover, TakeoverSettings
 from aloha_stack.control.teleop import Pair
 from aloha_stack.nodes._arm_views import ArmViews
-from aloha_stack.nodes._chunks import read_chunk
+from aloha_stack.nodes._chunks import ALONE, read_chunk
 from aloha_stack.nodes._conversions import set_stamp, target_message
 from aloha_stack.nodes._executor import LeanExecutor
 from aloha_stack.nodes._node import SimpleNode, run
@@ -185,7 +185,8 @@ class ChunkPlayer(SimpleNode):
         try:
             stamp, rows = read_chunk(message, self._dt_ns)
             with self._lock:
-                refusal = self.rollout.add(stamp, rows, self.time.now_ns())
+                alone = message.header.frame_id == ALONE
+                refusal = self.rollout.add(stamp, rows, self.time.now_ns(), alone)
         except ChunkRefused as broken:
             refusal = str(broken)
             with self._lock:

@@ -65,6 +65,9 @@ class PolicyNode(ManagedNode):
             threads=declare(
                 self, "threads", 0, "of the network; 0: one fewer than processors", (0, 256)
             ),
+            options=declare(
+                self, "options", "", "of the policy, as input_param=0.8; several with commas"
+            ),
             device=declare(self, "device", "cpu", "where the network runs: cpu, cuda, cuda:1 …"),
             backend=declare(self, "backend", "eager", "how it is computed: eager, fast"),
             max_image_age_s=declare(
@@ -137,8 +140,8 @@ class PolicyNode(ManagedNode):
 
     # -- what it says -----------------------------------------------------------------------
 
-    def _publish_chunk(self, rows: np.ndarray, dt_ns: int, stamp_ns: int) -> None:
-        self._chunks.publish(chunk_message(rows, dt_ns, stamp_ns))
+    def _publish_chunk(self, rows: np.ndarray, dt_ns: int, stamp_ns: int, alone: bool) -> None:
+        self._chunks.publish(chunk_message(rows, dt_ns, stamp_ns, alone))
 
     def _tell_again_and_again(self) -> None:
         while not self._ending.wait(TELL_S):
@@ -187,7 +190,7 @@ class PolicyNode(ManagedNode):
             response.message = str(error)
             return response
         response.success, response.task, response.cameras = True, spec.task, list(spec.cameras)
-        response.chunk, response.rate = spec.chunk, spec.rate_hz
+        response.chunk, response.rate = inference.rows, self._settings.player_hz
         response.message = (
             f"{request.checkpoint}: {spec.policy} for {spec.task or 'any task'}, chunks of "
             f"{spec.chunk}, {1e3 * inference.inference_s:.0f} ms each"

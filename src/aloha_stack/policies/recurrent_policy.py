@@ -30,6 +30,7 @@ from aloha_stack.policies.policy import (
 from aloha_stack.policies.recurrent import Memory, Predicted, RecurrentNetwork, as_input
 from aloha_stack.policies.recurrent_config import RecurrentConfig
 from aloha_stack.policies.recurrent_networks import CAE, config_of, without_start
+from aloha_stack.policies.step_count import step_of
 from aloha_stack.policies.weights import load_weights
 from aloha_stack.robot.joints import JOINTS
 
@@ -39,8 +40,6 @@ PLAYED = 0.75
 """The part of a chunk after which its player begins to slow down (control/chunk_ring.py)."""
 MOST_MISSED = 10
 """Steps without an observation that are made good."""
-EARLY = 0.25
-"""Of a step, by which a stamp may be early and still belong to it."""
 
 
 def chunk_rows(rate_hz: float) -> int:
@@ -134,7 +133,7 @@ class RecurrentPolicy:
 
     def _placed(self, stamp_ns: int) -> tuple[_Step | None, int]:
         """What an observation follows, and the number of its step."""
-        number = math.floor((stamp_ns - self._first_ns) * 1e-9 * self._spec.rate_hz + EARLY)
+        number = step_of(stamp_ns, self._first_ns, self._spec.rate_hz)
         if self._last is None or number > self._last.number:
             return self._last, number
         return self._before, self._last.number
