@@ -20,6 +20,14 @@ def test_what_passes_between_two_looks_is_a_step_at_most() -> None:
         assert clock.monotonic_ns() == began_ns + shown_ns
 
 
+def test_who_keeps_it_has_a_clock_that_goes_on() -> None:
+    with unstalled():
+        kept = time.monotonic
+    kept_s, real_s = kept(), time.monotonic()
+    time.sleep(0.05)
+    assert kept() - kept_s == pytest.approx(time.monotonic() - real_s, abs=0.01)
+
+
 def test_it_goes_on_while_everybody_sleeps_and_sleep_takes_that_time() -> None:
     before = time.monotonic, time.sleep
     with unstalled():

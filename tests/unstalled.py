@@ -6,6 +6,7 @@ what it does to its nodes, and not about the machine.
 """
 
 import contextlib
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,18 +24,23 @@ class Unstalled:
     """The clock `steady_ns`, less what passed between two looks beyond STEP_NS."""
 
     def __init__(self, steady_ns: Callable[[], int]) -> None:
-        self._steady_ns, self._lock = steady_ns, threading.RLock()
+        self._steady_ns, self._lock, self._step_ns = steady_ns, threading.RLock(), STEP_NS
         self._seen_ns = self._shown_ns = steady_ns()
 
     def monotonic_ns(self) -> int:
         with self._lock:
-            return self._shown_ns + min(STEP_NS, self._steady_ns() - self._seen_ns)
+            return self._shown_ns + min(self._step_ns, self._steady_ns() - self._seen_ns)
 
     def look(self) -> None:
         with self._lock:
             now_ns = self._steady_ns()
-            self._shown_ns += min(STEP_NS, now_ns - self._seen_ns)
+            self._shown_ns += min(self._step_ns, now_ns - self._seen_ns)
             self._seen_ns = now_ns
+
+    def leave(self) -> None:
+        """Nobody looks any more: it goes on as the steady clock does, for whoever still has it."""
+        self.look()
+        self._step_ns = sys.maxsize
 
 
 @contextlib.contextmanager
@@ -87,3 +93,4 @@ def unstalled() -> Iterator[None]:
     finally:
         end.set()
         looker.join()
+        clock.leave()

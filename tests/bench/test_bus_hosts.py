@@ -13,6 +13,7 @@ from aloha_stack.robot.description import Arm
 from aloha_stack.robot.joints import JOINTS
 from aloha_stack.twin.virtual_bench import BenchArm
 from aloha_stack.twin.virtual_port import VirtualPort, serving
+from dynamixel.bus_conformance import eventually
 
 TRIES = 50
 """A loaded machine may let an answer come too late for the stock port."""
@@ -39,7 +40,7 @@ def test_a_host_reads_all_seven_and_writes_whole_goals(line: tuple[Arm, BenchArm
     with working(arm, kind) as work:
         cycle_until_complete(work)
         assert 1 <= work.load.complete <= work.load.cycles == len(work.load.durations_s)
-    time.sleep(0.05)
+    assert eventually(lambda: len(virtual.written_goals) >= len(JOINTS) * work.load.cycles)
     goals = list(virtual.written_goals)
     assert len(goals) == len(JOINTS) * work.load.cycles
     assert {servo for _, servo, _ in goals} == {servo.id for servo in arm.addressed}
@@ -52,7 +53,7 @@ def test_both_hosts_put_the_same_goals_on_the_wire(line: tuple[Arm, BenchArm]) -
     for make in HOSTS.values():
         host = make(arm)
         host.write(wanted)
-        time.sleep(0.05)
+        assert eventually(lambda: len(virtual.written_goals) >= len(JOINTS))
         host.close()
         written.append([goal[1:] for goal in virtual.written_goals])
         virtual.written_goals.clear()

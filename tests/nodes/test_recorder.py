@@ -259,9 +259,11 @@ def test_an_unknown_robot_or_extra_topic_is_refused_by_name(
 
 
 def test_ctrl_c_while_recording_closes_the_episode_and_ends_in_order(
-    tmp_path: Path, make_graph: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also with the goal still open: who sent it hears of its end, and no complaint is logged."""
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    monkeypatch.setenv("ALOHA_PORTS", "/nowhere")
     domain = free_domain()
     monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
     path = os.pathsep.join(entry for entry in sys.path if entry)
@@ -306,6 +308,7 @@ def test_ctrl_c_while_recording_closes_the_episode_and_ends_in_order(
         robot.close()
         goals.destroy()
         client.destroy_node()
+        rclpy.try_shutdown()
     episode = Episode(tmp_path / "episode_000000")
     assert len(list(episode.records())) > 50
     assert episode.closed

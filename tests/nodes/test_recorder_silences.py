@@ -19,6 +19,7 @@ from aloha_stack.episodes.writer import EpisodeWriter
 from aloha_stack.nodes._recorder_silences import Silences
 from aloha_stack.nodes._recorder_taps import Taps
 from episodes.sample_episodes import START_NS, joint_bytes, topic
+from unstalled import unstalled
 
 ONE, OTHER = "/follower_left/joint_states", "/follower_right/joint_states"
 TOLD_S = 0.03
@@ -71,7 +72,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    with _ended(World(tmp_path)) as made:
+    with unstalled(), _ended(World(tmp_path)) as made:
         yield made
 
 

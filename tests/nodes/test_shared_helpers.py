@@ -87,25 +87,35 @@ def test_a_sleeper_wakes_when_the_clock_gets_there(simulated: tuple[Node, World]
     assert time_.now_ns() == 1050 * MS
 
 
-def test_a_sleeper_is_roused_while_the_clock_stands_still(simulated: tuple[Node, World]) -> None:
+@pytest.fixture
+def never_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sleeper that nobody rouses does not look around."""
+    monkeypatch.setattr("aloha_stack.nodes._time.LOOK_AROUND_S", 60.0)
+
+
+def test_a_sleeper_is_roused_while_the_clock_stands_still(
+    simulated: tuple[Node, World], never_looks: None
+) -> None:
     node, world = simulated
     time_, wake = RosTime(node), threading.Event()
     world.show(1000, node)
     thread, results = sleeping(time_, 9000, wake)
-    time.sleep(0.05)
+    wait_for(lambda: time_._deadline_ns)
     time_.poke(wake)
-    thread.join(0.5)
+    thread.join(15)
     assert results == [False]
 
 
-def test_a_clock_that_runs_backwards_rouses_a_sleeper(simulated: tuple[Node, World]) -> None:
+def test_a_clock_that_runs_backwards_rouses_a_sleeper(
+    simulated: tuple[Node, World], never_looks: None
+) -> None:
     node, world = simulated
     time_, wake = RosTime(node), threading.Event()
     world.show(5000, node)
     thread, results = sleeping(time_, 6000, wake)
-    time.sleep(0.05)
+    wait_for(lambda: time_._deadline_ns)
     world.show(10, node)
-    thread.join(0.9)
+    thread.join(15)
     assert results == [False]
 
 
@@ -121,15 +131,20 @@ def test_without_simulation_it_is_the_machines_clock(graph: None) -> None:
 
 @pytest.mark.parametrize("ahead_ms", [10, 60_000])
 def test_a_machines_clock_that_is_set_back_rouses_a_sleeper(
-    graph: None, monkeypatch: pytest.MonkeyPatch, ahead_ms: int
+    graph: None, never_looks: None, monkeypatch: pytest.MonkeyPatch, ahead_ms: int
 ) -> None:
     node = Node("sleeper")
-    time_, shown_ms = RosTime(node), [5000]
-    monkeypatch.setattr(time_, "now_ns", lambda: shown_ms[0] * MS)
+    time_, shown_ms, read_ms = RosTime(node), [5000], []
+
+    def now_ns() -> int:
+        read_ms.append(shown_ms[0])
+        return read_ms[-1] * MS
+
+    monkeypatch.setattr(time_, "now_ns", now_ns)
     thread, results = sleeping(time_, 5000 + ahead_ms, threading.Event())
-    time.sleep(0.005)
+    wait_for(lambda: read_ms)
     shown_ms[0] = 3000
-    thread.join(0.5)
+    thread.join(15)
     assert results == [False]
     time_.close()
     node.destroy_node()

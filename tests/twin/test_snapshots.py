@@ -12,15 +12,17 @@ import numpy as np
 import pytest
 
 from aloha_stack.twin.snapshots import READERS, SLOTS, SnapshotError, SnapshotReader, SnapshotWriter
+from unstalled import unstalled
 
 NQ = 23
 
 
 @pytest.fixture
 def writer(tmp_path: Path) -> Iterator[SnapshotWriter]:
-    writer = SnapshotWriter(tmp_path / "world", "transfer_cube", NQ)
-    yield writer
-    writer.close()
+    with unstalled():  # whose reader gives no sign for 0.2 s is not waited for
+        writer = SnapshotWriter(tmp_path / "world", "transfer_cube", NQ)
+        yield writer
+        writer.close()
 
 
 def leave(writer: SnapshotWriter, count: int, first: int = 1) -> None:
@@ -30,7 +32,7 @@ def leave(writer: SnapshotWriter, count: int, first: int = 1) -> None:
 
 def test_a_reader_gets_every_snapshot_once_and_in_order(writer: SnapshotWriter) -> None:
     reader = SnapshotReader(writer.path, "camera")
-    assert reader.task == "transfer_cube"
+    assert (reader.task, reader.looks) == ("transfer_cube", ())
     leave(writer, 20)
     snapshots = [reader.next(0.0) for _ in range(20)]
     assert [s.sequence for s in snapshots if s] == list(range(1, 21))
@@ -39,6 +41,17 @@ def test_a_reader_gets_every_snapshot_once_and_in_order(writer: SnapshotWriter) 
     assert np.array_equal(snapshots[4].qpos, np.full(NQ, 5.0))
     assert reader.next(0.0) is None
     assert reader.dropped == 0
+
+
+def test_a_reader_knows_how_the_world_looks_and_whose_seed_it_has(tmp_path: Path) -> None:
+    writer = SnapshotWriter(tmp_path / "world", "insertion", NQ, ("background", "light"))
+    reader = SnapshotReader(writer.path, "camera")
+    assert (reader.task, reader.looks) == ("insertion", ("background", "light"))
+    seeds = (0, 2**32 - 1)
+    for seed in seeds:
+        writer.write(20_000_000, np.zeros(NQ), seed)
+    assert tuple(s.seed for s in (reader.next(0.0), reader.next(0.0)) if s) == seeds
+    writer.close()
 
 
 def test_a_late_reader_begins_with_the_newest(writer: SnapshotWriter) -> None:
