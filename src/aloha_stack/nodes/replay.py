@@ -46,7 +46,7 @@ HOLDING_NS = 300_000_000
 
 AT_START_RAD = 0.05
 SETTLE_S = 1.0
-"""Steady time that arms get to come to rest at the first pose."""
+"""Steady time that arms get to come to rest at the first pose; in which this node runs, that is."""
 
 RAMPS = 2
 RAMP_POINT_S = 0.05
@@ -188,7 +188,7 @@ class Replay(SimpleNode):
 
         Without the grippers: whatever they hold keeps them from closing.
         """
-        until = time.monotonic() + SETTLE_S
+        looks = round(SETTLE_S / LOOK_S)
         while True:
             off = {
                 arm: np.abs(self._positions[arm] - first[arm])[: len(ARM_JOINTS)].max()
@@ -199,8 +199,9 @@ class Replay(SimpleNode):
                 for arm, angle in off.items()
                 if angle > AT_START_RAD
             ]
-            if not away or time.monotonic() > until or self._end.wait(LOOK_S):
+            if not away or looks == 0 or self._end.wait(LOOK_S):
                 return ", ".join(away)
+            looks -= 1
 
     def _wait_until_able(self) -> bool:
         """Until both bridges take commands and the arms' positions are known."""
