@@ -9,6 +9,8 @@ import pytest
 
 from aloha_stack import demo, evaluate, through_graph
 from aloha_stack.demo import NONE_SHIPPED, Replayed, RolledOut, find_problems
+from aloha_stack.episodes.metadata import EpisodeInfo, read_metadata
+from aloha_stack.episodes.writer import EpisodeWriter
 from aloha_stack.graph import GraphFailed
 from aloha_stack.policies.checkpoint import CheckpointError
 from aloha_stack.progress import Progress
@@ -111,6 +113,17 @@ def test_one_graph_serves_all_episodes_and_only_the_policys_cameras_are_rendered
     graphs(monkeypatch, event)
     words_again = ("--episodes", "1", "--all-cameras", "--record", str(tmp_path / "kept"))
     assert evaluated(model, tmp_path, *words_again)["successes"] == 1
+
+
+def test_a_variation_reaches_the_world_and_is_noted_in_what_is_recorded(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = EpisodeWriter(tmp_path, [], EpisodeInfo()).finish("success")
+    asked = graphs(monkeypatch, lambda seed: event(seed, path=str(path)))
+    words = ("--episodes", "1", "--variation", "light,background", "--record", str(tmp_path))
+    assert evaluated(model, tmp_path, *words)["variation"] == "background,light"
+    assert asked.arguments[0]["variation"] == "light,background"
+    assert read_metadata(path)["custom_data"]["variation"] == "background,light"
 
 
 def test_what_failed_is_told_with_its_reason(

@@ -168,3 +168,19 @@ def test_a_reader_that_stops_loses_old_frames_and_sees_the_gap(twin: Twin) -> No
     other.close()
     assert gap.sequence > first.sequence + 1
     assert gap.stamp_ns - first.stamp_ns == (gap.sequence - first.sequence) * PERIOD_NS
+
+
+def test_the_world_is_seen_as_it_looks(tmp_path: Path) -> None:
+    world = World("transfer_cube", 0, load_robot("twin", {"ALOHA_PORTS": "p"}), "start")
+    seen = []
+    for looks in ((), ("background",)):
+        writer = SnapshotWriter(tmp_path / "world", "transfer_cube", world.model.nq, looks)
+        writer.write(PERIOD_NS, world.qpos(), seed=5)
+        source = Sources().open_source(f"twin:{writer.path}#top", camera())
+        source.open()
+        picture = np.frombuffer(next_frame(source).jpeg, np.uint8)
+        seen.append(cv2.imdecode(picture, cv2.IMREAD_COLOR)[100, 160].astype(int))
+        source.close()
+        writer.close()
+    grey, coloured = (int(np.ptp(pixel)) for pixel in seen)
+    assert grey < 10 < 20 < coloured

@@ -1,5 +1,6 @@
 """Generated demonstrations are the recorder's episodes: good, aligned, whole, made once."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,12 +14,15 @@ from aloha_stack.demonstrations.settings import Request
 from aloha_stack.demonstrations.take import Take, perform
 from aloha_stack.demonstrations.writing import TakeWriter
 from aloha_stack.episodes.alignment import align
+from aloha_stack.episodes.cdr_states import safety_state
 from aloha_stack.episodes.errors import FolderError
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.episodes.streams import robot_streams
 from aloha_stack.episodes.summary import summarise
+from aloha_stack.episodes.world_notes import NotedPosition, noted_position, noted_variation
 from aloha_stack.evaluation.numbers import RobotNumbers
 from aloha_stack.twin.direct import DirectArms
+from aloha_stack.twin.direct_cameras import decode
 from aloha_stack.twin.operator_manner import STEADY
 from aloha_stack.twin.world import World
 
@@ -120,6 +124,22 @@ def test_a_steady_hand_makes_other_motions(take: Take) -> None:
     assert steady.messages != take.messages
 
 
+def test_a_varied_world_is_shown_and_noted(tmp_path: Path) -> None:
+    request = Request("pick_place", ("cam_low",), (64, 48), variation="untaught,background")
+    world = World("pick_place", 5, request.robot(), "start", request.variation)
+    writer = TakeWriter(request, tmp_path)
+    writer.write(Take(5, True, 4, [(9, "/safety/state", safety_state(9))], [(0, world.qpos())]))
+    writer.close()
+    episode = Episode(tmp_path / "episode_000005")
+    assert noted_variation(episode.info) == "untaught,background"
+    assert noted_position(episode.info) == NotedPosition("D", 0.75, pytest.approx(0.11))
+    (jpeg,) = (record.data for record in episode.records(["/cam_low/image_raw/compressed"]))
+    picture = decode(jpeg[jpeg.index(b"\xff\xd8") :])
+    assert np.ptp(picture[-4, 4].astype(int)) > 20, "a table that is not grey"
+    with pytest.raises(FolderError, match="made otherwise"):
+        GeneratedFolder(tmp_path, replace(request, variation="untaught")).__enter__()
+
+
 def test_a_write_that_fails_leaves_nothing(
     take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,13 +188,16 @@ def test_a_folder_of_other_episodes_is_refused(written: Path, tmp_path: Path) ->
         (["--cameras", "cam_top"], "no camera 'cam_top'; there is cam_high"),
         (["--size", "big"], "'big' is no size; expected WxH"),
         (["--size", "8x8"], "8x8 is outside"),
+        (["--variation", "taught"], "transfer_cube has no variation 'taught'"),
         (["--task", "juggling"], "invalid choice: 'juggling'"),
     ],
 )
 def test_a_request_that_cannot_be_is_refused_by_name(
     words: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        generating.main(["--directory", str(tmp_path / "out"), *words])
-    assert ended.value.code == 2
+    try:
+        status: object = generating.main(["--directory", str(tmp_path / "out"), *words])
+    except SystemExit as ended:
+        status = ended.code
+    assert status == 2
     assert says in capsys.readouterr().err

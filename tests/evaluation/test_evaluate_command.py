@@ -91,6 +91,8 @@ def test_a_policy_of_no_named_task_is_taken() -> None:
         (["{model}", "--ensemble-m", "nan"], "nan is outside -1"),
         (["{model}", "--execution", "best"], "invalid choice: 'best'"),
         (["{model}", "--disturb", "wind"], "invalid choice: 'wind'"),
+        (["{model}", "--variation", "taught"], "transfer_cube has no variation 'taught'"),
+        (["operator", "--task", "pick_place", "--variation", "F"], "no variation 'F'; where its"),
         (["{model}", "--device", "abacus"], "cannot be used on device 'abacus'"),
         (["{folder}"], "config.json: missing"),
         (["{pickled}"], "pickled files can run code"),

@@ -67,6 +67,18 @@ def test_each_disturbance_is_told_and_the_last_is_on_top() -> None:
     assert conditions[0].words() == ("push: 2 of 3 succeeded (67 %; 95 % interval 21 to 94 %)")
 
 
+def test_successes_are_told_by_the_point_at_which_the_object_lay() -> None:
+    condition = Condition("", Plan("models/x", "pick_place", variation="untaught,light"), OUTCOMES)
+    assert condition.words().endswith("94 %); B 1 of 2, D 1 of 1")
+    found = report([condition], [1000, 1001, 1002], 1.0)
+    assert found["variation"] == "untaught,light"
+    assert [row["position"]["name"] for row in found["per_episode"]] == ["B", "D", "B"]
+    assert found["per_episode"][1]["position"]["share"] == 0.75
+    anywhere = Condition("", Plan("models/x", "pick_place"), OUTCOMES)
+    assert anywhere.words().endswith("94 %)")
+    assert 0 < anywhere.figures()["per_episode"][0]["position"]["share"] < 1
+
+
 def test_the_operators_report_has_no_policy_in_it() -> None:
     found = report([Condition("", Plan("operator", "insertion"), OUTCOMES)], [1000], 1.0)
     assert not {"execution", "holds", "inference_ms"} & set(found)

@@ -11,6 +11,7 @@ from aloha_stack.evaluation.plan import twin
 from aloha_stack.evaluation.rollout import Outcome, roll_out
 from aloha_stack.policies.policy import ChunkError, Observation, ObservationError
 from aloha_stack.twin.direct import DirectArms
+from aloha_stack.twin.looks import Look, look_of
 from aloha_stack.twin.world import World
 from evaluation.replayed import Demonstration, Replay, demonstrated, in_policy_units
 
@@ -94,6 +95,17 @@ def test_the_operators_own_commands_succeed_again(
     outcome = played(Replay(cube.action), execution)
     assert (outcome.success, outcome.reward, outcome.holds, outcome.refused) == (True, 4, 0, 0)
     assert 100 < outcome.ticks < 300
+
+
+def test_the_policy_sees_the_world_as_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    worn: list[Look] = []
+    monkeypatch.setattr(PolicyPictures, "dress", lambda _, look: worn.append(look))
+    world = World(TASK, SEED, twin(), "start", "background,light")
+    policy = Replay(np.zeros((4, 14)), cameras=("cam_low",), image_size=(24, 32))
+    pictures = PolicyPictures(TASK, twin(), policy.spec, (64, 48))
+    roll_out(world, twin(), policy, pictures, Execution(), Disturbances((), SEED), ticks=1)
+    pictures.close()
+    assert worn == [look_of(("background", "light"), SEED)]
 
 
 def test_insertion_succeeds_likewise() -> None:

@@ -141,7 +141,7 @@ def test_all_nodes_use_the_projects_dds_profile_or_the_operators_own(
 
 
 def test_arguments_reach_the_nodes_with_their_types() -> None:
-    given = {"task": "insertion", "seed": "7", "operator": "false"}
+    given = {"task": "insertion", "seed": "7", "operator": "false", "variation": "light"}
     given |= {"cameras": "false", "description": "false"}
     nodes = plan("teleop_record", directory="7", extra_topics="[/a, /b]", **given)
     assert not {"camera", "description"} & {node.executable for node in nodes}
@@ -149,6 +149,7 @@ def test_arguments_reach_the_nodes_with_their_types() -> None:
     assert (recorder["task"], recorder["start_on_engage"]) == ("insertion", False)
     assert recorder["stop_hold"] == 2.0
     assert (twin["task"], twin["seed"], twin["operator"]) == ("insertion", 7, False)
+    assert twin["variation"] == "light"
     assert (recorder["directory"], recorder["extra_topics"]) == ("7", ["/a", "/b"])
 
 

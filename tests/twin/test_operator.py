@@ -25,8 +25,8 @@ def robot() -> Robot:
 
 
 @cache
-def still_world() -> World:
-    return World("transfer_cube", 0, robot(), "start")
+def still_world(task: str = "transfer_cube") -> World:
+    return World(task, 0, robot(), "start")
 
 
 def follow(operator: Operator, since_s: float, seconds: float, engaged: bool | None) -> list:
@@ -125,9 +125,11 @@ def test_it_goes_home_from_where_the_leaders_are() -> None:
         assert hands[leader][0] == pytest.approx(found[leader])
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_its_hands_move_smoothly_and_no_faster_than_servos_follow(seed: int) -> None:
-    world = still_world()
+@pytest.mark.parametrize(
+    ("task", "seed"), [*(("transfer_cube", seed) for seed in range(6)), ("pick_place", 3)]
+)
+def test_its_hands_move_smoothly_and_no_faster_than_servos_follow(task: str, seed: int) -> None:
+    world = still_world(task)
     world.reset(seed)
     operator = Operator(world, robot())
     track = follow(operator, 0.0, 5.0, engaged=True)
@@ -171,6 +173,18 @@ def test_it_hands_the_cube_over(delay_s: float, pose: str, seed: int) -> None:
 def test_it_puts_the_peg_into_the_socket(delay_s: float, seed: int) -> None:
     rehearsal = rehearse(World("insertion", seed, robot(), "start"), robot(), delay_s)
     assert rehearsal.best_reward == 4
+    assert rehearsal.success_tick is not None
+    assert rehearsal.success_tick < 280
+
+
+@pytest.mark.parametrize(
+    ("delay_s", "variation", "seed"),
+    [(0.0, "A", 0), (0.06, "E", 1), (0.03, "range", 0), (0.03, "untaught", 5)],
+)
+def test_it_puts_the_cube_into_the_tray(delay_s: float, variation: str, seed: int) -> None:
+    world = World("pick_place", seed, robot(), "start", variation)
+    rehearsal = rehearse(world, robot(), delay_s)
+    assert (rehearsal.best_reward, rehearsal.final_reward) == (4, 4)
     assert rehearsal.success_tick is not None
     assert rehearsal.success_tick < 280
 

@@ -13,7 +13,9 @@ from aloha_stack.robot.description import load_robot
 from aloha_stack.twin import simulation as simulation_module
 from aloha_stack.twin.faults import Fault, FaultError
 from aloha_stack.twin.pacing import USER_LEAD_S
+from aloha_stack.twin.pick_place import PickPlace
 from aloha_stack.twin.simulation import Simulation
+from aloha_stack.twin.snapshots import SnapshotReader
 from aloha_stack.twin.virtual_port import wait_for_bytes
 
 STATES = instruction(BROADCAST, SYNC_READ, b"\x7e\x00\x0a\x00" + bytes((1, 2, 4, 6, 7, 8, 9)))
@@ -32,6 +34,18 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulation]:
         twin = Simulation(robot, "transfer_cube", 0, hands=False, speed=10.0)
         yield twin
         twin.close()
+
+
+def test_its_cameras_are_told_how_its_world_looks(tmp_path: Path) -> None:
+    robot = load_robot("twin", {"ALOHA_PORTS": str(tmp_path)})
+    twin = Simulation(robot, "pick_place", 4, hands=False, variation="D,light")
+    reader = SnapshotReader(tmp_path / "world", "test")
+    while (snapshot := reader.next(0.0)) is None:
+        twin.spin_once()
+    twin.close()
+    reader.close()
+    assert (reader.task, reader.looks, snapshot.seed) == ("pick_place", ("light",), 4)
+    assert snapshot.qpos[16] == pytest.approx(PickPlace().position("D", 0).x_m, abs=1e-4)
 
 
 @pytest.fixture

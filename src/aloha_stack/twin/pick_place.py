@@ -43,6 +43,8 @@ CAMERA = "front_close"
 EYE_M, AIM_M = (0.08, 0.0, 0.45), (0.08, 0.55, 0.145)
 FIELD_OF_VIEW_DEG = 39.0
 
+LIFT_M = 0.01
+"""Over the table, from where on a cube is lifted: one that is squeezed stirs a little."""
 REST_M_S, REST_RAD_S = 0.02, 0.5
 """Slower than this a cube is at rest."""
 TOUCHED, LIFTED, INSIDE, PLACED = 1, 2, 3, 4
@@ -90,7 +92,7 @@ class PickPlace:
         return Position(name, share, first + share * (last - first))
 
     def load_reward(self, model: mujoco.MjModel, data: mujoco.MjData) -> Reward:
-        """1: the right gripper touches the cube; 2: holds it off the table; 3: it lies in the tray;
+        """1: the right gripper touches the cube; 2: holds it up; 3: the cube lies in the tray;
         4: there nothing of the robot touches it any more, and it is at rest."""
         judge = _Judge(model, data)
         return Reward(judge.evaluate, PLACED)
@@ -101,7 +103,7 @@ class _Judge:
 
     def __init__(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
         self._data = data
-        self._cube, self._table = model.geom(CUBE).id, model.geom("table").id
+        self._cube = model.geom(CUBE).id
         self._floor = model.geom("tray_floor").id
         self._body, self._tray = model.geom(CUBE).bodyid[0], model.body("tray").id
         self._dof = model.joint(f"{CUBE}_joint").dofadr[0]
@@ -115,7 +117,8 @@ class _Judge:
             return INSIDE if self._robot[touching].any() or self._moves() else PLACED
         if not self._right[touching].any():
             return 0
-        return TOUCHED if self._table in touching else LIFTED
+        height_m = self._data.xpos[self._body][2] - HALF_M
+        return LIFTED if height_m > LIFT_M else TOUCHED
 
     def _touching(self) -> np.ndarray:
         """The geoms that touch the cube."""
