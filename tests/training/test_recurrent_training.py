@@ -156,14 +156,14 @@ def test_padding_counts_for_nothing(policy: str, store: EpisodeStore) -> None:
 def test_what_is_told_is_the_command_of_the_step_after_and_the_clean_picture(
     store: EpisodeStore,
 ) -> None:
-    one = objective("cnnrnn", store, **{"augmentation.range_noise": 0.1})
+    one = objective("cnnrnn", store, **{"loss.image_every": 1})
     recipe_ = recipe("cnnrnn").augmentation
     disturb = Augmentation(recipe_, statistics(store)["state"], kept_clean=one.kept_clean)
     untouched = one.dataset(store)[[0, 1]]
     batch = disturb(one.dataset(store)[[0, 1]], Draws(0, 0))
     given: list[Tensor] = []
 
-    def perfect(images: Tensor, joints: Tensor, with_image: bool) -> tuple[Predicted, None]:
+    def perfect(images: Tensor, joints: Tensor, **named: Any) -> tuple[Predicted, None]:
         given.extend((images, joints))
         command = one.joints(untouched["action"][:, 1:, 7:])
         return Predicted(command, as_input(untouched["images"][:, 1:, 0], one.config)), None
@@ -176,13 +176,29 @@ def test_what_is_told_is_the_command_of_the_step_after_and_the_clean_picture(
     assert 0.05 < noise.std() < 0.15
 
 
+def test_pictures_are_told_at_some_steps_which_take_turns(store: EpisodeStore) -> None:
+    """Over all first steps the terms are together those of every step."""
+    every = objective("cnnrnn", store, **{"loss.image_every": 1})
+    some = objective("cnnrnn", store, **{"loss.image_every": 3})
+    batch, network = some.dataset(store)[[0, 2]], in_float32(some)
+    whole = every.validate(in_float32(every), batch)["image"]
+    found = {}
+    for step in range(20):
+        term = some.loss(network, batch, Draws(0, step))["image"]
+        found[round(term.mean.item(), 9)] = (term.mean.item(), float(term.count))
+    assert len(found) == 3
+    means, counts = zip(*found.values(), strict=True)
+    assert sum(counts) == float(whole.count)
+    assert np.average(means, weights=counts) == pytest.approx(whole.mean.item(), rel=1e-4)
+
+
 def test_measured_joints_further_ahead_can_be_the_target(store: EpisodeStore) -> None:
     one = objective("each_layer_lstm", store, **{"loss.target": "measured", "loss.ahead": 3})
     batch = one.dataset(store)[[0, 2]]
     batch["clean_state"] = batch["state"].clone()
     batch["state"] += 0.1
 
-    def perfect(images: Tensor, joints: Tensor, with_image: bool) -> tuple[Predicted, None]:
+    def perfect(images: Tensor, joints: Tensor, **named: Any) -> tuple[Predicted, None]:
         assert joints.shape[1] == batch["state"].shape[1] - 3
         return Predicted(one.joints(batch["clean_state"][:, 3:, 7:])), None
 

@@ -48,8 +48,8 @@ class RecurrentNetwork(nn.Module):
     config: RecurrentConfig
     predicts_image = False
 
-    def encode(self, images: Tensor) -> Encoded:
-        """Of N pictures (N, 3, H, W)."""
+    def encode(self, images: Tensor, with_maps: bool = True) -> Encoded:
+        """Of N pictures (N, 3, H, W). `with_maps`: whether a picture is to be decoded."""
         raise NotImplementedError
 
     def recur(
@@ -76,17 +76,26 @@ class RecurrentNetwork(nn.Module):
         joints: Tensor,
         memory: Memory | None = None,
         with_image: bool = True,
+        image_steps: slice | None = None,
     ) -> tuple[Predicted, Memory]:
         """Of whole sequences: images (B, T, 3, H, W), joints (B, T, J).
 
-        `with_image`: whether the next picture is wanted where the network predicts one.
+        `with_image`: whether the next picture is wanted where the network predicts one; with
+        `image_steps` only at these of the T steps: most of the work is in pictures.
         """
         self._check(images, joints)
         steps = joints.shape[:2]
-        encoded = self.encode(images.flatten(0, 1))
+        encoded = self.encode(images.flatten(0, 1), with_image)
         hidden, memory = self.recur(encoded.feature.unflatten(0, steps), joints, memory)
-        predicted = self.decode(hidden.flatten(0, 1), encoded, with_image)
-        return _each(predicted, lambda part: part.unflatten(0, steps)), memory
+        at_all = with_image and image_steps is None
+        predicted = self.decode(hidden.flatten(0, 1), encoded, at_all)
+        predicted = _each(predicted, lambda part: part.unflatten(0, steps))
+        if with_image and image_steps is not None:
+            told, seen = hidden[:, image_steps], _at(encoded, steps, image_steps)
+            image = self.decode(told.flatten(0, 1), seen).image
+            if image is not None:
+                predicted = predicted._replace(image=image.unflatten(0, told.shape[:2]))
+        return predicted, memory
 
     def step(
         self,
@@ -113,6 +122,17 @@ def _each(predicted: Predicted, change: Callable[[Tensor], Tensor]) -> Predicted
     """The same with every part changed."""
     joints, *others = predicted
     return Predicted(change(joints), *(None if one is None else change(one) for one in others))
+
+
+def _at(encoded: Encoded, shape: torch.Size, steps: slice) -> Encoded:
+    """Of N = B * T pictures, `shape` being (B, T), those of some steps."""
+    parts = (
+        None if part is None else part.unflatten(0, shape)[:, steps].flatten(0, 1)
+        for part in encoded
+    )
+    feature, *others = parts
+    assert feature is not None
+    return Encoded(feature, *others)
 
 
 class LstmLayer(nn.Module):

@@ -54,6 +54,7 @@ LOSS: Mapping[str, Any] = {
     "least_range": 0.05,  # rad, or of a gripper's way: jitter of a joint at rest stays small
     "joint": 1.0,  # weights of the parts of the loss
     "image": 1.0,
+    "image_every": 1,  # steps from one that tells a picture to the next
     "feature": 1.0,
     "points": 0.1,
     "points_epochs": 1000,  # until points have their full weight
@@ -65,6 +66,7 @@ FROM_DATA = ("joints", "image_size", "crop")
 STARTED = ("cnnrnn", "cae_rnn")
 """Policies that an auto-encoder may start."""
 _BOUND_PICTURES, _AT_ONCE = 2000, 100
+_FIRST_IMAGE = 20  # purpose of draws
 
 
 class RecurrentObjective:
@@ -110,11 +112,14 @@ class RecurrentObjective:
     def loss(self, network: Network, batch: Sample, draws: Draws) -> Terms:
         """Of the next joints, picture, feature and points, as far as the network tells them."""
         epoch = draws.step * self._batch / self._episodes
-        return self._terms(network, batch, s_curve(epoch / self._loss["points_epochs"]))
+        shown = s_curve(epoch / self._loss["points_epochs"])
+        every = self._loss["image_every"]
+        first = int((draws.uniform(_FIRST_IMAGE, 1).item() + 1) / 2 * every) % every
+        return self._terms(network, batch, shown, slice(first, None, every))
 
     def validate(self, network: Network, batch: Sample) -> Terms:
         """The same of undisturbed inputs, points with their full weight."""
-        return self._terms(network, batch, 1.0)
+        return self._terms(network, batch, 1.0, slice(0, None, self._loss["image_every"]))
 
     def groups(self) -> Mapping[str, Sequence[str]]:
         """All that a gradient may move."""
@@ -128,7 +133,7 @@ class RecurrentObjective:
         """With the bounds of joints as they were used."""
         return Checkpoint(self.spec, self.config.as_dict(), self._statistics, weights)
 
-    def _terms(self, network: Network, batch: Sample, shown: float) -> Terms:
+    def _terms(self, network: Network, batch: Sample, shown: float, image_steps: slice) -> Terms:
         """`shown`: how much of their weight points have."""
         ahead, weights = self._loss["ahead"], self._loss
         images, clean = batch["images"], batch.get("clean_images", batch["images"])
@@ -137,6 +142,7 @@ class RecurrentObjective:
             as_input(images[:, :steps, 0], self.config),
             self._normalised(batch["state"][:, :steps]),
             with_image=self._with_image,
+            image_steps=image_steps,
         )
         wanted = self._wanted(batch)[:, ahead:]
         valid = ~batch["is_pad"][:, ahead:]
@@ -144,8 +150,9 @@ class RecurrentObjective:
         # Pictures, points and features are always those of the very next step.
         seen_next = ~batch["is_pad"][:, 1 : steps + 1]
         if predicted.image is not None:
-            picture = as_input(clean[:, 1 : steps + 1, 0], self.config)
-            terms["image"] = _error(predicted.image, picture, seen_next, weights["image"])
+            picture = as_input(clean[:, 1 : steps + 1, 0][:, image_steps], self.config)
+            told_of = seen_next[:, image_steps]
+            terms["image"] = _error(predicted.image, picture, told_of, weights["image"])
         return terms | _inner_terms(predicted, seen_next[:, 1:], weights, shown)
 
     def _normalised(self, numbers: Tensor) -> Tensor:
@@ -330,7 +337,7 @@ def _check_loss(loss: Mapping[str, Any]) -> None:
         raise RecipeError(
             f"loss.target: expected {EXECUTED} or {MEASURED}, found {loss['target']!r}"
         )
-    for key in ("ahead", "points_epochs"):
+    for key in ("ahead", "image_every", "points_epochs"):
         value = loss[key]
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise RecipeError(f"loss.{key}: expected a whole number from 1, found {value!r}")
