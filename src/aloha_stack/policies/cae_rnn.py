@@ -57,7 +57,7 @@ class CaeRnn(RecurrentNetwork):
     def feature_names(self) -> tuple[str, ...]:
         return tuple(f"feature_{n}" for n in range(self.config.features))
 
-    def encode(self, images: Tensor) -> Encoded:
+    def encode(self, images: Tensor, with_maps: bool = True) -> Encoded:
         low, high = self.feature_bounds
         first, last = self.config.value_range
         share = (self.autoencoder.encode(images) - low) / (high - low)

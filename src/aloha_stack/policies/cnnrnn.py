@@ -63,7 +63,7 @@ class CnnRnn(RecurrentNetwork):
     def feature_names(self) -> tuple[str, ...]:
         return tuple(f"feature_{n}" for n in range(self.config.features))
 
-    def encode(self, images: Tensor) -> Encoded:
+    def encode(self, images: Tensor, with_maps: bool = True) -> Encoded:
         return Encoded(self.encoder(images))
 
     def recur(

@@ -117,7 +117,7 @@ class EachLayerLstm(RecurrentNetwork):
             return tuple(f"feature_{n}" for n in range(self.config.feature))
         return tuple(f"{axis}_{n}" for n in range(self.config.points) for axis in "xy")
 
-    def encode(self, images: Tensor) -> Encoded:
+    def encode(self, images: Tensor, with_maps: bool = True) -> Encoded:
         points = None
         feature = self.encoder(images)
         if self.config.encoder == SPATIAL_SOFTMAX:

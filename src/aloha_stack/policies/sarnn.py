@@ -73,9 +73,10 @@ class Sarnn(RecurrentNetwork):
     def feature_names(self) -> tuple[str, ...]:
         return tuple(f"{axis}_{n}" for n in range(self.config.points) for axis in "xy")
 
-    def encode(self, images: Tensor) -> Encoded:
+    def encode(self, images: Tensor, with_maps: bool = True) -> Encoded:
         points = self.softmax(self.point_encoder(images))
-        return Encoded(points.flatten(1), points, self.image_encoder(images))
+        maps = self.image_encoder(images) if with_maps else None
+        return Encoded(points.flatten(1), points, maps)
 
     def recur(
         self, features: Tensor, joints: Tensor, memory: Memory | None = None
@@ -86,7 +87,7 @@ class Sarnn(RecurrentNetwork):
         points = self.point_decoder(hidden).unflatten(1, (-1, 2))
         image = None
         if with_image:
-            assert encoded.maps is not None, "encode() gives them"
+            assert encoded.maps is not None, "encode them with_maps"
             image = self.image_decoder(self.spots(points) * encoded.maps)
         return Predicted(self.joint_decoder(hidden), image, points, encoded_points=encoded.points)
 
