@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from aloha_stack.policies import certificate
 from aloha_stack.policies.options import adjust
 from aloha_stack.policies.policy import Policy, PolicyError, PolicySpec
 from aloha_stack.policies.registry import policy_class
@@ -78,7 +79,10 @@ def load(
     CheckpointError; nothing in it is executed."""
     checkpoint = read(folder)
     try:
-        policy = policy_class(checkpoint.spec.policy).restore(
+        kind = policy_class(checkpoint.spec.policy)
+        if getattr(kind, "NEEDS_CERTIFICATE", False):
+            certificate.check(folder)
+        policy = kind.restore(
             checkpoint.spec,
             checkpoint.config,
             checkpoint.statistics,
