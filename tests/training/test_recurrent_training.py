@@ -348,6 +348,16 @@ def test_an_autoencoder_of_another_kind_is_refused(
         )
 
 
+def test_pictures_that_would_not_come_back_at_their_size_are_refused(store: EpisodeStore) -> None:
+    other = EpisodeStore(
+        store.episodes, read_settings(recipe("cnnrnn", **{"data.image_size": [24, 20]}).data)
+    )
+    with pytest.raises(RecipeError, match="network.image_size: pictures of 24×20 px"):
+        objective("cnnrnn", other)
+    with pytest.raises(RecipeError, match="network.image_size: pictures of 24×20 px"):
+        CaeObjective(recipe("cae"), other, statistics(other))
+
+
 def test_several_cameras_and_other_states_are_refused(tmp_path: Path) -> None:
     write(tmp_path, 1.1, size=SIZE)
     both = open_episodes(tmp_path, read_settings(recipe("cnnrnn", **{"data.cameras": "null"}).data))

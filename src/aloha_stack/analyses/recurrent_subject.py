@@ -18,7 +18,7 @@ from aloha_stack.policies.recurrent_networks import CAE, NETWORKS
 from aloha_stack.policies.recurrent_policy import RecurrentPolicy
 from aloha_stack.policies.sarnn import LOST, Sarnn
 from aloha_stack.progress import Progress
-from aloha_stack.training.recurrent import joint_columns
+from aloha_stack.training.recurrent_parts import joint_columns
 from aloha_stack.training.settings import ReadSettings
 from aloha_stack.training.store import EpisodeStore, open_episodes
 

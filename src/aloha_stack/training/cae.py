@@ -16,7 +16,7 @@ from aloha_stack.training.dataset import EpisodeDataset, Sample
 from aloha_stack.training.draws import Draws
 from aloha_stack.training.objective import Network, Term, Terms
 from aloha_stack.training.recipes import Recipe, RecipeError
-from aloha_stack.training.recurrent import network_config, recurrent_spec
+from aloha_stack.training.recurrent_parts import network_config, recurrent_spec
 from aloha_stack.training.rounding import round_parts
 from aloha_stack.training.statistics import Statistics
 from aloha_stack.training.store import EpisodeStore

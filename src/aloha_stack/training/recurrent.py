@@ -22,26 +22,31 @@ from math import pi, sin
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from aloha_stack.episodes.joint_numbers import NAMES
 from aloha_stack.policies.cae_rnn import CaeRnn
-from aloha_stack.policies.checkpoint import Checkpoint, read
+from aloha_stack.policies.checkpoint import Checkpoint
 from aloha_stack.policies.cnnrnn import CnnRnn
 from aloha_stack.policies.min_max import min_max
-from aloha_stack.policies.policy import PolicyError, PolicySpec
+from aloha_stack.policies.policy import PolicyError
 from aloha_stack.policies.recurrent import Predicted, as_input
-from aloha_stack.policies.recurrent_config import RecurrentConfig
-from aloha_stack.policies.recurrent_networks import CAE, config_of, network_of
-from aloha_stack.policies.recurrent_policy import chunk_rows
+from aloha_stack.policies.recurrent_networks import network_of
 from aloha_stack.policies.weights import load_weights
-from aloha_stack.robot.joints import JOINTS, SIDES
 from aloha_stack.training.dataset import Sample
 from aloha_stack.training.draws import Draws
 from aloha_stack.training.objective import Network, Term, Terms
 from aloha_stack.training.recipes import Recipe, RecipeError
+from aloha_stack.training.recurrent_parts import (
+    ENCODER_FROM,
+    autoencoder_weights,
+    feature_bounds,
+    joint_bounds,
+    joint_columns,
+    network_config,
+    recurrent_spec,
+)
 from aloha_stack.training.rounding import round_parts
 from aloha_stack.training.sequences import SequenceDataset
 from aloha_stack.training.statistics import Statistics
@@ -61,11 +66,8 @@ LOSS: Mapping[str, Any] = {
 }
 """Keys of the recipe's `loss`, and their defaults."""
 
-ENCODER_FROM = "encoder_from"
-FROM_DATA = ("joints", "image_size", "crop")
 STARTED = ("cnnrnn", "cae_rnn")
 """Policies that an auto-encoder may start."""
-_BOUND_PICTURES, _AT_ONCE = 2000, 100
 _FIRST_IMAGE = 20  # purpose of draws
 
 
@@ -184,7 +186,7 @@ class RecurrentObjective:
                 f"{recipe.policy}"
             )
         try:
-            weights = _autoencoder(Path(source), self.config)
+            weights = autoencoder_weights(Path(source), self.config)
             if isinstance(self.module, CaeRnn):
                 load_weights(self.module.autoencoder, weights)
             elif isinstance(self.module, CnnRnn):
@@ -192,7 +194,7 @@ class RecurrentObjective:
         except PolicyError as error:
             raise RecipeError(f"network.{ENCODER_FROM}: {source}: {error}") from error
         if isinstance(self.module, CaeRnn):
-            self.module.feature_bounds.copy_(_feature_bounds(self.module, store))
+            self.module.feature_bounds.copy_(feature_bounds(self.module, store))
 
 
 def _error(predicted: Tensor, wanted: Tensor, valid: Tensor, weight: float) -> Term:
@@ -225,108 +227,6 @@ def s_curve(share: float) -> float:
     """
     t = min(max(share, 0.0), 1.0)
     return t - sin(2 * pi * t) / (2 * pi)
-
-
-def network_config(recipe: Recipe, store: EpisodeStore) -> RecurrentConfig:
-    """Of a policy that sees one camera, its sizes as the data has them. Raises RecipeError."""
-    if len(store.cameras) != 1:
-        raise RecipeError(
-            f"data.cameras: {recipe.policy} sees one camera, found "
-            f"{', '.join(store.cameras) or 'none'}; choose with --set 'data.cameras=[cam_low]'"
-        )
-    if recipe.data.state != ("position",):
-        raise RecipeError(
-            f"data.state: {recipe.policy} tells the next positions from those of now; expected "
-            f"[position], found {list(recipe.data.state)}"
-        )
-    fixed = [key for key in FROM_DATA if key in recipe.network]
-    if fixed:
-        raise RecipeError(f"network.{fixed[0]} follows from the data; leave it out")
-    sizes = {key: value for key, value in recipe.network.items() if key != ENCODER_FROM}
-    arms = sizes.get("arms", RecurrentConfig.arms)
-    count = len(JOINTS) * (len(arms) if isinstance(arms, list | tuple) and arms else len(SIDES))
-    sizes |= {
-        "joints": count,
-        "image_size": store.picture_shape[1:3],
-        "crop": store.settings.crop,
-    }
-    try:
-        return config_of(recipe.policy, sizes)
-    except PolicyError as error:
-        raise RecipeError(f"network.{error}") from error
-
-
-def recurrent_spec(policy: str, store: EpisodeStore) -> PolicySpec:
-    """What the policy needs and gives."""
-    rate_hz = float(store.settings.alignment.step_hz)
-    return PolicySpec(
-        policy=policy,
-        robot=store.episodes[0].robot,
-        cameras=store.cameras,
-        image_size=store.image_size,
-        chunk=chunk_rows(rate_hz),
-        task=", ".join(sorted({episode.task for episode in store.episodes})),
-        rate_hz=rate_hz,
-        state_names=store.settings.state_names,
-        stateful=True,
-    )
-
-
-def joint_bounds(
-    statistics: Mapping[str, Statistics], columns: Sequence[int], least_range: float
-) -> dict[str, Any]:
-    """For JSON: least and greatest number of each column in states and actions, at least
-    `least_range` apart."""
-    state, action = statistics["state"], statistics["action"]
-    low = np.minimum(state.minimum, action.minimum)[list(columns)].astype(np.float64)
-    high = np.maximum(state.maximum, action.maximum)[list(columns)].astype(np.float64)
-    wider = np.maximum(least_range - (high - low), 0.0) / 2
-    return {
-        "names": [NAMES[column] for column in columns],
-        "minimum": (low - wider).tolist(),
-        "maximum": (high + wider).tolist(),
-    }
-
-
-def joint_columns(config: RecurrentConfig) -> list[int]:
-    """Of the robot's 14 numbers, those of the config's arms."""
-    chosen = config.arms or SIDES
-    return [
-        SIDES.index(side) * len(JOINTS) + joint for side in chosen for joint in range(len(JOINTS))
-    ]
-
-
-def _autoencoder(source: Path, config: RecurrentConfig) -> Mapping[str, Tensor]:
-    """Weights of a checkpoint that `./aloha train cae` made, for pictures like these."""
-    checkpoint = read(source)
-    if checkpoint.spec.policy != CAE:
-        raise PolicyError(f"a {checkpoint.spec.policy}; expected a {CAE}")
-    trained = config_of(CAE, checkpoint.config)
-    own = config.as_dict()
-    for key, value in trained.as_dict().items():
-        if key in own and key not in ("joints", "arms", "crop") and own[key] != value:
-            raise PolicyError(f"its {key} is {value}, this network's {own[key]}")
-    return checkpoint.weights
-
-
-@torch.no_grad()
-def _feature_bounds(network: CaeRnn, store: EpisodeStore) -> Tensor:
-    """(2,) least and greatest number in the features of training pictures, spread evenly."""
-    steps = np.linspace(0, len(store) - 1, min(len(store), _BOUND_PICTURES)).astype(int)
-    least, greatest = torch.inf, -torch.inf
-    for first in range(0, len(steps), _AT_ONCE):
-        chosen = steps[first : first + _AT_ONCE]
-        pictures = torch.empty((len(chosen), *store.picture_shape), dtype=torch.uint8)
-        for out, step in zip(pictures.numpy(), chosen, strict=True):
-            store.frames.read(*store.locate(int(step)), out)
-        features = network.autoencoder.encode(as_input(pictures[:, 0], network.config))
-        least = min(least, float(features.min()))
-        greatest = max(greatest, float(features.max()))
-    if greatest - least < 1e-6:
-        raise RecipeError(
-            f"network.{ENCODER_FROM}: its features are {least:g} for every picture; train it longer"
-        )
-    return torch.tensor([least, greatest])
 
 
 def _check_loss(loss: Mapping[str, Any]) -> None:
