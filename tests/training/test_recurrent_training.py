@@ -352,9 +352,9 @@ def test_pictures_that_would_not_come_back_at_their_size_are_refused(store: Epis
     other = EpisodeStore(
         store.episodes, read_settings(recipe("cnnrnn", **{"data.image_size": [24, 20]}).data)
     )
-    with pytest.raises(RecipeError, match="network.image_size: pictures of 24×20 px"):
+    with pytest.raises(RecipeError, match=r"network\.image_size: pictures of 24×20 px"):
         objective("cnnrnn", other)
-    with pytest.raises(RecipeError, match="network.image_size: pictures of 24×20 px"):
+    with pytest.raises(RecipeError, match=r"network\.image_size: pictures of 24×20 px"):
         CaeObjective(recipe("cae"), other, statistics(other))
 
 
