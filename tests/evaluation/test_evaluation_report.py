@@ -73,7 +73,7 @@ def test_successes_are_told_by_the_point_at_which_the_object_lay() -> None:
     found = report([condition], [1000, 1001, 1002], 1.0)
     assert found["variation"] == "untaught,light"
     assert [row["position"]["name"] for row in found["per_episode"]] == ["B", "D", "B"]
-    assert found["per_episode"][1]["position"]["share"] == 0.75
+    assert found["per_episode"][1]["position"]["share"] == pytest.approx(0.75, abs=0.03)
     anywhere = Condition("", Plan("models/x", "pick_place"), OUTCOMES)
     assert anywhere.words().endswith("94 %)")
     assert 0 < anywhere.figures()["per_episode"][0]["position"]["share"] < 1

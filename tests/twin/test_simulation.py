@@ -45,7 +45,7 @@ def test_its_cameras_are_told_how_its_world_looks(tmp_path: Path) -> None:
     twin.close()
     reader.close()
     assert (reader.task, reader.looks, snapshot.seed) == ("pick_place", ("light",), 4)
-    assert snapshot.qpos[16] == pytest.approx(PickPlace().position("D", 0).x_m, abs=1e-4)
+    assert snapshot.qpos[16] == pytest.approx(PickPlace().position("D", 4).x_m, abs=1e-4)
 
 
 @pytest.fixture

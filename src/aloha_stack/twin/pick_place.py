@@ -27,6 +27,9 @@ LINE_X_M = (-0.04, 0.16)
 """Where A and E are: 5 cm from point to point."""
 LINE_Y_M = 0.5
 """On the line that the right arm points along when its waist is at 0."""
+HAND_M = 0.004
+"""By up to this does a cube that is put down by hand lie off its point, along the line and across,
+either way: no two trials are the same."""
 CUBE = "red_box"
 HALF_M = 0.02
 """Half an edge of gym-aloha's cube."""
@@ -45,8 +48,8 @@ FIELD_OF_VIEW_DEG = 39.0
 
 LIFT_M = 0.01
 """Over the table, from where on a cube is lifted: one that is squeezed stirs a little."""
-REST_M_S, REST_RAD_S = 0.02, 0.5
-"""Slower than this a cube is at rest."""
+REST_M_S, REST_RAD_S, REST_M_S2 = 0.02, 0.5, 1.0
+"""A cube slower than this and not pushed is at rest: one that bounces is slow for a moment."""
 TOUCHED, LIFTED, INSIDE, PLACED = 1, 2, 3, 4
 
 RANGE, TAUGHT, UNTAUGHT = "range", "taught", "untaught"
@@ -77,18 +80,18 @@ class PickPlace:
 
     def sample(self, place: str, seed: int) -> np.ndarray:
         """The cube's start pose (1, 7): on the table, in line with the arm."""
-        x_m = self.position(place, seed).x_m
-        return np.array([[x_m, LINE_Y_M, HALF_M, 1.0, 0.0, 0.0, 0.0]])
+        x_m, (_, _, across_m) = self.position(place, seed).x_m, _drawn(seed)
+        return np.array([[x_m, LINE_Y_M + across_m, HALF_M, 1.0, 0.0, 0.0, 0.0]])
 
     def position(self, place: str, seed: int) -> Position:
         """Where on its line the cube lies in the world of `seed`."""
-        if place == RANGE:
-            name, share = "", float(np.random.default_rng(seed).uniform())
-        else:
-            points = _CHOICES[place]
-            name = points[seed % len(points)]
-            share = POINTS.index(name) / (len(POINTS) - 1)
         first, last = LINE_X_M
+        share, along_m, _ = _drawn(seed)
+        if place == RANGE:
+            return Position("", share, first + share * (last - first))
+        points = _CHOICES[place]
+        name = points[seed % len(points)]
+        share = POINTS.index(name) / (len(POINTS) - 1) + along_m / (last - first)
         return Position(name, share, first + share * (last - first))
 
     def load_reward(self, model: mujoco.MjModel, data: mujoco.MjData) -> Reward:
@@ -132,7 +135,16 @@ class _Judge:
 
     def _moves(self) -> bool:
         speed = self._data.qvel[self._dof : self._dof + 6]
-        return bool(np.linalg.norm(speed[:3]) > REST_M_S or np.linalg.norm(speed[3:]) > REST_RAD_S)
+        push = self._data.qacc[self._dof : self._dof + 3]
+        slow = np.linalg.norm(speed[:3]) < REST_M_S and np.linalg.norm(speed[3:]) < REST_RAD_S
+        return not (slow and np.linalg.norm(push) < REST_M_S2)
+
+
+def _drawn(seed: int) -> tuple[float, float, float]:
+    """Share of the line's way; off a point along it, and off the line (m)."""
+    random = np.random.default_rng(seed)
+    share, along_m, across_m = random.uniform((0.0, -HAND_M, -HAND_M), (1.0, HAND_M, HAND_M))
+    return float(share), float(along_m), float(across_m)
 
 
 def _add_tray(spec: mujoco.MjSpec) -> None:

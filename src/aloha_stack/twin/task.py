@@ -19,7 +19,7 @@ class Reward:
 @dataclass(frozen=True)
 class Position:
     """Where an object lies on a line: from 0 at its beginning to 1 at its end, and `x_m` in the
-    world. `name` is the point's, empty between named points."""
+    world. `name` is the point's that it was put at, empty if it lies anywhere."""
 
     name: str
     share: float
