@@ -162,6 +162,22 @@ def test_a_node_that_does_not_end_gets_sigterm_then_sigkill_and_is_told(prefix: 
     assert "stubborn-1 did not end in time and was killed" in output
 
 
+def test_a_node_has_its_time_after_sigterm_though_that_was_sent_late(prefix: Prefix) -> None:
+    """Who sends it was kept from running."""
+    prefix.executable("stubborn", STUBBORN)
+    launcher = prefix.start(node("stubborn", 'sigterm_timeout="0.2" sigkill_timeout="0.5"'))
+    read_until(launcher, "ready")
+    (supervisor,) = children_of(launcher.pid)
+    launcher.send_signal(signal.SIGINT)
+    read_until(launcher, "ignored SIGINT")
+    os.kill(supervisor, signal.SIGSTOP)
+    time.sleep(0.8)
+    os.kill(supervisor, signal.SIGCONT)
+    status, output = end(launcher)
+    assert status == 1
+    assert output.index("ignored SIGTERM") < output.index("was killed")
+
+
 @pytest.mark.parametrize(
     ("script", "told"),
     [

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from aloha_stack.launch.plan import NodePlan
@@ -34,7 +35,8 @@ class NodeProcess:
         self.node = node
         self.index = index
         self.label = f"{node.label}-{index + 1}"
-        self.sent: set[int] = set()
+        self.sent: dict[signal.Signals, float] = {}
+        """The signals that it was sent, with the time of the steady clock."""
         self.lines = LineBuffer()
         self.gone = False
         self.reported = False
@@ -69,7 +71,7 @@ class NodeProcess:
 
     def send(self, number: signal.Signals) -> None:
         """Sends a signal to the node; SIGKILL to everything that it started as well."""
-        self.sent.add(number)
+        self.sent[number] = time.monotonic()
         if number == signal.SIGKILL:
             self._signal_group(number)
         elif self._process.poll() is None:

@@ -127,10 +127,12 @@ class Supervisor:
         if self._ending_since is None:
             return []
         sigterm_s = self._ending_since + process.node.sigterm_timeout_s
+        # A machine that stood still sends it late, and the node has its time from there.
+        heard_s = process.sent.get(signal.SIGTERM, sigterm_s)
         steps = [
             (self._ending_since, signal.SIGINT),
             (sigterm_s, signal.SIGTERM),
-            (sigterm_s + process.node.sigkill_timeout_s, signal.SIGKILL),
+            (heard_s + process.node.sigkill_timeout_s, signal.SIGKILL),
         ]
         return [(due_s, number) for due_s, number in steps if number not in process.sent]
 
@@ -173,7 +175,7 @@ class Supervisor:
                 self._finish(process, now_s)
 
     def _send_due(self, process: NodeProcess, now_s: float) -> None:
-        for due_s, number in self._due(process):
+        for due_s, number in self._due(process)[:1]:
             if due_s <= now_s:
                 if number != signal.SIGINT:
                     waited_s = now_s - (self._ending_since or now_s)
@@ -186,7 +188,7 @@ class Supervisor:
         if not process.reported:
             process.reported = True
             self._show(process)
-            ending = judge(process.poll() or 0, process.sent)
+            ending = judge(process.poll() or 0, set(process.sent))
             where = f" ({process.node.full_name})" if process.node.full_name else ""
             report = f"{process.label}{where} {ending.words}"
             if ending.orderly:
