@@ -68,6 +68,13 @@ class Tool:
         except AssertionError:
             raise AssertionError(f"{words} did not show; the screen was:\n{self.frame}") from None
 
+    def tells(self, words: str) -> None:
+        """Waits for these among all that it has shown."""
+        try:
+            wait_for(lambda: words in self.text)
+        except AssertionError:
+            raise AssertionError(f"{words!r} did not come; there was:\n{self.text}") from None
+
     def press(self, keys: str) -> None:
         os.write(self.master, keys.encode())
 

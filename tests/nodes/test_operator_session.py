@@ -4,15 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from aloha_interfaces.action import RecordEpisode
 from aloha_interfaces.msg import RecorderState, SafetyState
 from rclpy.node import Node
+from rclpy.task import Future
 
 from aloha_stack.nodes import _operator_session
 from aloha_stack.nodes._operator_known import Known
-from aloha_stack.nodes._operator_requests import Requests
+from aloha_stack.nodes._operator_requests import RECORD, Requests
 from aloha_stack.nodes._operator_session import Plan, Session
 from aloha_stack.robot.joints import ARMS
 from nodes.operator_rig import stand_maker
+from nodes.recorder_rig import wait_for
 
 __all__ = ["stand_maker"]  # pytest finds the fixture by its presence
 
@@ -238,3 +241,45 @@ def test_setting_aside_what_was_there_before_the_tool_is_no_new_episode(
     assert here.session.upcoming
     here.kept(1, "/e/0")
     assert here.session.done == 0
+
+
+def test_a_recorder_whose_state_is_heard_before_its_action_is_found_is_asked_all_the_same(
+    stands: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, _ = stands()
+    told: list[str] = []
+    requests = Requests(node, ARMS, told.append)
+    found, sent = [False], []
+
+    class Recorder:
+        def server_is_ready(self) -> bool:
+            return found[0]
+
+        def send_goal_async(self, goal: Any) -> Future:
+            sent.append(goal)
+            return Future()
+
+    monkeypatch.setattr(requests, "_recorder", Recorder())
+    goal = RecordEpisode.Goal(task="insertion")
+    requests.start(goal)
+    requests.start(goal)
+    assert [pending.name for pending in requests.waiting()] == [RECORD]
+    requests.look(e_stopped=False)
+    assert (sent, told) == ([], [])
+    found[0] = True
+    for _ in range(2):
+        requests.look(e_stopped=False)
+    assert (sent, told) == ([goal], [])
+
+
+def test_a_recorder_that_is_not_found_is_told(
+    stands: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aloha_stack.nodes._operator_requests.FIND_S", 0.0)
+    node, _ = stands()
+    told: list[str] = []
+    requests = Requests(node, ARMS, told.append)
+    requests.start(RecordEpisode.Goal())
+    wait_for(lambda: requests.look(e_stopped=False) or told)
+    assert told == [f"nobody answers to {RECORD}: is the recorder running?"]
+    assert requests.waiting() == []

@@ -230,10 +230,10 @@ def test_without_a_terminal_changes_are_lines_and_keys_come_from_standard_input(
     wait_for(lambda: "recorder" in tool.text and "IDLE" in tool.text)
     keys.write(b" \n")
     keys.flush()
-    wait_for(lambda: "RECORDING episode_000000" in tool.text)
+    tool.tells("RECORDING episode_000000")
     keys.write(b"s\n")
     keys.flush()
-    wait_for(lambda: "1 kept" in tool.text)
+    tool.tells("1 kept")
     assert "\x1b" not in tool.text
     keys.write(b"q")
     keys.flush()

@@ -17,6 +17,9 @@ ANSWER_S = 10.0
 CLOSING_S = 65.0
 """Steady time for which an answer is waited for; of one that waits for a slow disk."""
 
+FIND_S = 2.0
+"""Steady time in which the recorder's action must be found: its state may be heard before that."""
+
 E_STOP_S = 0.5
 """Steady time in which the safety node has to show the e-stop; else each arm is asked itself."""
 
@@ -54,6 +57,8 @@ class Requests:
         self._pending: dict[int, Pending] = {}
         self._count = 0
         self._e_stop_s: float | None = None
+        self._wanted: tuple[RecordEpisode.Goal, int, float] | None = None
+        """A recording whose action is not found yet, its request's number, since when."""
 
     # -- recorder ---------------------------------------------------------------------------
 
@@ -61,10 +66,25 @@ class Requests:
         """A recording. Its end is told, too, whoever ends it."""
         if self.waits_for(RECORD):
             return
-        if not self._recorder.server_is_ready():
+        with self._lock:
+            self._wanted = goal, self._number(RECORD, ANSWER_S), time.monotonic()
+        self._seek()
+
+    def _seek(self) -> None:
+        """Sends the goal that is wanted, once there is somebody to send it to."""
+        with self._lock:
+            wanted = self._wanted
+            if wanted is None:
+                return
+            goal, number, since_s = wanted
+            found = self._recorder.server_is_ready()
+            if not found and time.monotonic() - since_s <= FIND_S:
+                return
+            self._wanted = None
+        if not found:
+            self._end(number)
             self._tell(f"nobody answers to {RECORD}: is the recorder running?")
             return
-        number = self._begin(RECORD, ANSWER_S)
         sent = self._recorder.send_goal_async(goal)
 
         def accepted(future: Any) -> None:
@@ -141,6 +161,7 @@ class Requests:
 
     def look(self, *, e_stopped: bool) -> None:
         """To be called often; `e_stopped`: whether the safety node says that it is."""
+        self._seek()
         now_s = time.monotonic()
         if self._e_stop_s is not None and (e_stopped or now_s - self._e_stop_s > E_STOP_S):
             self._e_stop_s = None
@@ -170,9 +191,13 @@ class Requests:
 
     def _begin(self, name: str, limit_s: float) -> int:
         with self._lock:
-            self._count += 1
-            self._pending[self._count] = Pending(name, time.monotonic(), limit_s)
-            return self._count
+            return self._number(name, limit_s)
+
+    def _number(self, name: str, limit_s: float) -> int:
+        """Of a new request; the lock is held."""
+        self._count += 1
+        self._pending[self._count] = Pending(name, time.monotonic(), limit_s)
+        return self._count
 
     def _end(self, number: int) -> bool:
         with self._lock:
