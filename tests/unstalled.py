@@ -25,11 +25,13 @@ class Unstalled:
 
     def __init__(self, steady_ns: Callable[[], int]) -> None:
         self._steady_ns, self._lock, self._step_ns = steady_ns, threading.RLock(), STEP_NS
-        self._seen_ns = self._shown_ns = steady_ns()
+        self._seen_ns = self._shown_ns = self._told_ns = steady_ns()
 
     def monotonic_ns(self) -> int:
         with self._lock:
-            return self._shown_ns + min(self._step_ns, self._steady_ns() - self._seen_ns)
+            now_ns = self._shown_ns + min(self._step_ns, self._steady_ns() - self._seen_ns)
+            self._told_ns = max(now_ns, self._told_ns + 1)  # whatever is measured takes time
+            return self._told_ns
 
     def look(self) -> None:
         with self._lock:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import threading
 import time
@@ -111,6 +112,11 @@ class Robot(Node):
     def says(self, state: int, words: str = "") -> None:
         wait_for(lambda: self.last.state == state and words in self.last.reason)
 
+    def age_s(self, stream: str) -> float:
+        """Of a stream, as the policy's reason has it; 0 if it tells of none."""
+        told = re.search(rf"{stream} is ([\d.]+) s", self.last.reason)
+        return float(told[1]) if told else 0.0
+
     def load(self, folder: Path) -> Any:
         return call(self, "/policy/load", LoadPolicy, checkpoint=str(folder))
 
@@ -195,7 +201,8 @@ def test_a_stream_that_falls_silent_stops_it_by_name_until_it_is_back(folder: Pa
             robot.dead = {stream}
             robot.says(PolicyState.STOPPED, f"{stream} is ")
             count = len(robot.chunks)
-            robot.says(PolicyState.STOPPED, f"{stream} is 0.5")
+            wait_for(lambda stream=stream: robot.age_s(stream) >= 0.5)
+            assert robot.last.state == PolicyState.STOPPED
             assert len(robot.chunks) == count
             robot.dead = set()
             robot.says(PolicyState.INFERRING)
@@ -266,7 +273,7 @@ def test_in_a_slow_world_chunks_may_take_as_much_of_its_time_as_of_the_walls(
 def test_checkpoints_that_do_not_fit_are_refused_by_name(folder: Path, tmp_path: Path) -> None:
     other_robot = policy(spec=replace(SPEC, robot="koch"))
     other_cameras = policy(spec=replace(SPEC, cameras=("cam_high", "cam_top")))
-    other_rate = policy(spec=replace(SPEC, rate_hz=25.0))
+    other_rate = policy(spec=replace(SPEC, rate_hz=30.0))
     one_row = policy(replace(CONFIG, chunk=1))
     short = shutil.copytree(folder, tmp_path / "short")
     weights = short / "model.safetensors"
@@ -276,7 +283,7 @@ def test_checkpoints_that_do_not_fit_are_refused_by_name(folder: Path, tmp_path:
     wrong = {
         saved(tmp_path / "robot", other_robot): "trained on robot 'koch', this is 'twin'",
         saved(tmp_path / "cameras", other_cameras): "needs cam_top",
-        saved(tmp_path / "rate", other_rate): "rate is 25 Hz; the player plays 50 rows per second",
+        saved(tmp_path / "rate", other_rate): "rate is 30 Hz; the player plays 50 rows per second",
         saved(tmp_path / "row", one_row): "have 1 rows; 2 to 500 can be merged",
         short: "model.safetensors",
         pickled: "pickled",
