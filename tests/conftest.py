@@ -3,8 +3,17 @@
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from aloha_stack.shared_memory import sweep
+
+
+def pytest_configure() -> None:
+    """No example is timed: a machine that stands still for a second says nothing about it."""
+    settings.register_profile(
+        "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("untimed")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from unstalled import STEP_NS, Unstalled, unstalled
 
@@ -37,3 +38,9 @@ def test_it_goes_on_while_everybody_sleeps_and_sleep_takes_that_time() -> None:
         assert time.monotonic() - began_s >= 8e-9 * STEP_NS
         assert time.time() - machine_s == pytest.approx(time.monotonic() - began_s, abs=0.025)
     assert (time.monotonic, time.sleep) == before
+
+
+def test_no_example_of_a_property_is_timed() -> None:
+    assert settings.default is not None
+    assert settings.default.deadline is None
+    assert HealthCheck.too_slow in settings.default.suppress_health_check

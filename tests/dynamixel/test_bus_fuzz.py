@@ -25,7 +25,8 @@ IDS = (1, 2, 4, 6, 7, 8, 9)
 ALL = tuple(range(1, 10))
 
 few = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 tricky = st.sampled_from([b"\xff\xff\xfd\x00", b"\xff\xff\xfd\xfd", b"\xff", b"\x55", b"\x00\x04"])
 ids = st.sampled_from((*ALL, 0, 200, 253, 254))

@@ -354,7 +354,8 @@ def check_invariants(robot: Robot) -> None:
     value=VALUES,
 )
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_whatever_stands_in_a_file_gives_a_sound_robot_or_a_refusal(
     tmp_path_factory, place, kind, value
