@@ -60,7 +60,7 @@ def test_one_job_or_two_find_the_same(model: Path, tmp_path: Path) -> None:
         ({"task": "insertion"}, "trained on insertion, not on transfer_cube: --task insertion"),
         ({"robot": "stretch"}, "trained on robot 'stretch', this is 'twin'"),
         ({"cameras": ("cam_high", "cam_top")}, "needs cam_top; robot 'twin' has cam_high"),
-        ({"rate_hz": 10.0}, "rate is 10 Hz; rollouts tick at 50"),
+        ({"rate_hz": 30.0}, "rate is 30 Hz; the player plays 50"),
         ({"chunk": 1}, "1 rows; 2 to 500 can be merged"),
         ({"chunk": 501}, "501 rows"),
         ({"state_names": (*NAMES, "left_waist_temperature")}, "left_waist_temperature, which nob"),

@@ -14,7 +14,7 @@ Two modes say which chunks share in the target:
 
 A chunk that comes `alone` takes over from all that were before it in either mode. So do those of a
 policy with a memory: it has one thing to say at a time, and an average with what it said before
-would only be late.
+would only be late. It may say it every few ticks: late is what comes later than the one before did.
 
 Whenever a chunk joins or leaves, the shares go over smoothly within a fading time T (shares.py), a
 chunk that ends leaves T before its end, and the stream stays in the midst of the chunks: its
@@ -125,6 +125,7 @@ class ChunkSchedule:
         self._newest_ns: int | None = None
         self._now_ns: int | None = None
         self._joined_ns: int | None = None
+        self._rhythm_ns = self.dt_ns
         self._late = False
         self._fade_ns = self._blend_ns if self.mode == "latest" else float(self.dt_ns)
 
@@ -196,6 +197,8 @@ class ChunkSchedule:
         elif not ring.braked and stamp_ns - ring.newest_ns < SPACING_TICKS * self.dt_ns:
             return False  # so little time after the one before that it says nothing new
         rejoins = ring.braked and self._shares.settled
+        if alone and not ring.braked:
+            self._rhythm_ns = max(stamp_ns - ring.newest_ns, self.dt_ns)
         ring.push(stamp_ns, rows, alone=alone or self.mode == "latest")
         if rejoins and self._position is not None:
             needed_ns = _rejoining_s(self._position, *ring.newest_motion(now_ns)) * 1e9
@@ -218,7 +221,8 @@ class ChunkSchedule:
         """The fading time, after the rhythm in which chunks come in."""
         assert self._ring is not None
         if self._joined_ns is not None:
-            overdue = now_ns - self._joined_ns > LATE_TICKS * self.dt_ns
+            in_time_ns = self._rhythm_ns + (LATE_TICKS - 1) * self.dt_ns
+            overdue = now_ns - self._joined_ns > in_time_ns
             self._late = overdue or (self._late and not joined)
         if joined:
             self._joined_ns = now_ns

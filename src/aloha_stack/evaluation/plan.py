@@ -110,8 +110,7 @@ def check_spec(spec: PolicySpec, task: str, robot: Robot) -> None:
     rows = (spec.chunk - 1) * check_rate(spec) + 1
     if not MIN_ROWS <= rows <= MAX_ROWS:
         raise PolicyError(
-            f"the policy's chunks have {rows} rows of a rollout; {MIN_ROWS} to {MAX_ROWS} can be "
-            "merged"
+            f"the policy's chunks have {rows} rows; {MIN_ROWS} to {MAX_ROWS} can be merged"
         )
 
 

@@ -51,9 +51,7 @@ def check_rows(spec: PolicySpec, player_hz: float) -> int:
         ) from error
     rows = (spec.chunk - 1) * between + 1
     if not 2 <= rows <= MAX_ROWS:
-        raise PolicyError(
-            f"the policy's chunks have {rows} rows of the player; 2 to {MAX_ROWS} can be merged"
-        )
+        raise PolicyError(f"the policy's chunks have {rows} rows; 2 to {MAX_ROWS} can be merged")
     return between
 
 
