@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from aloha_stack.policies.dropout import Dropout, dropped
+
 Activation = Callable[[Tensor], Tensor]
 ACTIVATIONS: dict[str, Activation] = {"relu": F.relu, "gelu": F.gelu}
 
@@ -50,7 +52,7 @@ def plain_attention(
         scores = scores.masked_fill(padding[:, None, None], -torch.inf)
     weights = scores.softmax(dim=3)
     if dropout:
-        weights = F.dropout(weights, dropout)
+        weights = dropped(weights, dropout)
     return weights @ value
 
 
@@ -109,7 +111,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.linear1 = nn.Linear(width, hidden)
         self.linear2 = nn.Linear(hidden, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self._activation = ACTIVATIONS[activation]
 
     def feed_forward(self, x: Tensor) -> Tensor:
