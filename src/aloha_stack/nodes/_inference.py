@@ -59,7 +59,7 @@ class InferenceSettings:
     threads: int = 0
     options: str = ""  # of the policy, NAME=VALUE with commas between
     device: str = "cpu"
-    backend: str = "eager"
+    backend: str = "auto"
     max_image_age_s: float = 0.2
 
 

@@ -69,7 +69,12 @@ class PolicyNode(ManagedNode):
                 self, "options", "", "of the policy, as input_param=0.8; several with commas"
             ),
             device=declare(self, "device", "cpu", "where the network runs: cpu, cuda, cuda:1 …"),
-            backend=declare(self, "backend", "eager", "how it is computed: eager, fast"),
+            backend=declare(
+                self,
+                "backend",
+                "auto",
+                "how it is computed: eager, fast, or auto, what is best here",
+            ),
             max_image_age_s=declare(
                 self, "max_image_age", 0.2, "s; older pictures stop the policy", (0.02, 0.35)
             ),
