@@ -11,6 +11,7 @@ NODES = (
         "arm_bridge",
         "bench_faults",
         "bench_images",
+        "bench_loop",
         "bench_record",
         "call",
         "camera",

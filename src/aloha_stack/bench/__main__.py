@@ -28,6 +28,8 @@ BENCHES = (
     Bench("record", "all streams for 5 minutes: messages lost, memory, closing (6 min)", "record"),
     Bench("load", "training samples a second: ours, ALOHA HDF5, LeRobot video (6 min)", "load"),
     Bench("inference", "a chunk of ACT, beside LeRobot's and the plain network", "inference"),
+    Bench("loop", "chunk_player's ticks while the full-size ACT infers (2 minutes)", "loop"),
+    Bench("training", "samples a second that ACT learns from, beside LeRobot's", "training"),
 )
 
 

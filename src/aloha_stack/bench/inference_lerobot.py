@@ -15,27 +15,23 @@ import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 COMPUTED = {"model.vae_encoder_pos_enc"}
 """Constants among lerobot's weights."""
 
 
-def main(folder: Path, threads: int) -> None:
-    import torch
+def loaded(folder: Path, cameras: list[str], size: tuple[int, ...], states: int) -> Any:
+    """The policy of config.json and model.safetensors, for pictures of `size` (height, width)."""
     from lerobot.configs.types import FeatureType, PolicyFeature
     from lerobot.policies.act.configuration_act import ACTConfig
     from lerobot.policies.act.modeling_act import ACTPolicy
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file
 
-    torch.set_num_threads(threads)
-    seen = load_file(folder / "observations.safetensors")
-    cameras = [f"observation.images.c{n}" for n in range(seen["pictures"].shape[1])]
-    height, width = seen["pictures"].shape[2:4]
     settings = json.loads((folder / "config.json").read_text())
-    actions = settings.pop("action_dim")
-    visual = PolicyFeature(FeatureType.VISUAL, (3, height, width))
-    state = PolicyFeature(FeatureType.STATE, (seen["state"].shape[1],))
-    action = PolicyFeature(FeatureType.ACTION, (actions,))
+    visual = PolicyFeature(FeatureType.VISUAL, (3, *size))
+    state = PolicyFeature(FeatureType.STATE, (states,))
+    action = PolicyFeature(FeatureType.ACTION, (settings.pop("action_dim"),))
     config = ACTConfig(
         input_features={"observation.state": state, **dict.fromkeys(cameras, visual)},
         output_features={"action": action},
@@ -48,6 +44,18 @@ def main(folder: Path, threads: int) -> None:
     missing, unknown = policy.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
     if set(missing) - COMPUTED or unknown:
         raise SystemExit(f"weights missing: {missing}, unknown: {unknown}")
+    return policy
+
+
+def main(folder: Path, threads: int) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    torch.set_num_threads(threads)
+    seen = load_file(folder / "observations.safetensors")
+    cameras = [f"observation.images.c{n}" for n in range(seen["pictures"].shape[1])]
+    size = tuple(seen["pictures"].shape[2:4])
+    policy = loaded(folder, cameras, size, seen["state"].shape[1])
     batches = []
     for pictures, state_now in zip(seen["pictures"], seen["state"], strict=True):
         images = (pictures.permute(0, 3, 1, 2).float() / 255).contiguous()

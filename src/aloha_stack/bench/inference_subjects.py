@@ -57,7 +57,7 @@ class Subject:
 
 def full_size(data: Sequence[Path] | None) -> Subject:
     """The paper's network with start weights, four cameras of 640x480."""
-    policy = _untrained(ActConfig(), CAMERAS, NATIVE)
+    policy = untrained(ActConfig(), CAMERAS, NATIVE)
     return _subject("paper's sizes, not trained", policy, data)
 
 
@@ -68,7 +68,7 @@ def small_recipe() -> Subject:
     assert cameras is not None  # its own file says them
     assert size is not None
     config = ActConfig.from_dict({**recipe.network, "cameras": len(cameras)})
-    return _subject(f"{SMALL}, not trained", _untrained(config, cameras, size), None)
+    return _subject(f"{SMALL}, not trained", untrained(config, cameras, size), None)
 
 
 def of_model(folder: Path, data: Sequence[Path] | None) -> Subject:
@@ -108,7 +108,8 @@ def _policy(policy: ActPolicy, network: Act, backend: str, device: str) -> ActPo
     return ActPolicy(policy.spec, network, state, action, device, backend)
 
 
-def _untrained(config: ActConfig, cameras: Sequence[str], size: tuple[int, int]) -> ActPolicy:
+def untrained(config: ActConfig, cameras: Sequence[str], size: tuple[int, int]) -> ActPolicy:
+    """With start weights, always the same; chunks that stay near a mean of 0."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = Act(config)

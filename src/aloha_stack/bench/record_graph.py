@@ -60,14 +60,14 @@ class Outcome:
 
 def measure(seconds: float, pictures: Path, folder: Path, show: Show) -> Outcome:
     """Records one episode of so many seconds into `folder`, which stays its caller's to remove."""
-    robot_file = _robot_file(folder / "aloha.yaml", pictures)
-    robot = load_robot(robot_file)
-    parameters = ["--ros-args", "-p", f"robot:={robot_file}"]
+    file = robot_file(folder / "aloha.yaml", pictures)
+    robot = load_robot(file)
+    parameters = ["--ros-args", "-p", f"robot:={file}"]
     commands = {
         CAMERA: ["aloha_stack.nodes.camera", *parameters],
         RECORDER: ["aloha_stack.nodes.recorder", *parameters, "-p", f"directory:={folder / 'out'}"],
         ROBOT: [
-            *("aloha_stack.nodes.bench_record", "--robot", robot_file),
+            *("aloha_stack.nodes.bench_record", "--robot", file),
             *("--seconds", str(seconds)),
         ],
     }
@@ -167,7 +167,7 @@ def _listed(folder: Path) -> float:
     return time.monotonic() - began_s
 
 
-def _robot_file(path: Path, pictures: Path) -> str:
+def robot_file(path: Path, pictures: Path) -> str:
     """The robot `aloha`, whose four cameras show `pictures` at their own rates."""
     values = yaml.safe_load((share_folder() / "config/robots/aloha.yaml").read_text())
     for camera in values["cameras"].values():

@@ -41,7 +41,7 @@ def check_stream(
         return StreamCheck(len(stamps_ns))
     at_ns = np.array(stamps_ns, dtype=np.int64)
     passed_s: np.ndarray = np.diff(at_ns).astype(np.float64) * 1e-9
-    gaps, longest_s = _gaps(at_ns, round(period_s * 1e9)), float(passed_s.max())
+    gaps, longest_s = empty_periods(at_ns, round(period_s * 1e9)), float(passed_s.max())
     passed_s = np.maximum(passed_s, period_s / 4)  # a late one and the next may be close together
     slopes = np.diff(np.array(positions, dtype=np.float64), axis=0) / passed_s[:, None]
     off = np.abs(np.diff(slopes, axis=0)) * passed_s[1:, None]
@@ -50,8 +50,9 @@ def check_stream(
     return StreamCheck(len(stamps_ns), gaps, longest_s, jumps, float((off / travel).max()))
 
 
-def _gaps(stamps_ns: np.ndarray, period_ns: int) -> int:
-    """Periods without a stamp, with deadlines where that makes the fewest: they are not told."""
+def empty_periods(stamps_ns: np.ndarray, period_ns: int) -> int:
+    """Periods without a stamp, of stamps (n,) in their order from the first to the last, with
+    deadlines where that makes the fewest: they are not told."""
     found = []
     for begin_ns in np.unique(stamps_ns % period_ns):
         periods = (stamps_ns - begin_ns) // period_ns
