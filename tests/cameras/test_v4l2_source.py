@@ -160,6 +160,18 @@ def test_a_driver_that_hangs_holds_nobody_up(source, fake, monkeypatch) -> None:
     next_frame(source)
 
 
+def test_a_camera_that_was_not_closed_in_time_but_is_by_now_opens(
+    source, fake, monkeypatch
+) -> None:
+    monkeypatch.setattr(v4l2, "CLOSE_S", 0.0)
+    source.open()
+    next_frame(source)
+    source.close()
+    monkeypatch.setattr(v4l2, "CLOSE_S", 3.0)
+    source.open()
+    next_frame(source)
+
+
 def test_an_opening_that_hangs_is_given_up_and_closed_when_it_comes_late(
     source, fake, monkeypatch
 ) -> None:

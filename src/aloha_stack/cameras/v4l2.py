@@ -48,11 +48,13 @@ class V4L2Camera:
     def open(self) -> None:
         if self._session is not None:
             raise SourceError(f"{self.camera.name} is open already")
-        if self._left is not None and self._left.is_alive():
-            raise SourceError(
-                f"{self.camera.name}: the driver of {self.path} hangs: unplug the camera, and plug "
-                "it in again"
-            )
+        if self._left is not None:
+            self._left.stop()  # once more: the machine, not the driver, may have stood still
+            if self._left.is_alive():
+                raise SourceError(
+                    f"{self.camera.name}: the driver of {self.path} hangs: unplug the camera, and "
+                    "plug it in again"
+                )
         session = _Session(self.path, self.camera, self._open_capture)
         session.start()
         if not session.opened.wait(OPEN_S):
