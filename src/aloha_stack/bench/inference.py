@@ -6,6 +6,10 @@ observations and as many threads, and take turns; a figure is the median of the 
 measured from the pictures, uint8, to the chunk in rad; lerobot's without the conversion and
 normalisation of its pictures. lerobot's needs ALOHA_PEERS=PYTHON in the environment, a Python that
 has lerobot.
+
+With --policy it measures one tick of a recurrent policy on one core instead: a camera's JPEG of
+640x480 decoded, the network's step, a chunk; networks as published and as recipes have them, not
+trained, or the one of --model.
 """
 
 import argparse
@@ -31,9 +35,11 @@ if TYPE_CHECKING:
 EXAMPLE = """examples:
   ./aloha bench inference
   ./aloha bench inference --model models/full --data episodes/cube/episode_000000
+  ./aloha bench inference --policy sarnn
   ALOHA_PEERS=~/lerobot/bin/python ./aloha bench inference --json inference.json
 """
 FAST, PLAIN = "fast", "plain network, float32"
+RECURRENT = ("each_layer_lstm", "cnnrnn", "cae_rnn", "sarnn")
 WARM_UP = 2
 """Rounds that do not count: memory is allocated and weights are packed in them."""
 
@@ -53,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
     progress, found = Progress(), machine()
     if warning := busy(found):
         progress.say(f"aloha bench inference: {warning}")
-    threads = options.threads or len(os.sched_getaffinity(0))
+    threads = options.threads or (1 if options.policy else len(os.sched_getaffinity(0)))
     torch.set_num_threads(threads)
     try:
         rows = _rows(options, threads, progress)
@@ -73,6 +79,12 @@ def _rows(options: argparse.Namespace, threads: int, progress: Progress) -> list
     from aloha_stack.bench.inference_subjects import full_size, of_model, on_cuda, small_recipe
 
     progress.show("making the networks")
+    if options.policy:
+        from aloha_stack.bench import inference_recurrent as recurrent
+
+        return recurrent.rows(
+            options.policy, options.model, options.input_param, options.rounds, progress
+        )
     given = options.model
     subject = full_size(options.data) if given is None else of_model(given, options.data)
     rows = _beside_lerobot(subject, options.rounds, threads, progress)
@@ -154,7 +166,16 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", type=Path, metavar="FOLDER", help="a checkpoint of ACT")
+    parser.add_argument(
+        "--model", type=Path, metavar="FOLDER", help="a checkpoint of ACT, or of --policy"
+    )
+    parser.add_argument("--policy", choices=RECURRENT, help="a recurrent one instead of ACT")
+    parser.add_argument(
+        "--input-param",
+        type=_share,
+        metavar="P",
+        help="of a recurrent policy (1, and 0.8 where pictures are predicted)",
+    )
     parser.add_argument(
         "--data", type=Path, nargs="+", metavar="DIR", help="episodes that observations come from"
     )
@@ -162,6 +183,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=_count, help="of each (all processors)")
     parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
     return parser
+
+
+def _share(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number from 0 to 1")
+    return number
 
 
 def _count(text: str) -> int:
