@@ -30,8 +30,8 @@ def test_help_lists_every_command() -> None:
     assert all(name in done.stdout for name in NAMES)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_command_helps_with_an_example(name: str) -> None:
+@pytest.mark.parametrize("name", ["call", "doctor", "python"])
+def test_a_command_answers_help_by_whatever_way_it_is_run(name: str) -> None:
     done = aloha(name, "--help")
     assert done.returncode == 0
     assert f"./aloha {name}" in done.stdout

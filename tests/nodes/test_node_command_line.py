@@ -3,13 +3,12 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import rclpy
 
 from aloha_stack.nodes import safety, twin
-from aloha_stack.nodes._help import declared_parameters, help_text
+from aloha_stack.nodes._help import help_text
 from aloha_stack.nodes._node import run
 from aloha_stack.nodes._parameters import refuse_unknown_parameters
 from aloha_stack.nodes.arm_bridge import ArmBridge
@@ -20,9 +19,6 @@ from aloha_stack.nodes.safety import Safety
 from aloha_stack.nodes.teleop import Teleop
 from aloha_stack.nodes.twin import TwinNode
 from nodes.domains import free_domain
-
-OF_EVERY_NODE = {"use_sim_time", "start_type_description_service"}
-ONLY_INTERBOTIX = {"xs_namespace"}
 
 
 @pytest.fixture
@@ -35,19 +31,6 @@ def ros(monkeypatch):
 
 def given(**values):
     return [rclpy.parameter.Parameter(name, value=value) for name, value in values.items()]
-
-
-@pytest.mark.parametrize(
-    ("kind", "needs"),
-    [(Recorder, {}), (PolicyNode, {}), (ArmBridge, {"arm": "leader_left"})],
-)
-def test_the_help_lists_just_what_a_node_declares(ros, kind, needs):
-    node = kind(parameter_overrides=given(**needs))
-    source = Path(sys.modules[kind.__module__].__file__)
-    listed = {one.name for one in declared_parameters(source, has_life_cycle=True)}
-    assert listed - ONLY_INTERBOTIX == set(node._parameters) - OF_EVERY_NODE
-    node.close()
-    node.destroy_node()
 
 
 @pytest.mark.parametrize(

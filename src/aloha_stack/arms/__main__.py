@@ -108,21 +108,29 @@ def _parser() -> argparse.ArgumentParser:
         "--arm", action="extend", nargs="+", metavar="NAME", help="these arms only (default: all)"
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    scan = commands.add_parser("scan", parents=[shared], help="which servos answer on the ports")
+
+    def add(name: str, does: str) -> argparse.ArgumentParser:
+        lines = [line for line in EXAMPLES.splitlines() if f" arms {name} " in line]
+        return commands.add_parser(
+            name,
+            parents=[shared],
+            help=does,
+            description=does,
+            epilog="\n".join(["examples:", *lines]),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    scan = add("scan", "which servos answer on the ports")
     scan.add_argument("--all", action="store_true", help="every ID at every baud rate (slow)")
-    setup = commands.add_parser(
-        "configure", parents=[shared], help="bring the registers to what the robot file says"
-    )
+    setup = add("configure", "bring the registers to what the robot file says")
     setup.add_argument("--dry-run", action="store_true", help="show the differences, write nothing")
-    again = commands.add_parser(
-        "reboot", parents=[shared], help="restart the servos in hardware error, or these"
-    )
+    again = add("reboot", "restart the servos in hardware error, or these")
     again.add_argument("--servo", type=int, action="extend", nargs="+", metavar="ID")
-    torque = commands.add_parser("torque", parents=[shared], help="torque on or off")
+    torque = add("torque", "torque on or off")
     torque.add_argument("state", choices=("on", "off"))
     for one in (again, torque):
         one.add_argument("--yes", action="store_true", help="do it although the arm drops")
-    read = commands.add_parser("read", parents=[shared], help="a table of all servos")
+    read = add("read", "a table of all servos")
     read.add_argument("--register", metavar="NAME", help="this register of every servo")
     read.add_argument("--watch", action="store_true", help="again and again, until Ctrl-C")
     read.add_argument("--period", type=float, default=0.5, metavar="S", help="of --watch (0.5)")

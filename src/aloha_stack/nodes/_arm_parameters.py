@@ -28,11 +28,7 @@ def declared_parameters(node: Node) -> ArmParameters:
     """Declares them for `node`; a ValueError for those that cannot be."""
     robot = declare(node, "robot", "aloha", "robot file: a name in config/robots, or a path")
     name = declare(node, "arm", str, "which arm of the robot file this is")
-    backend = declare(
-        node, "backend", "dynamixel", f"who drives the servos: {' or '.join(BACKENDS)}"
-    )
-    if backend not in BACKENDS:
-        raise ValueError(f"no backend '{backend}'; there is {', '.join(BACKENDS)}")
+    backend = declare(node, "backend", "dynamixel", "who drives the servos", choices=BACKENDS)
     rate_hz = declare(node, "rate_hz", 100.0, "bus cycles per second of ROS time", (10, 500))
     settings = Settings(
         period_s=1 / rate_hz,

@@ -19,6 +19,7 @@ FOLDER = Path(__file__).parent
 LIFE = "_node.py"
 """Declares what nodes with a life cycle have in common."""
 PACKAGE = "aloha_stack.nodes"
+REQUIRED = "required"
 SHARED = """  use_sim_time (bool, False)
       whether time comes from /clock, as every node of ROS 2 knows it
 
@@ -27,21 +28,24 @@ Names, remappings, --params-file FILE and log levels follow --ros-args too, as u
 
 @dataclass(frozen=True)
 class Declared:
-    """One parameter; `facts` are its type, its default or "required", its bounds."""
+    """One parameter; `default` is as Python writes it, or "required"; `allowed` may be empty."""
 
     name: str
-    facts: str
+    kind: str
+    default: str
+    allowed: str
     description: str
 
     def __str__(self) -> str:
-        return f"  {self.name} ({self.facts})\n      {self.description}"
+        facts = ", ".join(filter(None, (self.kind, self.default, self.allowed)))
+        return f"  {self.name} ({facts})\n      {self.description}"
 
 
 def help_text(make_node: Callable[..., Any]) -> str:
     """Usage, parameters and an example of the node that `make_node` makes."""
     source = Path(inspect.getfile(make_node))
     parameters = declared_parameters(source, has_life_cycle=_has_life_cycle(make_node))
-    required = [one.name for one in parameters if one.facts.endswith("required")]
+    required = [one.name for one in parameters if one.default == REQUIRED]
     given = [f"-p {name}:=VALUE" for name in required or [parameters[0].name]]
     command = f"ros2 run aloha_stack {source.stem}"
     return "\n".join(
@@ -117,15 +121,15 @@ def _described(tree: ast.AST, name: str) -> ast.expr:
 
 
 def _read(call: ast.Call, names: dict[str, Any]) -> Declared:
-    """The arguments of `declare`: node, name, default or type, description, bounds."""
+    """The arguments of `declare`: node, name, default or type, description, bounds, choices."""
     name, default, description, *bounds = [_value(one, names) for one in call.args[1:]]
+    words = {word.arg: _value(word.value, names) for word in call.keywords}
     if isinstance(default, type):
-        facts = f"{default.__name__}, required"
+        kind, start = default.__name__, REQUIRED
     else:
-        facts = f"{type(default).__name__}, {default!r}"
-    if bounds:
-        facts += f", {bounds[0][0]} … {bounds[0][1]}"
-    return Declared(str(name), facts, str(description))
+        kind, start = type(default).__name__, repr(default)
+    allowed = f"{bounds[0][0]} … {bounds[0][1]}" if bounds else " | ".join(words.get("choices", ()))
+    return Declared(str(name), kind, start, allowed, str(description))
 
 
 def _value(node: ast.expr, names: dict[str, Any]) -> Any:

@@ -1,5 +1,6 @@
 """Declaring parameters as every node here does: described, bounded, read-only."""
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -25,15 +26,18 @@ def declare(
     description: str,
     bounds: tuple[float, float] | None = None,
     *,
+    choices: Iterable[str] = (),
     read_only: bool = True,
 ) -> Value:
     """Declares a parameter and returns its value.
 
     `default` is a value, or a type (bool, int, float, str) for a parameter that must be given.
-    `bounds` are the least and the greatest number allowed. A value that is missing, of another
-    type or out of bounds is an exception that names the parameter.
+    `bounds` are the least and the greatest number allowed, `choices` the words. A value that is
+    missing, of another type or not allowed is an exception that names the parameter.
     """
+    words = tuple(choices)
     descriptor = ParameterDescriptor(description=description, read_only=read_only)
+    descriptor.additional_constraints = f"one of {', '.join(words)}" if words else ""
     required = isinstance(default, type)
     kind = default if isinstance(default, type) else type(default)
     if bounds is not None and kind is float:
@@ -45,11 +49,17 @@ def declare(
     start: Any = _TYPES[kind] if required else default
     try:
         node.declare_parameter(name, start, descriptor)
-        return node.get_parameter(name).value  # type: ignore[return-value]
+        value: Any = node.get_parameter(name).value
     except ParameterUninitializedException as error:
         raise ValueError(
             f"{node.get_fully_qualified_name()}: parameter '{name}' must be given: {description}"
         ) from error
+    if words and value not in words:
+        raise ValueError(
+            f"{node.get_fully_qualified_name()}: parameter '{name}' is '{value}'; expected "
+            f"{' or '.join(words)}"
+        )
+    return value  # type: ignore[no-any-return]
 
 
 def refuse_unknown_parameters(node: Node) -> None:

@@ -17,7 +17,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from aloha_stack.control.chunks import ChunkRefused, ChunkSchedule
+from aloha_stack.control.chunks import MODES, ChunkRefused, ChunkSchedule
 from aloha_stack.control.pacing import Pacer
 from aloha_stack.control.rollout import RolloutPlayer, Stage
 from aloha_stack.control.takeover import Takeover, TakeoverSettings
@@ -62,7 +62,7 @@ class ChunkPlayer(SimpleNode):
         self._dt_ns = round(1e9 / self.rate_hz)
         schedule = ChunkSchedule(
             self._dt_ns,
-            declare(self, "mode", "ensemble", "how chunks are merged: latest or ensemble"),
+            declare(self, "mode", "ensemble", "how chunks are merged", choices=MODES),
             declare(self, "m", 0.01, "ensemble: weights are exp(-m i), the oldest first", (-1, 10)),
             declare(self, "blend_time", 0.2, "s in which chunks come in and go", (0.0, 2.0)),
         )

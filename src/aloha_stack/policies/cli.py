@@ -147,13 +147,22 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    listing = commands.add_parser("list", help="the checkpoints of a folder")
+
+    def add(name: str, does: str) -> argparse.ArgumentParser:
+        lines = [line for line in EXAMPLES.splitlines() if f" models {name}" in line]
+        return commands.add_parser(
+            name,
+            help=does,
+            description=does,
+            epilog="\n".join(["examples:", *lines]),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    listing = add("list", "the checkpoints of a folder")
     listing.add_argument("folder", nargs="?", type=Path, help="default: models/")
-    show = commands.add_parser("show", help="one checkpoint: what it sees and gives, and its card")
+    show = add("show", "one checkpoint: what it sees and gives, and its card")
     show.add_argument("model", type=Path, help="its folder")
-    importing = commands.add_parser(
-        "import", help="convert a policy of LeRobot (ACT), the original ACT code, or EIPL"
-    )
+    importing = add("import", "convert a policy of LeRobot (ACT), the original ACT code, or EIPL")
     importing.add_argument(
         "source", type=Path, help="LeRobot's folder, policy_best.ckpt, or a .pth of EIPL"
     )
