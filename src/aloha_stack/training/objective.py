@@ -7,7 +7,8 @@ validation in batches gets the mean over all of its samples.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -17,6 +18,7 @@ from aloha_stack.training.dataset import EpisodeDataset, Sample
 from aloha_stack.training.draws import Draws
 from aloha_stack.training.sequences import SequenceDataset
 from aloha_stack.training.store import EpisodeStore
+from aloha_stack.training.tracks import TrackDataset
 
 Network = Callable[..., Any]
 """The module, called with weights of the loop's choice: the same in bfloat16, or averaged ones."""
@@ -52,7 +54,7 @@ class Objective(Protocol):
     def spec(self) -> PolicySpec:
         """What the policy needs and gives."""
 
-    def dataset(self, store: EpisodeStore) -> EpisodeDataset | SequenceDataset:
+    def dataset(self, store: EpisodeStore) -> EpisodeDataset | SequenceDataset | TrackDataset:
         """The samples that `loss` takes."""
 
     def loss(self, network: Network, batch: Sample, draws: Draws) -> Terms:
@@ -69,3 +71,11 @@ class Objective(Protocol):
 
     def checkpoint(self, weights: Mapping[str, Tensor]) -> Checkpoint:
         """What policies/checkpoint.py saves, with these weights."""
+
+
+@runtime_checkable
+class Finishing(Protocol):
+    """An objective that has something to do once its policy lies in its folder."""
+
+    def finish(self, folder: Path) -> str:
+        """Does it; a line that tells what came out."""

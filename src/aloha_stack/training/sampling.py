@@ -10,6 +10,7 @@ from torch.utils.data import BatchSampler, DataLoader, Sampler
 
 from aloha_stack.training.dataset import EpisodeDataset, Sample
 from aloha_stack.training.sequences import SequenceDataset
+from aloha_stack.training.tracks import TrackDataset
 
 STEP, EPISODE = "step", "episode"
 
@@ -26,7 +27,7 @@ class SeededSampler(Sampler[int]):
 
     def __init__(
         self,
-        dataset: EpisodeDataset | SequenceDataset,
+        dataset: EpisodeDataset | SequenceDataset | TrackDataset,
         by: str = STEP,
         seed: int = 0,
         count: int | None = None,
@@ -79,7 +80,7 @@ class SeededSampler(Sampler[int]):
 
 
 def loader(
-    dataset: EpisodeDataset | SequenceDataset,
+    dataset: EpisodeDataset | SequenceDataset | TrackDataset,
     sampler: Sampler[int],
     batch: int,
     workers: int = 0,

@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from aloha_stack.policies.certifying import certify
 from aloha_stack.policies.checkpoint import Checkpoint
@@ -30,7 +28,7 @@ from aloha_stack.training.recipes import Recipe, RecipeError
 from aloha_stack.training.snds_loss import Alignment, terms
 from aloha_stack.training.statistics import Statistics
 from aloha_stack.training.store import EpisodeStore
-from aloha_stack.training.tracks import TrackError, Windows, trimmed
+from aloha_stack.training.tracks import TrackDataset, TrackError, trimmed
 
 LOSS = {"velocity": 1.0, "rollout": 1.0, "srvf": 0.1, "horizon": 8, "stride": 4, "ends": 0.1}
 """Keys of the recipe's `loss`. `stride`: ticks of one Euler step of the rollout; `ends`: how far
@@ -79,7 +77,7 @@ class SndsObjective:
         self._step = self._stride * self.spec.dt_s / self.motion.time_s
         self.module = dynamics_of(self.config)
 
-    def dataset(self, store: EpisodeStore) -> "TrackDataset":
+    def dataset(self, store: EpisodeStore) -> TrackDataset:
         """Windows of the store's motions. Raises TrainingError for ends away from the goal."""
         return TrackDataset(
             [track / self.motion.scale for track in self._tracks(store, self.motion)],
@@ -180,28 +178,6 @@ class SndsObjective:
                 "loss.ends"
             )
         return tracks
-
-
-class TrackDataset(Dataset[Sample]):
-    """Windows (H + 2, dim) from every point of every motion; no pictures, no state."""
-
-    def __init__(self, tracks: Sequence[np.ndarray], count: int, stride: int) -> None:
-        self._windows = Windows(tracks, count, stride)
-
-    def __len__(self) -> int:
-        return len(self._windows)
-
-    @property
-    def episode_of(self) -> np.ndarray:
-        """(N,) the number of each item's motion."""
-        return self._windows.track_of
-
-    def __getitem__(self, index: int | Sequence[int]) -> Sample:
-        many = isinstance(index, Sequence)
-        window = torch.from_numpy(self._windows[index if many else [index]])  # type: ignore[index, list-item]
-        empty = torch.empty((len(window), 0, 1, 1, 3), dtype=torch.uint8)
-        batch = {"window": window, "images": empty, "state": torch.zeros(len(window), 0)}
-        return batch if many else {key: value[0] for key, value in batch.items()}
 
 
 def _units(dim: int) -> tuple[np.ndarray, float, np.ndarray, np.ndarray]:

@@ -7,6 +7,10 @@ its end it stays there: a policy has to, too.
 from collections.abc import Sequence
 
 import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from aloha_stack.training.dataset import Sample
 
 
 class TrackError(ValueError):
@@ -57,3 +61,25 @@ class Windows:
         begin = np.asarray(starts)
         wanted = begin[:, None] + self._steps
         return self._points[np.minimum(wanted, self._end[begin, None] - 1)]
+
+
+class TrackDataset(Dataset[Sample]):
+    """Windows (H + 2, dim) from every point of every motion; no pictures, no state."""
+
+    def __init__(self, tracks: Sequence[np.ndarray], count: int, stride: int) -> None:
+        self._windows = Windows(tracks, count, stride)
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    @property
+    def episode_of(self) -> np.ndarray:
+        """(N,) the number of each item's motion."""
+        return self._windows.track_of
+
+    def __getitem__(self, index: int | Sequence[int]) -> Sample:
+        many = isinstance(index, Sequence)
+        window = torch.from_numpy(self._windows[np.atleast_1d(index)])
+        empty = torch.empty((len(window), 0, 1, 1, 3), dtype=torch.uint8)
+        batch = {"window": window, "images": empty, "state": torch.zeros(len(window), 0)}
+        return batch if many else {key: value[0] for key, value in batch.items()}

@@ -19,7 +19,7 @@ from aloha_stack.training.card import CardFacts, card, machine
 from aloha_stack.training.data import TrainingData, open_data
 from aloha_stack.training.errors import TrainingError
 from aloha_stack.training.loop import Parts, Trainer
-from aloha_stack.training.objective import Objective
+from aloha_stack.training.objective import Finishing, Objective
 from aloha_stack.training.processes import Processes, join, leave
 from aloha_stack.training.recipes import (
     Recipe,
@@ -31,6 +31,7 @@ from aloha_stack.training.recipes import (
 from aloha_stack.training.recurrent import RecurrentObjective
 from aloha_stack.training.reports import Reports, clock
 from aloha_stack.training.run_folder import RunFolder
+from aloha_stack.training.snds import SndsObjective
 
 OBJECTIVES: Mapping[str, Callable[..., Objective]] = {
     "act": ActObjective,
@@ -39,6 +40,7 @@ OBJECTIVES: Mapping[str, Callable[..., Objective]] = {
     "cae_rnn": RecurrentObjective,
     "sarnn": RecurrentObjective,
     "cae": CaeObjective,
+    "snds": SndsObjective,
 }
 """Policy to what is made of a recipe, the training episodes and their statistics."""
 
@@ -190,6 +192,8 @@ def _train(request: Request, stop: Callable[[], bool], processes: Processes) -> 
         f"{reason} after {place.step} steps in {clock(place.elapsed_s)}{best} (step "
         f"{place.best_step}); {waited:.1%} of the time was spent waiting for pictures"
     )
+    if isinstance(objective, Finishing) and reason != "stopped" and folder.has_best():
+        progress.say(objective.finish(request.out))
     progress.say(f"policy: {request.out}" if folder.has_best() else "no policy yet: no validation")
     if reason == "stopped":
         progress.say(f"go on: ./aloha train {recipe.policy} --out {request.out} --resume")
