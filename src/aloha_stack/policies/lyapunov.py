@@ -36,7 +36,7 @@ class Lyapunov(nn.Module):
     """V of states (B, dim)."""
 
     def __init__(
-        self, dim: int, hidden: Sequence[int], epsilon: float, anchor: str = TANGENT
+        self, dim: int, hidden: Sequence[int], epsilon: float, anchor: str = CLAMP
     ) -> None:
         super().__init__()
         self.convex = InputConvex(dim, hidden)

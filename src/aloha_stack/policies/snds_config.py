@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from aloha_stack.policies.lyapunov import ANCHORS, TANGENT
+from aloha_stack.policies.lyapunov import ANCHORS, CLAMP
 from aloha_stack.policies.policy import NAMES, PolicyError
 from aloha_stack.robot.joints import ARM_JOINTS, JOINTS, SIDES
 
@@ -29,7 +29,7 @@ class SndsConfig:
     lyapunov_hidden: tuple[int, ...] = (64, 64)
     alpha: float = 1.0
     epsilon: float = 0.01
-    anchor: str = TANGENT  # or "clamp", see policies/lyapunov.py
+    anchor: str = CLAMP  # or "tangent", see policies/lyapunov.py
     tolerance_rad: float = 0.15  # how far arms may be from where they were sent, before that counts
 
     def __post_init__(self) -> None:

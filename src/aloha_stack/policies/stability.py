@@ -121,7 +121,8 @@ def examine(dynamics: StableDynamics, region: Region, effort: Effort | None = No
     with torch.no_grad():
         plain, found = _judge(dynamics, states), _judge(dynamics, climbed)
         goal = torch.zeros_like(states[:1])
-        moves = bool(dynamics(goal).abs().max() > 0) or float(dynamics.lyapunov(goal)) != 0
+        rests = dynamics(goal).abs().max() <= RESOLUTION
+        lowest = dynamics.lyapunov(goal).abs().max() <= RESOLUTION
         stepping = torch.cat([states[: effort.steps], climbed])
         rises = _rises(dynamics, stepping, region.period)
         starts = torch.Generator().manual_seed(effort.seed)
@@ -135,7 +136,7 @@ def examine(dynamics: StableDynamics, region: Region, effort: Effort | None = No
         climbed_not_positive=found[0],
         climbed_not_falling=found[1],
         climbed_worst=found[2],
-        moves_at_goal=moves,
+        moves_at_goal=not bool(rests and lowest),
         steps=len(stepping),
         steps_not_falling=rises,
         starts=effort.starts,

@@ -32,7 +32,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from aloha_stack.policies.lyapunov import TANGENT, Lyapunov
+from aloha_stack.policies.lyapunov import CLAMP, Lyapunov
 
 SLOPE = 0.01
 """Of the nominal network's leaky ReLU below 0, as released with the paper."""
@@ -56,7 +56,7 @@ class StableDynamics(nn.Module):
         lyapunov_hidden: Sequence[int] = (64, 64),
         alpha: float = 1.0,
         epsilon: float = 0.01,
-        anchor: str = TANGENT,
+        anchor: str = CLAMP,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
