@@ -15,7 +15,7 @@ import torch
 from matplotlib.colors import LogNorm
 
 from aloha_stack.analyses.figure_style import figure, saved, titled
-from aloha_stack.analyses.gradients import GROUPS, Attribution, Inputs, attribution
+from aloha_stack.analyses.gradients import CELL, GROUPS, HIDDEN, Attribution, Inputs, attribution
 from aloha_stack.analyses.recurrent_subject import Subject, Trace, arguments
 from aloha_stack.analysis.plots import INK
 from aloha_stack.episodes.errors import EpisodeError
@@ -27,6 +27,8 @@ EXAMPLES = """examples:
   ./aloha analyse attribution models/pick --data episodes/pick --out out/attribution
 """
 TROUBLE = 1
+MOST_NAMED = 40
+"""Columns of a group whose names are written below them."""
 DARKEST = 1e-3
 """Of the greatest number in the matrix: what is smaller is drawn alike."""
 
@@ -95,25 +97,24 @@ def as_dict(found: Attribution, steps: int) -> dict[str, object]:
 
 
 def draw(found: Attribution, name: str, steps: int, path: Path) -> Path:
-    """A panel a group, all in one scale; of groups with many columns none has a name."""
+    """A panel a group, all in one scale."""
     counts = [found.groups.count(group) for group in GROUPS]
+    widths = [max(np.sqrt(count), min(0.28 * count, 10.0), 4.0) for count in counts]
     made = figure(13.5, 4.4)
-    panels = made.subplots(
-        1, len(GROUPS), sharey=True, width_ratios=[max(np.sqrt(count), 2.6) for count in counts]
-    )
+    panels = made.subplots(1, len(GROUPS), sharey=True, width_ratios=widths)
     greatest = max(float(found.matrix.max()), DARKEST)
     scale = LogNorm(DARKEST * greatest, greatest)
     of_column = np.array(found.groups)
     for axis, group, count in zip(panels, GROUPS, counts, strict=True):
-        chosen = np.flatnonzero(of_column == group)
+        chosen = sorted(np.flatnonzero(of_column == group), key=lambda n: _layer(found.columns[n]))
         shown = np.maximum(found.matrix[:, chosen], DARKEST * greatest)
         image = axis.imshow(shown, norm=scale, cmap="magma", aspect="auto", interpolation="nearest")
         share = float(found.of_group(group).sum() / found.matrix.sum()) if greatest else 0.0
         axis.set_title(f"{group}\n{count} columns, {100 * share:.0f} %", fontsize=10, color=INK)
-        named = count <= 40
-        labels = [_short(found.columns[column]) for column in chosen] if named else []
-        axis.set_xticks(range(len(labels)), labels, rotation=90)
-        axis.tick_params(labelsize=7.5, colors=INK, length=0)
+        places, labels = _ticks([found.columns[column] for column in chosen])
+        axis.set_xticks(places, labels, rotation=0 if count > MOST_NAMED else 90)
+        axis.tick_params(labelsize=8 if count <= 12 or count > MOST_NAMED else 5.5)
+        axis.tick_params(colors=INK, length=0)
     panels[0].set_yticks(range(len(found.rows)), [_short(row) for row in found.rows], fontsize=9)
     made.subplots_adjust(0.1, 0.21, 0.915, 0.74, wspace=0.05)
     bar = made.colorbar(image, cax=made.add_axes((0.925, 0.21, 0.012, 0.53)))
@@ -125,6 +126,21 @@ def draw(found: Attribution, name: str, steps: int, path: Path) -> Path:
         f"joints: {found.feature_to_joints:.3f}",
     )
     return saved(made, path)
+
+
+def _ticks(columns: Sequence[str]) -> tuple[list[float], list[str]]:
+    """Where names stand below a group's columns: all of few, of a memory its layers."""
+    if len(columns) <= MOST_NAMED:
+        return [float(n) for n in range(len(columns))], [_short(name) for name in columns]
+    layers = [_layer(name) for name in columns]
+    places = {layer: np.flatnonzero(np.array(layers) == layer) for layer in dict.fromkeys(layers)}
+    return [float(at.mean()) for at in places.values()], [f"layer {layer}" for layer in places]
+
+
+def _layer(column: str) -> int:
+    """Of a column of the memory, hidden_LAYER_NUMBER; 0 of others."""
+    group, _, rest = column.partition("_")
+    return int(rest.split("_")[0]) if group in (HIDDEN, CELL) else 0
 
 
 def _short(name: str) -> str:

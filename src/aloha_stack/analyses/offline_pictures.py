@@ -36,9 +36,10 @@ def draw_joints(seen: Seen, told: np.ndarray, names: Sequence[str], path: Path) 
         _line(axis, seen.times_s[1:], told[:-1, number], "told")
         plain(axis)
         axis.set_ylabel(names[number].replace("_", " "), fontsize=9, color=INK)
-    for axis in panels[-1]:
-        axis.set_xlabel("time (s)", fontsize=10, color=INK)
-        axis.tick_params(labelbottom=True)
+    for column in range(COLUMNS):
+        lowest = panels.T.flatten()[min(rows * (column + 1), len(names)) - 1]
+        lowest.set_xlabel("time (s)", fontsize=10, color=INK)
+        lowest.tick_params(labelbottom=True)
     handles, labels = panels[0][0].get_legend_handles_labels()
     made.legend(handles, labels, loc="upper right", ncols=3, frameon=False, labelcolor=INK)
     height = made.get_size_inches()[1]
