@@ -20,7 +20,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from aloha_stack.robot.description import Arm, Robot, load_robot
@@ -66,12 +65,7 @@ class Emulator:
         if not self._process.stdout.readline():
             raise RuntimeError(f"the emulator ended with status {self._process.wait()}")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()

@@ -4,7 +4,6 @@ import os
 import subprocess
 import tempfile
 from pathlib import Path
-from types import TracebackType
 from typing import IO, TypeVar
 
 Own = TypeVar("Own", bound="ForeignProgram")
@@ -56,12 +55,7 @@ class ForeignProgram:
     def __enter__(self: Own) -> Own:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end()
 
     def _answer(self) -> str:

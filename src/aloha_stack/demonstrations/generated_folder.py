@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 from pathlib import Path
-from types import TracebackType
 
 from aloha_stack.demonstrations.settings import GENERATED, Request
 from aloha_stack.episodes.errors import EpisodeError, FolderError
@@ -47,12 +46,7 @@ class GeneratedFolder:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self._lock)
 
     def _look(self, path: Path) -> set[int]:

@@ -9,7 +9,6 @@ import sys
 import termios
 import tty
 from collections.abc import Sequence
-from types import TracebackType
 
 OPEN_SCREEN = "\x1b[?1049h\x1b[?25l"  # xterm: the alternate screen, no cursor
 CLOSE_SCREEN = "\x1b[?25h\x1b[?1049l"
@@ -60,12 +59,7 @@ class Terminal:
             self._shown = True
             self._write(OPEN_SCREEN)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._found is not None:
             termios.tcsetattr(self._in, termios.TCSANOW, self._found)  # type: ignore[arg-type]
             self._found = None
