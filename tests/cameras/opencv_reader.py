@@ -39,9 +39,8 @@ def camera_with(controls: Mapping[str, int]) -> V4L2Camera:
 
 
 def read(source: V4L2Camera) -> dict[str, Any]:
-    frame = source.read(1.0)
-    if frame is None:
-        return {}
+    while (frame := source.read(1.0)) is None:
+        pass  # a source that is silent for too long says so itself
     return {
         "age_s": (time.time_ns() - frame.stamp_ns) * 1e-9,
         "sequence": frame.sequence,
