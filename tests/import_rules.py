@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {"policies", "episodes", "robot", "control", "arguments", "progress"},
     "evaluation": {"twin", "policies", "control", "robot", "episodes", "analysis"},
     "analyses": {"policies", "training", "episodes", "robot", "analysis", "arguments", "progress"},
+    "experiments": {"policies", "training", "analyses", "robot", "arguments", "progress"},
     "launch": set(),
     "bench": {
         *("robot", "dynamixel", "control", "twin", "episodes", "cameras"),
@@ -47,8 +48,8 @@ OWNERS = {  # a dependency that only these folders may touch
     "dm_control": {"twin"},
     "gym_aloha": {"twin"},
     "dynamixel_sdk": {"dynamixel", "bench"},  # bench: the stock port is its peer
-    "torch": {"policies", "training", "analyses", "bench"},
-    "safetensors": {"policies", "training", "analyses", "bench"},
+    "torch": {"policies", "training", "analyses", "experiments", "bench"},
+    "safetensors": {"policies", "training", "analyses", "experiments", "bench"},
 }
 
 

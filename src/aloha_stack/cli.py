@@ -71,6 +71,12 @@ COMMANDS = (
         "aloha_stack.analyses.__main__",
     ),
     Command(
+        "experiment",
+        "experiments from data to report: stable handwriting beside behaviour cloning",
+        "./aloha experiment lasa --shapes GShape,Sshape",
+        "aloha_stack.experiments.__main__",
+    ),
+    Command(
         "arms",
         "an operator's tools for the servos: scan, configure, reboot, torque, read",
         "./aloha arms scan",
@@ -119,7 +125,7 @@ def overview() -> str:
     """The help text: every command with an example."""
     lines = ["usage: ./aloha COMMAND [ARGUMENTS]", ""]
     for command in COMMANDS:
-        lines += [f"  {command.name:<9} {command.does}", f"  {'':<9}   {command.example}"]
+        lines += [f"  {command.name:<10} {command.does}", f"  {'':<10}   {command.example}"]
     return "\n".join([*lines, "", "./aloha COMMAND --help tells a command's arguments."])
 
 

@@ -25,6 +25,7 @@ ANALYSES: tuple[Analysis, ...] = (
     Analysis("attribution", "what moves the joints that a recurrent policy tells", "attribution"),
     Analysis("pca", "where a recurrent policy's memory goes in its episodes", "pca"),
     Analysis("offline", "what a recurrent policy tells of recorded episodes", "offline"),
+    Analysis("stability", "proof by numbers that a stable policy is stable: SNDS", "stability"),
 )
 
 

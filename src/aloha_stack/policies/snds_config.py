@@ -20,14 +20,15 @@ class SndsConfig:
 
     The defaults of the networks are the released ones (arXiv 2403.04118): 256-256-256 and 64-64.
     `alpha` is per duration of a demonstration. Released is 0.01 per second, which allows minutes
-    to arrive; 1 makes V fall to exp(-10) in ten durations, from anywhere.
+    to arrive. With 1.5 V falls to exp(-15) of what it was in ten durations, from anywhere; as
+    V >= epsilon |x|², from V = 10 that is within 2 % of the unit of length.
     """
 
     space: str = JOINT_SPACE
     arms: tuple[str, ...] = SIDES
     hidden: tuple[int, ...] = (256, 256, 256)
     lyapunov_hidden: tuple[int, ...] = (64, 64)
-    alpha: float = 1.0
+    alpha: float = 1.5
     epsilon: float = 0.01
     anchor: str = CLAMP  # or "tangent", see policies/lyapunov.py
     tolerance_rad: float = 0.15  # how far arms may be from where they were sent, before that counts

@@ -54,7 +54,7 @@ class StableDynamics(nn.Module):
         dim: int,
         hidden: Sequence[int] = (256, 256, 256),
         lyapunov_hidden: Sequence[int] = (64, 64),
-        alpha: float = 1.0,
+        alpha: float = 1.5,
         epsilon: float = 0.01,
         anchor: str = CLAMP,
     ) -> None:

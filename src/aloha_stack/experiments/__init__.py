@@ -1,0 +1,1 @@
+"""Experiments as commands: resumable, each with a report (Markdown, plots, raw counts)."""
