@@ -1,6 +1,7 @@
 """The life of a process with one node: spin, start by itself, end in order on a signal."""
 
 import functools
+import gc
 import os
 import signal
 import sys
@@ -216,7 +217,18 @@ def run(
         except (ValueError, TypeError, rclpy.exceptions.ParameterException) as error:
             print(error, file=sys.stderr)
             return 2
+        spare_started()
         return _live(node, stop, executor())
+
+
+def spare_started() -> None:
+    """Python's collector looks no more at what there is by now, modules above all.
+
+    It stops every thread meanwhile: a full collection in chunk_player, of 39,000 objects, took
+    30 ms, longer than a tick.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _make(make_node: Callable[[], SimpleNode | ManagedNode]) -> SimpleNode | ManagedNode:
