@@ -41,6 +41,14 @@ def test_a_graph_that_cannot_start_says_why_and_frees_its_domain(tmp_path, monke
     Domain().release()
 
 
+def test_an_argument_that_is_empty_has_its_default(tmp_path, monkeypatch):
+    """The launch file's grammar would refuse it, and with it the whole graph."""
+    monkeypatch.setattr(graph_module, "LAUNCH", ["-c", "import sys; sys.exit(str(sys.argv[1:]))"])
+    graph = Graph("rollout", {"task": "cube", "variation": ""}, tmp_path / "log")
+    with pytest.raises(GraphFailed, match=r"\['rollout', 'task:=cube'\]"), graph:
+        watch(graph)
+
+
 def test_a_session_that_fails_hands_on_its_own_words(tmp_path, monkeypatch):
     standin = tmp_path / "standin.py"
     standin.write_text('print(\'{"event": "failed", "message": "no leaders came"}\')\n')

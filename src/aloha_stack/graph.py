@@ -73,7 +73,8 @@ class Graph:
 
     def __init__(self, launch_file: str, arguments: Mapping[str, str], log: Path) -> None:
         self.launch_file, self.log = launch_file, log
-        self._arguments = [f"{name}:={value}" for name, value in arguments.items()]
+        # The grammar of launch has no empty value; an argument that is left out has its default.
+        self._arguments = [f"{name}:={value}" for name, value in arguments.items() if value]
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Graph":
