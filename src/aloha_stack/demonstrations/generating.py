@@ -32,7 +32,7 @@ EXAMPLE = """examples:
   ./aloha episodes generate --task insertion --episodes 200 --seed 100 --directory insertion \\
       --cameras cam_high,cam_left_wrist,cam_right_wrist --size 320x240 --jobs 2
   ./aloha episodes generate --task pick_place --variation taught --episodes 30 --directory taught \\
-      --cameras cam_low --size 128x128
+      --cameras cam_low --size 320x240
 """
 
 
