@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -42,6 +43,16 @@ def wait_for(condition: Callable[[], Any], timeout_s: float = 15.0) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.005)
+
+
+def was_let_go(port: VirtualPort) -> bool:
+    """Whether nobody has the port open, and all that was said to it has been heard.
+
+    From any thread; `in_use` is for the one that serves the port.
+    """
+    poll = select.poll()
+    poll.register(port.fileno(), select.POLLIN)
+    return any(events & select.POLLHUP and not events & select.POLLIN for _, events in poll.poll(0))
 
 
 def call(node: Node, service: str, kind: Any = Trigger, **request: Any) -> Any:

@@ -20,7 +20,7 @@ from aloha_stack.dynamixel.units import RAD_PER_TICK, ZERO_TICKS
 from aloha_stack.robot.description import load_robot
 from aloha_stack.twin.virtual_bench import BenchArm
 from aloha_stack.twin.virtual_port import VirtualPort, serving
-from nodes.arm_rig import INWARDS, Operator, call, ros, spinning, wait_for
+from nodes.arm_rig import INWARDS, Operator, call, ros, spinning, wait_for, was_let_go
 
 NAME = "follower_left"
 
@@ -120,7 +120,7 @@ def test_after_a_kill_the_arm_stands_still_and_is_adopted_without_a_jerk(arm: Ar
     process.kill()
     process.wait()
     arm.operator.target = None
-    wait_for(lambda: not arm.port.in_use)
+    wait_for(lambda: was_let_go(arm.port))
     number = len(arm.servos.written_goals)
     goals = arm.servos.goals()[0]
     wait_for(lambda: all(s.get("bus_watchdog") == -1 for s in arm.servos.servos.values()))

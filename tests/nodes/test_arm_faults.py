@@ -14,7 +14,7 @@ from aloha_stack.dynamixel.errors import NotTaken
 from aloha_stack.dynamixel.units import RAD_PER_TICK
 from aloha_stack.robot.joints import JOINTS
 from aloha_stack.twin.servo import BOOT_S
-from nodes.arm_rig import Rig, call, rig, wait_for
+from nodes.arm_rig import Rig, call, rig, wait_for, was_let_go
 
 SAG = np.array([0.0, 0.03, 0.02, 0.0, 0.01, 0.0, 0.0])
 """How far the weight of an arm pulls it off its goals, rad."""
@@ -239,7 +239,7 @@ def test_a_port_that_is_back_waits_for_the_operator_and_is_adopted(
         )
         time.sleep(0.3)
         assert made.operator.mode == Mode.FAULT  # nothing starts by itself
-        wait_for(lambda: not made.port.in_use)  # whoever looks after the arm may use it
+        wait_for(lambda: was_let_go(made.port))  # whoever looks after the arm may use it
         assert "was taken over as it was found" in made.call("adopt")
         if made.arm.is_leader:
             made.wait_mode(Mode.BACK_DRIVEN)
