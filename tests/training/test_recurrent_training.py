@@ -210,10 +210,10 @@ def test_points_gain_their_weight_over_epochs_not_over_minibatches(store: Episod
     small = EpisodeStore(store.episodes, settings)
     one = objective("sarnn", small, **{"loss.points_epochs": 10, "loss.points": 0.5})
     batch, network = one.dataset(small)[[0, 1]], in_float32(one)
-    # Two of three episodes a minibatch: 7.5 minibatches are half of ten epochs.
-    weights = [one.loss(network, batch, Draws(0, step))["points"].weight for step in (0, 15, 99)]
+    # Two of three episodes a minibatch: six minibatches are four of ten epochs.
+    weights = [one.loss(network, batch, Draws(0, step))["points"].weight for step in (0, 6, 15)]
     assert weights[0] == 0.0
-    assert weights[1] == pytest.approx(0.5)
+    assert weights[1] == pytest.approx(0.5 * s_curve(0.4))
     assert weights[2] == 0.5
     assert one.validate(network, batch)["points"].weight == 0.5
     assert s_curve(0.25) == pytest.approx(0.25 - 1 / (2 * np.pi))
