@@ -68,15 +68,22 @@ class StableDynamics(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """f (B, dim)."""
+        return self.flow_and_value(x)[0]
+
+    def flow_and_value(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """f (B, dim) and V (B,)."""
         nominal = self.nominal(torch.cat([x, torch.zeros_like(x[:1])]))
         value, slope = self.lyapunov.value_and_slope(x)
-        return project(nominal[:-1] - nominal[-1], value, slope, self.alpha)
+        return project(nominal[:-1] - nominal[-1], value, slope, self.alpha), value
 
     @torch.no_grad()
     def step(self, x: Tensor, time: float, limit: Limit | None = None) -> Tensor:
         """Where states (B, dim) are `time` later: inside the limits, and (3) holds."""
-        bound = math.exp(-self.alpha * time / 2) * self.lyapunov(x)
-        reached = self._euler(x, time, 1, limit)
+        flow, before = self.flow_and_value(x)
+        bound = math.exp(-self.alpha * time / 2) * before
+        reached = x + time * flow
+        if limit is not None:
+            reached = limit(reached)
         value = self.lyapunov(reached)
         parts = 2
         while parts <= MOST_SUBSTEPS and bool((high := _above(value, bound)).any()):
