@@ -142,7 +142,7 @@ def pick_place(world: World, draws: Draws) -> Keys:
     return {
         "leader_right": [
             cube(46, 0.11, OPEN_M, 0.0),
-            cube(66, 0.07, OPEN_M, 0.7),
+            cube(66, 0.07, OPEN_M, 0.8),
             cube(84, 0.018, OPEN_M, 0.975),
             cube(88, 0.018, OPEN_M, 0.975),
             cube(104, 0.018, SHUT_M, 0.975),
