@@ -1,20 +1,19 @@
 """Which seeds are tried: one after the other, as many as are needed and none more."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-from aloha_stack.demonstrations.settings import EVALUATION_SEED
 
 
 @dataclass
 class Attempts:
-    """Looks for `wanted` successes from seed `first` on; seeds in `done` have succeeded before.
+    """Looks for `wanted` successes among `seeds`; those in `done` have succeeded before.
 
     A seed is handed out only while successes and seeds under way are fewer than wanted: so what is
     kept does not depend on how many work at it, or how fast.
     """
 
     wanted: int
-    first: int
+    seeds: Sequence[int]
     done: set[int] = field(default_factory=set)
     made: int = 0
     found: int = 0
@@ -22,7 +21,7 @@ class Attempts:
     under_way: int = 0
 
     def __post_init__(self) -> None:
-        self._next = self.first
+        self._tried = 0
 
     @property
     def successes(self) -> int:
@@ -37,12 +36,13 @@ class Attempts:
     @property
     def exhausted(self) -> bool:
         """Whether every seed that may be trained on was tried."""
-        return self._next >= EVALUATION_SEED
+        return self._tried >= len(self.seeds)
 
     def next(self) -> int | None:
         """A seed to try; None if none is needed now, or none is left."""
         while self.successes + self.under_way < self.wanted and not self.exhausted:
-            seed, self._next = self._next, self._next + 1
+            seed = self.seeds[self._tried]
+            self._tried += 1
             if seed in self.done:
                 self.found += 1
             else:

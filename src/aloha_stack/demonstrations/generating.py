@@ -16,6 +16,7 @@ from pathlib import Path
 from aloha_stack.arguments import count, seed
 from aloha_stack.demonstrations.attempts import Attempts
 from aloha_stack.demonstrations.generated_folder import GeneratedFolder
+from aloha_stack.demonstrations.seeds import evenly, in_turn
 from aloha_stack.demonstrations.settings import EVALUATION_SEED, Request
 from aloha_stack.demonstrations.worker import attempt
 from aloha_stack.episodes.errors import EpisodeError
@@ -28,7 +29,7 @@ from aloha_stack.twin.operator_script import SCRIPTS
 from aloha_stack.twin.variation import HELP, VariationError
 
 EXAMPLE = """examples:
-  ./aloha episodes generate --task transfer_cube --episodes 50 --directory cube
+  ./aloha episodes generate --task transfer_cube --episodes 50 --evenly --directory cube
   ./aloha episodes generate --task insertion --episodes 200 --seed 100 --directory insertion \\
       --cameras cam_high,cam_left_wrist,cam_right_wrist --size 320x240 --jobs 2
   ./aloha episodes generate --task pick_place --variation taught --episodes 30 --directory taught \\
@@ -45,7 +46,8 @@ def main(argv: Sequence[str]) -> int:
         request.robot()
         request.worlds()
         with GeneratedFolder(options.directory, request) as folder:
-            attempts = Attempts(options.episodes, options.seed, folder.done)
+            seeds = evenly(request, options.seed) if options.evenly else in_turn(options.seed)
+            attempts = Attempts(options.episodes, seeds, folder.done)
             return _generate(request, folder.directory, attempts, options.jobs, progress)
     except (EpisodeError, RobotConfigError, VariationError) as error:
         print(f"aloha episodes generate: {error}", file=sys.stderr)
@@ -144,6 +146,12 @@ def _parser() -> argparse.ArgumentParser:
         default=0,
         metavar="S",
         help=f"of the first world (0); below {EVALUATION_SEED}: those above are for evaluation",
+    )
+    parser.add_argument(
+        "--evenly",
+        action="store_true",
+        help="seeds from S on whose objects lie evenly over the table, as who puts them down by "
+        "hand does it; else one after the other",
     )
     parser.add_argument("--directory", type=Path, required=True, help="a folder of their own")
     parser.add_argument(

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 
 from aloha_stack.robot.description import Robot, load_robot
-from aloha_stack.twin.operator_manner import HUMAN, Manner
+from aloha_stack.twin.operator_manner import ASTRAY, Manner
 from aloha_stack.twin.tasks import find_task
 from aloha_stack.twin.variation import Variation, variation_of
 
@@ -25,7 +25,7 @@ class Request:
     task: str
     cameras: tuple[str, ...]
     size: tuple[int, int]
-    manner: Manner = HUMAN
+    manner: Manner = ASTRAY
     variation: str = ""
 
     def worlds(self) -> Variation:

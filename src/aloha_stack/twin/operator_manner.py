@@ -16,14 +16,17 @@ MEMORY_S = 0.4
 """How long a deviation of the hand lasts: the time constant of an Ornstein-Uhlenbeck process."""
 SMOOTH_S = 0.06
 """The hand's own inertia: two equal lags behind that process, so that accelerations are finite."""
-AT_MOST = 2.5
+LEVEL = np.array([1.0, 1.0, 0.4])
+"""Heights are kept better than places: a hand that is too low touches what it is to grasp."""
+AT_MOST = 2.0
 """Standard deviations at which draws are cut."""
 
 
 @dataclass(frozen=True)
 class Manner:
-    """Standard deviations: of the pace (a factor), of where key poses are in free space (m), and
-    of the tremor of each arm joint in free space (rad). At contacts the hand takes more care.
+    """Standard deviations: of the pace (a factor), of where key poses are in free space (m, level
+    with the table), and of the tremor of each arm joint there (rad). At contacts the hand takes
+    more care.
 
     A hand that comes down beside its object and puts that right on the way shows how to put it
     right. From hands that are always on their way one learns to go on from where the arm is, and
@@ -36,6 +39,8 @@ class Manner:
 
 
 HUMAN = Manner()
+ASTRAY = Manner(place_m=0.024)
+"""Farther beside its marks: shows more of how to put it right, and fails now and then."""
 STEADY = Manner(0.0, 0.0, 0.0)
 """Every time exactly as the script has it."""
 
@@ -50,7 +55,7 @@ class Draws:
 
     def place(self) -> np.ndarray:
         """By how much (3,) m the hand is off a place that is nothing but a place to pass."""
-        return self._manner.place_m * self._cut((3,))
+        return self._manner.place_m * LEVEL * self._cut((3,))
 
     def tremor(self, times_s: np.ndarray, care: np.ndarray) -> "Tremor":
         """Of one arm's six joints from 0 to the last of `times_s` (n,); `care` (n,) 0 … 1 says how

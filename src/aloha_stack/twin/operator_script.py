@@ -46,7 +46,7 @@ DOWN = radians(60)
 def transfer_cube(world: World, draws: Draws) -> Keys:
     """The right hand takes the cube and gives it to the left one."""
     x, y, _ = world.objects()["red_box_joint"][:3]
-    meeting = np.array([0.0, 0.5, 0.25]) + 0.5 * draws.place()
+    meeting = np.array([0.0, 0.5, 0.25]) + 0.25 * draws.place()
     down = gripper_rotation(pi, DOWN, 0.0)
     across = gripper_rotation(0.0, 0.0, pi / 2)
 
@@ -87,7 +87,7 @@ PINCH_Z_M = 0.018
 def insertion(world: World, draws: Draws) -> Keys:
     """The right hand takes the peg, the left one the socket, and they are put together."""
     objects = world.objects()
-    meeting = np.array([0.0, 0.5, 0.15]) + 0.5 * draws.place()
+    meeting = np.array([0.0, 0.5, 0.15]) + 0.25 * draws.place()
 
     def hand(heading_rad: float, item: str) -> list[Key]:
         x, y, z = objects[item][:3]
@@ -131,7 +131,7 @@ def pick_place(world: World, draws: Draws) -> Keys:
     x, y, _ = world.objects()["red_box_joint"][:3]
     down = gripper_rotation(pi, DOWN, 0.0)
     down_there = gripper_rotation(TRAY_HEADING, DOWN, 0.0)
-    there_x, there_y, _ = (*TRAY_XY_M, 0.0) + 0.5 * draws.place()
+    there_x, there_y, _ = (*TRAY_XY_M, 0.0) + 0.25 * draws.place()
 
     def cube(tick: float, height_m: float, finger_m: float, care: float) -> Key:
         return Key(tick, Pose(np.array([x, y, height_m]), down), finger_m, care)
@@ -147,8 +147,8 @@ def pick_place(world: World, draws: Draws) -> Keys:
             cube(88, 0.018, OPEN_M, 0.975),
             cube(104, 0.018, SHUT_M, 0.975),
             cube(112, 0.018, SHUT_M, 0.975),
-            cube(132, OVER_M, SHUT_M, 0.6),
-            tray(170, OVER_M, SHUT_M, 0.6),
+            cube(132, OVER_M, SHUT_M, 0.8),
+            tray(170, OVER_M, SHUT_M, 0.8),
             tray(192, LET_GO_M, SHUT_M, 0.9),
             tray(198, LET_GO_M, SHUT_M, 0.9),
             tray(210, LET_GO_M, OPEN_M, 0.9),
