@@ -225,7 +225,7 @@ def test_a_camera_that_was_never_there_and_pictures_of_another_size_are_named(
 
 
 def test_a_network_that_gives_no_numbers_stops_by_name(folder: Path) -> None:
-    with policy_rig(checkpoint=str(folder)) as (robot, node):
+    with policy_rig(checkpoint=str(folder), backend="eager") as (robot, node):
         robot.run()
         robot.more()
         assert node.inference is not None
