@@ -19,11 +19,18 @@ from policies import small_act
 LIGHT = replace(small_act.CONFIG, camera_embedding=True)
 NORM_FIRST = replace(LIGHT, pre_norm=True, activation="gelu")
 RESNET = replace(small_act.CONFIG, backbone="resnet18", encoder_layers=1, decoder_layers=2)
-CONFIGS = {"light": LIGHT, "norm first": NORM_FIRST, "resnet18": RESNET}
+WITH_POINTS = replace(NORM_FIRST, keypoints=4)
+CONFIGS = {
+    "light": LIGHT,
+    "norm first": NORM_FIRST,
+    "keypoints": WITH_POINTS,
+    "resnet18": RESNET,
+}
 ALIKE = "decoder.layers.0.self_attn.in_proj_weight"
 SMALL = ("image_projection.bias", "encoder.layers.0.self_attn.out_proj.bias")
 STILL = {
     "norm first": {"decoder.layers.0.norm1.weight"},
+    "keypoints": {"decoder.layers.0.norm1.weight"},
     "light": {ALIKE},
     "resnet18": {ALIKE, *SMALL},
 }

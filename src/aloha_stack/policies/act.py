@@ -3,7 +3,8 @@
 Source: Zhao et al. 2023, "Learning Fine-Grained Bimanual Manipulation with Low-Cost Hardware"
 (arXiv 2304.13705), and tonyzhaozh/act (detr/models/detr_vae.py, policy.py). What differs: all
 configured decoder layers are in use (`first_layer_only` gives the published behaviour), the
-padding head, which no loss trains, is left out, and all that a smaller network needs can be set.
+padding head, which no loss trains, is left out, and all that a smaller network needs can be set,
+tokens that say where things are (`keypoints`) included.
 
 Shapes: B samples, C cameras, T ticks of a chunk, D = hidden. States and actions are *normalised*
 here (policies/normalisation.py); pictures are not.
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from aloha_stack.policies.act_config import LIGHT, ActConfig
 from aloha_stack.policies.backbones import LightResNet, ResNet18
 from aloha_stack.policies.cvae import LatentEncoder, divergence, sample
+from aloha_stack.policies.keypoints import Keypoints
 from aloha_stack.policies.normalisation import ImageNormaliser
 from aloha_stack.policies.positions import ImagePositions
 from aloha_stack.policies.transformer import Decoder, Encoder, xavier
@@ -58,6 +60,10 @@ class Act(nn.Module):
         self.camera_embedding: nn.Parameter | None = None
         if config.camera_embedding:
             self.camera_embedding = nn.Parameter(0.1 * torch.randn(config.cameras, width))
+        self.keypoints: Keypoints | None = None
+        if config.keypoints:
+            channels = self.backbone.early_channels
+            self.keypoints = Keypoints(channels, config.keypoints, config.cameras, width)
         self.latent_projection = nn.Linear(config.latent, width)
         self.state_projection = nn.Linear(config.state_dim, width)
         self.token_positions = nn.Parameter(torch.randn(2, width))  # of latent and state
@@ -97,7 +103,8 @@ class Act(nn.Module):
         return ActOutput(self.decode(self.image_tokens(images), state, z), mean, log_var)
 
     def image_tokens(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens (B, C * h * w, D) of pictures (B, C, 3, H, W), and their positions, without B."""
+        """Tokens (B, C * h * w, D) of pictures (B, C, 3, H, W), and their positions, without B;
+        those of keypoints (C more) come last."""
         cameras = images.shape[1]
         if images.dim() != 5 or cameras != self.config.cameras or images.shape[2] != 3:
             raise ValueError(
@@ -108,12 +115,21 @@ class Act(nn.Module):
             top, left, height, width = crop
             images = images[..., top : top + height, left : left + width]
         kind = self.image_projection.weight.dtype
-        maps = self.backbone(self.image_normaliser(images, kind))  # (B * C, channels, h, w)
+        early = self.backbone.early(self.image_normaliser(images, kind))
+        maps = self.backbone.late(early)  # (B * C, channels, h, w)
         tokens = self.image_projection(maps.flatten(2).transpose(1, 2))
         positions = self.image_positions(*maps.shape[2:], like=tokens).expand(cameras, -1, -1)
         if self.camera_embedding is not None:
             positions = positions + self.camera_embedding[:, None]
-        return tokens.unflatten(0, (-1, cameras)).flatten(1, 2), positions.flatten(0, 1)
+        tokens, positions = (
+            tokens.unflatten(0, (-1, cameras)).flatten(1, 2),
+            positions.flatten(0, 1),
+        )
+        if self.keypoints is not None:
+            points = self.keypoints(early).unflatten(0, (-1, cameras))
+            tokens = torch.cat((tokens, points), dim=1)
+            positions = torch.cat((positions, self.keypoints.positions))
+        return tokens, positions
 
     def decode(self, image_tokens: tuple[Tensor, Tensor], state: Tensor, z: Tensor) -> Tensor:
         """Actions (B, T, A) from tokens and positions of the pictures, state (B, S), z (B, L)."""

@@ -12,7 +12,7 @@ from aloha_stack.policies.policy import PolicyError
 from aloha_stack.policies.transformer import ACTIVATIONS
 
 RESNET18, LIGHT = "resnet18", "light"
-_AT_LEAST_ZERO = ("encoder_layers", "cvae_layers")
+_AT_LEAST_ZERO = ("encoder_layers", "cvae_layers", "keypoints")
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class ActConfig:
     stem_kernel: int = 8
     stem_stride: int = 4
     norm_groups: int = 8
+    keypoints: int = 0  # points a camera in a token of their own (policies/keypoints.py); 0: none
 
     crop: tuple[int, int, int, int] | None = None  # top, left, height, width of what is seen, px
     image_mean: tuple[tuple[float, ...], ...] = (IMAGENET_MEAN,)  # of all cameras, or of each

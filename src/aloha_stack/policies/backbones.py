@@ -70,9 +70,11 @@ class ResNetBlock(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """(B, 3, H, W) to (B, 512, H / 32, W / 32), each rounded up: torchvision's, no head."""
+    """(B, 3, H, W) to (B, 512, H / 32, W / 32), each rounded up: torchvision's, no head. Its early
+    maps are (B, 64, H / 4, W / 4)."""
 
     channels = 512
+    early_channels = 64
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,12 +89,20 @@ class ResNet18(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, x: Tensor) -> Tensor:
+    def early(self, x: Tensor) -> Tensor:
+        """The stem and the first stage."""
         x = F.relu(conv_norm(self.conv1, self.bn1, x), inplace=True)
-        x = F.max_pool2d(x, 3, 2, 1)
-        for layer in range(1, 5):
+        return self.get_submodule("layer1")(F.max_pool2d(x, 3, 2, 1))
+
+    def late(self, early: Tensor) -> Tensor:
+        """The other stages."""
+        x = early
+        for layer in range(2, 5):
             x = self.get_submodule(f"layer{layer}")(x)
         return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.late(self.early(x))
 
 
 class LightBlock(nn.Module):
@@ -116,7 +126,8 @@ class LightBlock(nn.Module):
 class LightResNet(nn.Module):
     """A wide-stride stem and a residual stage for each of `widths`; all but the first halve.
 
-    (B, 3, H, W) to (B, widths[-1], h, w), h = H / (stride * 2 ** (len(widths) - 1)) rounded up.
+    (B, 3, H, W) to (B, widths[-1], h, w), h = H / (stride * 2 ** (len(widths) - 1)) rounded up. Its
+    early maps are (B, widths[0], H / stride, W / stride).
     """
 
     def __init__(
@@ -124,6 +135,7 @@ class LightResNet(nn.Module):
     ) -> None:
         super().__init__()
         self.channels = widths[-1]
+        self.early_channels, self.first_stage = widths[0], blocks
         # Half of what the kernel is wider than the stride: a map of H / stride rows.
         pad = (stem_kernel - stem_stride + 1) // 2
         self.stem = nn.Conv2d(3, widths[0], stem_kernel, stem_stride, pad, bias=False)
@@ -140,5 +152,13 @@ class LightResNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
+    def early(self, x: Tensor) -> Tensor:
+        """The stem and the first stage."""
+        return self.blocks[: self.first_stage](F.relu(self.norm(self.stem(x)), inplace=True))
+
+    def late(self, early: Tensor) -> Tensor:
+        """The other stages."""
+        return self.blocks[self.first_stage :](early)
+
     def forward(self, x: Tensor) -> Tensor:
-        return self.blocks(F.relu(self.norm(self.stem(x)), inplace=True))
+        return self.late(self.early(x))

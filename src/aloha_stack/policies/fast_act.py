@@ -8,6 +8,7 @@ self-attention are constants; of the CVAE nothing is left. It is a copy: what is
 original's weights afterwards is not seen here.
 """
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -42,9 +43,13 @@ class FastAct:
         size = (config.cameras, height, width)
         self._backbone = FastBackbone(network.backbone, network.image_normaliser, size, kind)
         _, rows, columns = self._backbone.size
-        count = 2 + config.cameras * rows * columns
+        patches = config.cameras * rows * columns
+        count = 2 + patches + (config.cameras if config.keypoints else 0)
+        self._patches = slice(2, 2 + patches)
+        self._points = slice(2 + patches, count)
         projection = network.image_projection
-        self._image_projection = Linear(projection.weight, projection.bias, count - 2, kind)
+        self._image_projection = Linear(projection.weight, projection.bias, patches, kind)
+        self._keypoints = copy.deepcopy(network.keypoints)
         self._state_projection = _constant(network.state_projection)
         self._state = torch.zeros(config.state_dim, device=self._device)
         self._tokens = torch.empty(count, config.hidden, device=self._device)
@@ -82,7 +87,10 @@ class FastAct:
     def _compute(self) -> Tensor:
         """From what lies in the pictures' and the state's buffer."""
         self._tokens[1] = F.linear(self._state, *self._state_projection)
-        self._tokens[2:] = self._image_projection(self._backbone())
+        self._tokens[self._patches] = self._image_projection(self._backbone())
+        if self._keypoints is not None:
+            early = torch.cat([maps.float() for maps in self._backbone.early])
+            self._tokens[self._points] = self._keypoints(early)
         x = self._tokens
         for layer in self._encoder:
             x = layer(x)
@@ -99,7 +107,8 @@ def _positions(network: Act, rows: int, columns: int) -> Tensor:
     positions = grid.expand(network.config.cameras, -1, -1)
     if network.camera_embedding is not None:
         positions = positions + network.camera_embedding[:, None]
-    return torch.cat((network.token_positions, positions.flatten(0, 1)))
+    points = [] if network.keypoints is None else [network.keypoints.positions]
+    return torch.cat((network.token_positions, positions.flatten(0, 1), *points))
 
 
 def _constant(layer: nn.Linear) -> tuple[Tensor, Tensor]:

@@ -108,19 +108,27 @@ class FastBackbone:
         kind: torch.dtype,
     ) -> None:
         self._steps: list[Step]
+        self.early: list[Tensor] = []
+        """The early maps (cameras of a group, channels, h, w) of the last call, group by group."""
         if isinstance(backbone, ResNet18):
             self.stem = Stem(backbone.conv1, normaliser, backbone.bn1, size, kind)
             self._steps, self.size = _resnet(backbone, self.stem.size, kind)
+            self._early_steps = 1 + len(backbone.get_submodule("layer1"))  # type: ignore[arg-type]
         else:
             self.stem = Stem(backbone.stem, normaliser, None, size, kind)
             self._steps, self.size = _light(backbone, self.stem.size, kind)
+            self._early_steps = 1 + backbone.first_stage
 
     def __call__(self) -> Tensor:
         """(cameras * h * w, channels) of the pictures that the stem was given."""
         maps = []
+        self.early = []
         for group in self.stem.groups:
             x = self.stem(group)
-            for step in self._steps:
+            for step in self._steps[: self._early_steps]:
+                x = step(x)
+            self.early.append(x)
+            for step in self._steps[self._early_steps :]:
                 x = step(x)
             maps.append(x.permute(0, 2, 3, 1).flatten(0, 2))
         return maps[0] if len(maps) == 1 else torch.cat(maps)
