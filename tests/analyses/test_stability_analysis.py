@@ -1,5 +1,6 @@
 """`./aloha analyse stability`: certifies what is stable, finds and names what is not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,12 @@ REGION = Region(np.array([-1.0, -0.5]), np.array([0.2, 0.5]), 0.02)
 QUICK = Effort(samples=500, climbers=32, climbs=10, steps=100, starts=5)
 
 
-def test_a_policy_is_certified_with_a_picture_and_then_loads(tmp_path: Path) -> None:
+def test_a_policy_is_certified_with_a_picture_and_then_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "aloha_stack.policies.stability.Effort", lambda **given: replace(QUICK, **given)
+    )
     folder = saved(tmp_path / "model")
     assert (
         analyses.main(["stability", str(folder), "--samples", "300", "--out", str(tmp_path)]) == 0

@@ -37,7 +37,7 @@ from nodes.unstalled_nodes import unstalled_nodes
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
-def wait_for(condition: Callable[[], Any], timeout_s: float = 15.0) -> None:
+def wait_for(condition: Callable[[], Any], timeout_s: float = 60.0) -> None:
     """Until `condition` holds; an AssertionError if it does not in time."""
     end = time.monotonic() + timeout_s
     while not condition():

@@ -160,7 +160,7 @@ class Graph:
         rclpy.try_shutdown()
 
 
-def resolved(future: Any, timeout_s: float = 15.0) -> Any:
+def resolved(future: Any, timeout_s: float = 60.0) -> Any:
     wait_for(future.done, timeout_s)
     return future.result()
 
@@ -171,7 +171,7 @@ def result_of(handle: Any) -> RecordEpisode.Result:
     return result
 
 
-def wait_for(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
+def wait_for(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
     end = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end, "did not come true in time"
