@@ -189,7 +189,7 @@ def test_the_wider_control_has_as_many_parameters_as_each_layer_input(
 def test_a_bright_pixel_is_found_where_it_is(x: int, y: int, temperature: float) -> None:
     maps = torch.zeros(1, 2, 7, 12)
     maps[0, 0, y, x] = 3.0
-    points = SpatialSoftmax(7, 12, temperature)(maps)
+    points = SpatialSoftmax(temperature)(maps)
     torch.testing.assert_close(points[0, 0], torch.tensor([x / 11, y / 6]), atol=1e-5, rtol=0)
     torch.testing.assert_close(points[0, 1], torch.tensor([0.5, 0.5]), atol=1e-5, rtol=0)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aloha_stack.arguments import new_file
+from aloha_stack.arguments import new_file, seconds
 from aloha_stack.bench.footage import footage
 from aloha_stack.bench.image_log import Heard
 from aloha_stack.bench.images_graph import Outcome, Setting, measure
@@ -133,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--seconds",
-        type=_seconds,
+        type=seconds(2.0, 600.0),
         default=60.0,
         help=f"how long the graph is measured (60); the others {PEER_SECONDS:g} s at most",
     )
@@ -146,10 +146,3 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
     return parser
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 2.0 <= seconds <= 600.0:
-        raise argparse.ArgumentTypeError(f"{text} is outside 2 … 600 s")
-    return seconds

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from aloha_stack.arguments import new_file
+from aloha_stack.arguments import new_file, seconds
 from aloha_stack.bench.load_data import LoadData, bytes_needed, prepare, read_through, size_of
 from aloha_stack.bench.report import FAILED, NO_TORCH, Bar, Report, Row, at_fault, busy, machine
 from aloha_stack.episodes.errors import EpisodeError
@@ -153,17 +153,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--seconds", type=_seconds, default=2.0, help="of each measurement in each round (2)"
+        "--seconds",
+        type=seconds(0.1, 60.0),
+        default=2.0,
+        help="of each measurement in each round (2)",
     )
     parser.add_argument(
         "--folder", type=Path, metavar="DIR", help="takes the files, 9 GB, and keeps them"
     )
     parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
     return parser
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0.1 <= seconds <= 60.0:
-        raise argparse.ArgumentTypeError(f"{text} is outside 0.1 … 60 s")
-    return seconds

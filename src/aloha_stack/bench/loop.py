@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aloha_stack.arguments import new_file
+from aloha_stack.arguments import new_file, seconds
 from aloha_stack.bench.footage import footage
 from aloha_stack.bench.loop_graph import PLAYER, Outcome, measure, measure_alone
 from aloha_stack.bench.loop_ticks import Ticks
@@ -126,7 +126,10 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--seconds", type=_seconds, default=60.0, help="how long the ticks are measured (60)"
+        "--seconds",
+        type=seconds(2.0, 600.0),
+        default=60.0,
+        help="how long the ticks are measured (60)",
     )
     parser.add_argument("--checkpoint", type=Path, metavar="FOLDER", help="the policy to run")
     parser.add_argument(
@@ -138,10 +141,3 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
     return parser
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 2.0 <= seconds <= 600.0:
-        raise argparse.ArgumentTypeError(f"{text} is outside 2 … 600 s")
-    return seconds

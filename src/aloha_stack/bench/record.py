@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aloha_stack.arguments import new_file
+from aloha_stack.arguments import new_file, seconds
 from aloha_stack.bench.footage import footage
 from aloha_stack.bench.node_processes import BenchFailed
 from aloha_stack.bench.record_graph import RECORDER, Outcome, measure
@@ -111,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--seconds",
-        type=_seconds,
+        type=seconds(2.0, 1800.0),
         default=SECONDS,
         help=f"length of the episode ({SECONDS:g})",
     )
@@ -124,10 +124,3 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
     return parser
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 2.0 <= seconds <= 1800.0:
-        raise argparse.ArgumentTypeError(f"{text} is outside 2 … 1800 s")
-    return seconds

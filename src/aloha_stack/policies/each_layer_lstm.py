@@ -151,7 +151,7 @@ class PointEncoder(nn.Module):
         super().__init__()
         self.convolutions = _convolutions(config)
         self.maps = nn.Conv2d(config.channels[-1], config.points, 1)
-        self.softmax = SpatialSoftmax(*_map_size(config), config.temperature)
+        self.softmax = SpatialSoftmax(config.temperature)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.softmax(self.maps(self.convolutions(images)))  # type: ignore[no-any-return]

@@ -9,6 +9,8 @@ et al. 2016, arXiv 1509.06113) move with what they follow, between learnt places
 import torch
 from torch import Tensor, nn
 
+from aloha_stack.policies.spatial_softmax import expected_places
+
 TEMPERATURE = 0.1
 """So low that a fresh network's points differ from picture to picture."""
 
@@ -29,10 +31,4 @@ class Keypoints(nn.Module):
 def points_of(maps: Tensor) -> Tensor:
     """Of maps (N, K, h, w) the expected places (N, 2 K), float32: first all x, then all y, from -1
     at the left and upper edge to 1."""
-    height, width = maps.shape[2:]
-    share = torch.softmax(maps.flatten(2).float() / TEMPERATURE, dim=2).unflatten(
-        2, (height, width)
-    )
-    x = share.sum(2) @ torch.linspace(-1, 1, width, device=maps.device)
-    y = share.sum(3) @ torch.linspace(-1, 1, height, device=maps.device)
-    return torch.cat((x, y), dim=1)
+    return (2 * expected_places(maps.float(), TEMPERATURE) - 1).transpose(1, 2).flatten(1)

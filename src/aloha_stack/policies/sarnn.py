@@ -53,7 +53,7 @@ class Sarnn(RecurrentNetwork):
         self.config = config
         height, width = (length - LOST for length in config.image_size)
         self.point_encoder = _convolutions(config.points)
-        self.softmax = SpatialSoftmax(height, width, config.temperature)
+        self.softmax = SpatialSoftmax(config.temperature)
         self.image_encoder = _convolutions(config.points)
         self.layer = LstmLayer(2 * config.points + config.joints, config.hidden)
         self.joint_decoder = _head(config.hidden, config.joints)

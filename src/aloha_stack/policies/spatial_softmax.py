@@ -11,22 +11,25 @@ from torch import Tensor, nn
 
 
 class SpatialSoftmax(nn.Module):
-    """The expected place of each map, with probabilities softmax(map / temperature)."""
+    """`expected_places` as a layer."""
 
-    x: Tensor
-    y: Tensor
-
-    def __init__(self, height: int, width: int, temperature: float) -> None:
+    def __init__(self, temperature: float) -> None:
         super().__init__()
         self.temperature = temperature
-        y, x = _grid(height, width)
-        self.register_buffer("x", x.flatten(), persistent=False)
-        self.register_buffer("y", y.flatten(), persistent=False)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(N, K, h, w) to points (N, K, 2)."""
-        share = torch.softmax(maps.flatten(2) / self.temperature, dim=2)
-        return torch.stack(((share * self.x).sum(2), (share * self.y).sum(2)), dim=2)
+        return expected_places(maps, self.temperature)
+
+
+def expected_places(maps: Tensor, temperature: float) -> Tensor:
+    """The expected place of each map, with probabilities softmax(map / temperature): maps
+    (N, K, h, w) to points (N, K, 2)."""
+    share = torch.softmax(maps.flatten(2) / temperature, dim=2).unflatten(2, maps.shape[2:])
+    height, width = (
+        torch.linspace(0, 1, count, dtype=share.dtype, device=share.device)
+        for count in maps.shape[2:]
+    )
+    return torch.stack((share.sum(2) @ width, share.sum(3) @ height), dim=2)
 
 
 class Spots(nn.Module):
