@@ -1,4 +1,4 @@
-"""Installs the rqt plugin where rqt looks for it."""
+"""Installs the plugin where rqt looks for it, and `ros2 run rqt_aloha panel`."""
 
 from setuptools import setup
 
@@ -18,4 +18,5 @@ setup(
     ],
     install_requires=["setuptools"],
     zip_safe=True,
+    entry_points={"console_scripts": [f"panel = {NAME}.panel:main"]},
 )

@@ -1,21 +1,83 @@
-"""The plugin's panel. It shows no state yet, and says where that is to be seen."""
+"""`./aloha panel`: the operator's panel in a window of its own, without rqt.
 
-from python_qt_binding.QtWidgets import QLabel
-from rqt_gui_py.plugin import Plugin
+Shows cameras, joints, policy, recorder and health of the graph in this ROS domain; the e-stop is
+always on top (Esc, or E). It hears best effort, and nothing waits for it.
+"""
 
-TEXT = """This panel does not show the robot yet.
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
-Arms:           ros2 topic echo /follower_left/status
-Teleoperation:  ros2 topic echo /teleop/state
-Safety:         ros2 topic echo /safety/state"""
+from python_qt_binding.QtCore import QTimer
+from python_qt_binding.QtWidgets import QApplication, QMainWindow
+
+from rqt_aloha.desk import Desk
+from rqt_aloha.photographs import Photographer
+from rqt_aloha.theme import DARK, LIGHT, palette, sheet
+
+EXAMPLE = """keys: Esc or E: E-STOP; Shift+R twice: reset it
+      Space: start, and keep as success; F: keep as failure; P: pause; D twice: discard
+      T: take over from the policy; G: give back
+
+examples:
+  ./aloha panel
+  ./aloha panel --robot aloha --light
+  ./aloha panel --pictures docs/pictures     pictures of each panel, once data are there; then ends
+"""
+WAKE_MS = 200
+"""How often Python gets to run, so that it hears signals while nothing happens."""
 
 
-class AlohaPanel(Plugin):
-    """A label in rqt's window; it subscribes to nothing."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """The process; 2 for a wrong argument."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="aloha panel",
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--robot",
+        default="twin",
+        help="whose arms, limits and cameras: a name in config/robots, or a robot file (twin)",
+    )
+    parser.add_argument("--light", action="store_true", help="light colours instead of dark ones")
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="saves pictures and ends")
+    parser.add_argument("--seconds", type=float, metavar="S", help="ends by itself after so long")
+    options = parser.parse_args(words)
+    application = QApplication(["aloha panel"])
+    application.setStyle("Fusion")
+    chosen = LIGHT if options.light else DARK
+    application.setPalette(palette(chosen))
+    try:
+        desk = Desk(options.robot)
+    except ValueError as error:
+        parser.error(str(error))
+    desk.board.setStyleSheet(sheet(chosen))
+    window = QMainWindow()
+    window.setWindowTitle("ALOHA")
+    window.setCentralWidget(desk.board)
+    window.resize(desk.board.sizeHint())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: application.quit())
+    wake = QTimer()
+    wake.timeout.connect(lambda: None)
+    wake.start(WAKE_MS)
+    if options.seconds is not None:
+        QTimer.singleShot(round(1000 * options.seconds), application.quit)
+    photographer = None
+    if options.pictures is not None:
+        photographer = Photographer(desk.board, options.pictures, application.quit)
+    window.show()
+    try:
+        application.exec_()
+    finally:
+        desk.close()
+    return photographer.status if photographer is not None else 0
 
-    def __init__(self, context) -> None:
-        super().__init__(context)
-        self.setObjectName("AlohaPanel")
-        self._label = QLabel(TEXT)
-        self._label.setWindowTitle("ALOHA")
-        context.add_widget(self._label)
+
+if __name__ == "__main__":
+    sys.exit(main())
