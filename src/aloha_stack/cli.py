@@ -113,6 +113,12 @@ COMMANDS = (
         "",
     ),
     Command(
+        "panel",
+        "the operator's panel in a window: cameras, joints, policy, recorder, health, e-stop",
+        "./aloha panel --robot twin",
+        "",
+    ),
+    Command(
         "test",
         "ruff, mypy and all tests (some 10 minutes); further arguments go to pytest",
         "./aloha test -k limits",
@@ -172,6 +178,15 @@ def run_panel(argv: list[str]) -> int:
     return run_python(["-m", "rqt_aloha.panel", *argv])
 
 
+def run_panel(argv: list[str]) -> int:
+    """Become the operator's panel: a package of its own (for rqt), beside this one in sources."""
+    folder = Path(__file__).resolve().parents[2] / "ros2_ws/src/rqt_aloha"
+    if folder.is_dir():
+        known = os.environ.get("PYTHONPATH", "")
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(folder), known)))
+    return run_python(["-m", "rqt_aloha.panel", *argv])
+
+
 CLIENTS = ("call", "operator")
 BUILT_IN = {"test": run_tests, "python": run_python}
 STARTS_NODES = ("demo", "launch", "evaluate", "bench")
@@ -191,6 +206,8 @@ def main(argv: list[str]) -> int:
         return USAGE_ERROR
     if name in CLIENTS:
         return run_client(name, args)
+    if name == "panel":
+        return run_panel(args)
     if name == "panel":
         return run_panel(args)
     if name in BUILT_IN:
