@@ -59,6 +59,12 @@ COMMANDS = (
         "aloha_stack.episodes.cli",
     ),
     Command(
+        "report",
+        "a recording or rollout session on one HTML page that needs no other file",
+        "./aloha report episodes --open",
+        "aloha_stack.analysis.reporting",
+    ),
+    Command(
         "models",
         "trained policies: list, show, import those of LeRobot and of the original ACT code",
         "./aloha models show models/act_transfer_cube",

@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 from aloha_stack.analysis.plots import plot_joints
-from aloha_stack.analysis.tables import camera_table, episode_table, succeeded
+from aloha_stack.analysis.success import succeeded
+from aloha_stack.analysis.tables import camera_table, episode_table
 from aloha_stack.analysis.video import write_video
 from aloha_stack.arguments import count, seed
 from aloha_stack.episodes.quality import FLAWED, GOOD

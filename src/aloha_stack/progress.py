@@ -9,6 +9,9 @@ PLAIN_S = 5.0
 
 BAR = 24
 
+QUIET_S = 1.5
+"""What is done sooner needs no progress line."""
+
 
 class Progress:
     """A status line. `say` for a lasting line, `show` for the live one."""
@@ -45,6 +48,25 @@ class Progress:
         if self._width:
             self._out.write("\r" + " " * self._width + "\r")
             self._width = 0
+
+
+class ProgressOf:
+    """Progress over `total` things on stderr, shown only once it has taken a while."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._began_s = time.monotonic()
+        self._progress = Progress(sys.stderr)
+
+    def tell(self, index: int, name: str, part: float = 0.0) -> None:
+        """Thing `index` (from 0), of that name, is done to `part` (0 … 1)."""
+        if time.monotonic() - self._began_s >= QUIET_S:
+            fraction = (index + part) / self._total
+            self._progress.show(f"{name}, {index + 1} of {self._total}", fraction)
+
+    def done(self) -> None:
+        """Takes the line away."""
+        self._progress.clear()
 
 
 def duration(seconds: float) -> str:

@@ -1,6 +1,5 @@
 """`./aloha episodes inspect`: pictures and one page of an episode, as much as there is of it."""
 
-import html.parser
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from aloha_stack.episodes.cli import main
 from aloha_stack.episodes.commanders import HUMAN, NOBODY, POLICY
 from aloha_stack.episodes.metadata import pause_notes
 from aloha_stack.episodes.reader import Episode
+from analysis.page_reader import PageReader
 from episodes.altered_episodes import altered, with_note
 from episodes.player_states import ticks, with_player
 from episodes.sample_episodes import START_NS, write_episode
@@ -21,42 +21,22 @@ from episodes.sample_episodes import START_NS, write_episode
 DRAWN = ["joints", "rates", "agreement", "cameras"]
 
 
-class Page(html.parser.HTMLParser):
-    """What a browser would see: the text, and where pictures and other things come from."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.words, self.sources, self.open = "", [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.sources += [value for name, value in attrs if name in ("src", "href")]
-        if tag not in ("img", "meta"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words += data
-
-
-def inspect(path: Path, out: Path) -> Page:
+def inspect(path: Path, out: Path) -> PageReader:
     assert main(["inspect", str(path), "--out", str(out)]) == 0
-    page = Page((out / "inspect.html").read_text())
+    page = PageReader((out / "inspect.html").read_text())
     assert not page.open
     return page
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PageReader]:
     folder = tmp_path_factory.mktemp("inspected")
     out = folder / "out" / "deep"
     return out, inspect(write_episode(folder / "data", seconds=1.2), out)
 
 
 def test_a_good_episode_is_drawn_and_its_page_needs_no_other_file(
-    drawn: tuple[Path, Page],
+    drawn: tuple[Path, PageReader],
 ) -> None:
     out, page = drawn
     for name in DRAWN:
@@ -86,7 +66,7 @@ def test_a_rollout_s_band_has_the_colour_of_who_commanded(tmp_path: Path, capsys
         assert wide[HUMAN] / wide[NOBODY] == pytest.approx(0.40 / 0.19, rel=0.05)
 
 
-def test_a_demonstration_has_no_band(drawn: tuple[Path, Page]) -> None:
+def test_a_demonstration_has_no_band(drawn: tuple[Path, PageReader]) -> None:
     picture = cv2.imread(str(drawn[0] / "joints.png"))
     for colour in COLOURS.values():
         assert (picture == bgr(colour)).all(axis=2).sum(axis=1).max() < 10
@@ -96,7 +76,7 @@ def bgr(colour: str) -> tuple[int, ...]:
     return tuple(bytes.fromhex(colour[1:]))[::-1]
 
 
-def test_the_strip_shows_what_each_camera_saw_then(drawn: tuple[Path, Page]) -> None:
+def test_the_strip_shows_what_each_camera_saw_then(drawn: tuple[Path, PageReader]) -> None:
     """Picture n of the sample is uniformly of shade 2 n, on a white page."""
     picture = cv2.imread(str(drawn[0] / "cameras.png"), cv2.IMREAD_GRAYSCALE)
     shades, counts = np.unique(picture, return_counts=True)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from aloha_stack.analysis.plots import plot_joints
-from aloha_stack.analysis.tables import camera_table, episode_table, succeeded
+from aloha_stack.analysis.success import succeeded
+from aloha_stack.analysis.tables import camera_table, episode_table
 from aloha_stack.analysis.video import write_video
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.frame_index import frame_indexes

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aloha_stack.analysis.success import wilson
 from aloha_stack.evaluation.execution import Execution
 from aloha_stack.evaluation.plan import Plan
-from aloha_stack.evaluation.report import Condition, report, wilson
+from aloha_stack.evaluation.report import Condition, report
 from aloha_stack.evaluation.rollout import Outcome
 
 PLAN = Plan("models/act", "transfer_cube", Execution("latest", query=20))

@@ -1,108 +1,106 @@
 """An episode on one HTML page that needs no other file: verdict, figures and pictures."""
 
-import base64
-import html
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from aloha_stack.analysis.html_parts import (
+    badge,
+    document,
+    items,
+    number,
+    percent,
+    picture,
+    table,
+    text,
+)
 from aloha_stack.episodes.commanders import in_words
 from aloha_stack.episodes.summary import EpisodeSummary
 from aloha_stack.episodes.thresholds import Thresholds
-
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #24292f; max-width: 1180px;
-       margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; margin: 0 0 .3rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
-table { border-collapse: collapse; } td, th { padding: .15rem .9rem .15rem 0; text-align: left; }
-th { font-weight: 600; border-bottom: 1px solid #b8bec6; }
-.numbers td + td, .numbers th + th { text-align: right; font-variant-numeric: tabular-nums; }
-img { max-width: 100%; display: block; margin: .6rem 0 1.4rem; }
-.verdict { display: inline-block; padding: .1rem .7rem; border-radius: .3rem; font-weight: 600;
-           border: 2px solid #24292f; }
-.good { background: #d7eef7; border-color: #0072B2; }
-.flawed { background: #fdf0d5; border-color: #E69F00; }
-.incomplete, .damaged { background: #fbe0d3; border-color: #D55E00; }
-.scroll { overflow-x: auto; }
-"""
 
 
 def page(summary: EpisodeSummary, thresholds: Thresholds, pictures: Sequence[Path]) -> str:
     """The page's text. `pictures` are PNG files, which become part of it."""
     name = Path(summary.path).name
-    verdict = summary.verdict + (", repaired" if summary.repaired else "")
     parts = [
-        f"<h1>{_text(name)}</h1>",
-        f"<p>{_text(_words(summary))}</p>",
-        f'<p><span class="verdict {summary.verdict}">{_text(verdict)}</span></p>',
-        _list((*summary.reasons, *summary.remarks)),
-    ]
-    for picture in pictures:
-        data = base64.b64encode(picture.read_bytes()).decode()
-        parts.append(f'<img alt="{_text(picture.stem)}" src="data:image/png;base64,{data}">')
-    parts += [
+        f"<h1>{text(name)}</h1>",
+        f"<p>{text(what_it_is(summary))}</p>",
+        f"<p>{verdict(summary)}</p>",
+        items((*summary.reasons, *summary.remarks)),
+        *(picture(drawn.read_bytes(), "png", drawn.stem) for drawn in pictures),
         "<h2>Episode</h2>",
-        _table((), _episode_rows(summary)),
+        table((), figures(summary)),
         "<h2>Streams</h2>",
-        _table(
-            ("topic", "messages", "Hz", "nominal Hz", "late", "longest gap (s)", "lost"),
-            (
-                (
-                    stream.topic,
-                    str(stream.messages),
-                    _number(stream.rate_hz, 1),
-                    _number(stream.nominal_hz, 0),
-                    _percent(stream.late_share),
-                    _number(stream.longest_gap_s, 3),
-                    str(stream.lost),
-                )
-                for stream in summary.streams
-            ),
-        ),
+        stream_table(summary),
     ]
     if summary.pictures:
-        parts += [
-            "<h2>Pictures</h2>",
-            _table(
-                (
-                    "camera",
-                    "pictures",
-                    "not whole",
-                    "in motion",
-                    "of those repeated",
-                    "frozen in motion (s)",
-                ),
-                (
-                    (
-                        camera,
-                        str(found.pictures),
-                        str(found.broken),
-                        str(found.moving),
-                        _percent(found.repeated_share),
-                        f"{found.frozen_s:.2f}",
-                    )
-                    for camera, found in summary.pictures.items()
-                ),
-            ),
-        ]
+        parts += ["<h2>Pictures</h2>", picture_table(summary)]
     parts += [
         "<h2>Thresholds</h2>",
-        _table(("key", "value"), ((k, f"{v:g}") for k, v in asdict(thresholds).items())),
+        table(("key", "value"), ((k, f"{v:g}") for k, v in asdict(thresholds).items())),
     ]
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{_text(name)}</title>'
-        f"<style>{STYLE}</style></head>\n<body>\n" + "\n".join(parts) + "\n</body></html>\n"
+    return document(name, parts)
+
+
+def verdict(summary: EpisodeSummary) -> str:
+    """The badge."""
+    return badge(summary.verdict, ", repaired" if summary.repaired else "")
+
+
+def stream_table(summary: EpisodeSummary) -> str:
+    """Rates and losses of all topics."""
+    return table(
+        ("topic", "messages", "Hz", "nominal Hz", "late", "longest gap (s)", "lost"),
+        (
+            (
+                stream.topic,
+                str(stream.messages),
+                number(stream.rate_hz, 1),
+                number(stream.nominal_hz, 0),
+                percent(stream.late_share),
+                number(stream.longest_gap_s, 3),
+                str(stream.lost),
+            )
+            for stream in summary.streams
+        ),
     )
 
 
-def _words(summary: EpisodeSummary) -> str:
+def picture_table(summary: EpisodeSummary) -> str:
+    """What the pictures of each camera are like."""
+    return table(
+        (
+            "camera",
+            "pictures",
+            "not whole",
+            "in motion",
+            "of those repeated",
+            "frozen in motion (s)",
+        ),
+        (
+            (
+                camera,
+                str(found.pictures),
+                str(found.broken),
+                str(found.moving),
+                percent(found.repeated_share),
+                f"{found.frozen_s:.2f}",
+            )
+            for camera, found in summary.pictures.items()
+        ),
+    )
+
+
+def what_it_is(summary: EpisodeSummary) -> str:
+    """Task, seed, outcome, robot and labels in a line."""
     words = [summary.task, summary.outcome, summary.robot, *summary.labels]
     if summary.seed >= 0:
         words.insert(1, f"seed {summary.seed}")
     return " · ".join(word for word in words if word)
 
 
-def _episode_rows(summary: EpisodeSummary) -> Iterable[tuple[str, str]]:
+def figures(summary: EpisodeSummary) -> Iterable[tuple[str, str]]:
+    """Names and values of what holds for the episode as a whole."""
     yield "path", summary.path
     yield "steps of 20 ms", f"{summary.steps} in {summary.segments} segment(s)"
     yield "steps commanded by", in_words(summary.commanded) or "-"
@@ -125,31 +123,3 @@ def _episode_rows(summary: EpisodeSummary) -> Iterable[tuple[str, str]]:
         yield "speed", f"{summary.real_time_factor:.2f} × real time"
     if summary.repaired:
         yield "repaired", summary.repaired
-
-
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """With titles all columns but the first are numbers."""
-
-    def line(cells: Sequence[str], tag: str) -> str:
-        return f"<tr>{''.join(f'<{tag}>{_text(cell)}</{tag}>' for cell in cells)}</tr>"
-
-    head = line(titles, "th") if titles else ""
-    body = "\n".join(line(row, "td") for row in rows)
-    kind = ' class="numbers"' if titles else ""
-    return f'<div class="scroll"><table{kind}>{head}\n{body}</table></div>'
-
-
-def _list(items: Sequence[str]) -> str:
-    return "<ul>" + "".join(f"<li>{_text(item)}</li>" for item in items) + "</ul>" if items else ""
-
-
-def _text(text: str) -> str:
-    return html.escape(text)
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"

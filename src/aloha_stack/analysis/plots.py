@@ -31,9 +31,8 @@ def plot_joints(episode: Episode, path: Path, dpi: int = 110) -> Path:
     Streams that were not recorded are left out. Raises EpisodeError if there is none of them, and
     OSError if the picture cannot be written.
     """
-    streams = _streams(episode)
-    start_ns = min(int(stream.stamps_ns[0]) for stream in streams.values())
-    end_ns = max(int(stream.stamps_ns[-1]) for stream in streams.values())
+    streams = drawn_streams(episode)
+    start_ns, end_ns = span_of(streams)
     band = stretches(episode, start_ns, end_ns)
     figure = Figure(figsize=(12.5, 15.0), facecolor="white")
     FigureCanvasAgg(figure)
@@ -79,7 +78,8 @@ def plot_joints(episode: Episode, path: Path, dpi: int = 110) -> Path:
     return path
 
 
-def _streams(episode: Episode) -> Mapping[str, JointStream]:
+def drawn_streams(episode: Episode) -> Mapping[str, JointStream]:
+    """Those of STYLES that hold something, by topic. Raises EpisodeError if there is none."""
     wanted = [topic.format(side=side) for topic, *_ in STYLES.values() for side in SIDES]
     present = [topic for topic in wanted if episode.types.get(topic) == JOINT_STATE]
     streams = {t: s for t, s in episode.joints(*present).items() if len(s.stamps_ns)}
@@ -90,6 +90,22 @@ def _streams(episode: Episode) -> Mapping[str, JointStream]:
     return streams
 
 
+def span_of(streams: Mapping[str, JointStream]) -> tuple[int, int]:
+    """From the first to the last stamp of all, ns."""
+    return (
+        min(int(stream.stamps_ns[0]) for stream in streams.values()),
+        max(int(stream.stamps_ns[-1]) for stream in streams.values()),
+    )
+
+
+def line_of(stream: JointStream, joint: str, start_ns: int) -> tuple[np.ndarray, np.ndarray]:
+    """s from `start_ns`, and rad, (n,) each; both are nan where the line is broken."""
+    times = (stream.stamps_ns - start_ns) * 1e-9
+    gaps = np.flatnonzero(np.diff(times) > BROKEN_S) + 1
+    values = stream.position[:, stream.names.index(joint)]
+    return np.insert(times, gaps, np.nan), np.insert(values, gaps, np.nan)
+
+
 def _panel(
     axis: Axes, streams: Mapping[str, JointStream], side: str, joint: str, start_ns: int
 ) -> None:
@@ -97,10 +113,7 @@ def _panel(
         stream = streams.get(template.format(side=side))
         if stream is None or joint not in stream.names:
             continue
-        times = (stream.stamps_ns - start_ns) * 1e-9
-        gaps = np.flatnonzero(np.diff(times) > BROKEN_S) + 1
-        values = np.insert(stream.position[:, stream.names.index(joint)], gaps, np.nan)
-        times = np.insert(times, gaps, np.nan)
+        times, values = line_of(stream, joint, start_ns)
         axis.plot(times, values, color=colour, linewidth=width, zorder=order, label=label)
     axis.margins(x=0.0, y=0.12)
     plain(axis)

@@ -3,17 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from aloha_stack.analysis.success import succeeded
 from aloha_stack.episodes.summary import EpisodeSummary, StreamSummary
 from aloha_stack.episodes.tables import Column, table
 
-__all__ = ["Column", "camera_table", "episode_table", "succeeded", "table"]
-
-
-def succeeded(summary: EpisodeSummary) -> bool | None:
-    """Whether the task's own reward reached its maximum; None if no reward was recorded."""
-    if summary.best_reward is None or summary.max_reward is None:
-        return None
-    return summary.best_reward >= summary.max_reward
+__all__ = ["Column", "camera_table", "episode_table", "table"]
 
 
 def episode_table(summaries: Sequence[EpisodeSummary]) -> str:

@@ -13,12 +13,10 @@ from aloha_stack.episodes.alignment import AlignmentSettings
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.export_arguments import add_lerobot, add_pictures, how_to_load, rate, run
 from aloha_stack.episodes.export_plan import Plan, Sink, Source, look_over, write_all
-from aloha_stack.episodes.folder import episode_paths
-from aloha_stack.episodes.given import check_once
+from aloha_stack.episodes.given import check_once, named_episodes
 from aloha_stack.episodes.hdf5_folder import Hdf5Folder, raw_bytes
 from aloha_stack.episodes.lerobot_video import CODECS
 from aloha_stack.episodes.lerobot_writer import SMALLER, LeRobotWriter, check_form, video_bytes
-from aloha_stack.episodes.metadata import FILE_NAME
 from aloha_stack.episodes.quality import DAMAGED, GOOD
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.episodes.step_grid import METHODS
@@ -119,7 +117,7 @@ def _episodes(given: Sequence[Path]) -> list[Path]:
     """Each of `given` is an episode, or a folder of episodes."""
     found: list[Path] = []
     for path in given:
-        found += [path] if (path / FILE_NAME).exists() else episode_paths(path)
+        found += named_episodes(path)
     if not found:
         raise EpisodeError(f"no episodes in {', '.join(map(str, given))}")
     check_once(found)

@@ -3,19 +3,17 @@
 import argparse
 import json
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from aloha_stack.episodes.errors import EpisodeError
-from aloha_stack.episodes.folder import episode_paths
-from aloha_stack.episodes.metadata import FILE_NAME
+from aloha_stack.episodes.given import named_episodes
 from aloha_stack.episodes.quality import VERDICTS
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.episodes.summary import EpisodeSummary, damaged, summarise
 from aloha_stack.episodes.tables import Column, table
 from aloha_stack.episodes.thresholds import Thresholds, load_thresholds
-from aloha_stack.progress import Progress
+from aloha_stack.progress import ProgressOf
 
 COLUMNS = (
     Column("episode"),
@@ -31,8 +29,6 @@ COLUMNS = (
     Column("verdict"),
 )
 REASONS_SHOWN = 4
-QUIET_S = 1.5
-"""What is done sooner needs no progress line."""
 
 EPILOG = """verdicts:
   good        within every threshold of config/quality.yaml
@@ -51,12 +47,11 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(list(argv))
     try:
         thresholds = load_thresholds(options.thresholds)
-        one = (options.directory / FILE_NAME).exists()
-        paths = [options.directory] if one else episode_paths(options.directory)
+        paths = named_episodes(options.directory)
     except EpisodeError as error:
         print(f"aloha episodes: {error}", file=sys.stderr)
         return 2
-    progress = _Telling(len(paths))
+    progress = ProgressOf(len(paths))
     summaries = [
         _row_of(path, index, thresholds, options.verify, progress)
         for index, path in enumerate(paths)
@@ -95,34 +90,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-class _Telling:
-    """Says how far the reading is, once it has taken a while."""
-
-    def __init__(self, episodes: int) -> None:
-        self._episodes = episodes
-        self._began_s = time.monotonic()
-        self._progress = Progress(sys.stderr)
-
-    def tell(self, index: int, name: str, done: int, total: int) -> None:
-        if time.monotonic() - self._began_s < QUIET_S:
-            return
-        part = done / total if total else 0.0
-        self._progress.show(
-            f"{name}, {index + 1} of {self._episodes}", (index + part) / self._episodes
-        )
-
-    def done(self) -> None:
-        """Takes the line away."""
-        self._progress.clear()
-
-
 def _row_of(
-    path: Path, index: int, thresholds: Thresholds, verify: bool, telling: _Telling
+    path: Path, index: int, thresholds: Thresholds, verify: bool, progress: ProgressOf
 ) -> EpisodeSummary:
-    telling.tell(index, path.name, 0, 1)
+    progress.tell(index, path.name)
     try:
         episode = Episode(path)
-        episode.contents(verify, lambda done, total: telling.tell(index, path.name, done, total))
+        episode.contents(
+            verify, lambda done, total: progress.tell(index, path.name, done / (total or 1))
+        )
         return summarise(episode, thresholds)
     except EpisodeError as error:
         return damaged(path, error)

@@ -37,6 +37,15 @@ class McapFile:
         self.schemas: dict[int, Schema] = {}
         self.channels: dict[int, Channel] = {}
 
+    def written_by(self) -> str:
+        """The software that began the file, in its own words; empty if it cannot be read."""
+        try:
+            with self.path.open("rb") as file:
+                head = next(iter(StreamReader(file).records), None)
+        except (OSError, McapError, struct.error, ValueError):
+            return ""
+        return head.library if isinstance(head, Header) else ""
+
     def records(self, topics: Collection[str] | None = None) -> Iterator[Record]:
         """All messages (of `topics`) in the order of the file.
 

@@ -26,6 +26,8 @@ from mcap.records import (
     SummaryOffset,
 )
 
+from aloha_stack.robot.version import software
+
 MAGIC = b"\x89MCAP0\r\n"
 RECORD = struct.Struct("<BQ")  # opcode, length of what follows
 MESSAGE = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time; then the data
@@ -52,7 +54,7 @@ def record_bytes(*records: McapRecord) -> bytes:
 
 def file_head() -> bytes:
     """How a file begins."""
-    return MAGIC + record_bytes(Header(profile="ros2", library="aloha_stack"))
+    return MAGIC + record_bytes(Header(profile="ros2", library=software()))
 
 
 @dataclass

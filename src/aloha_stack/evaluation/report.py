@@ -1,15 +1,12 @@
 """What an evaluation found: in words, and as the object that `--json` writes."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from aloha_stack.analysis.success import rate_in_words, wilson
 from aloha_stack.evaluation.plan import Plan
 from aloha_stack.evaluation.rollout import Outcome
-
-Z_95 = 1.959964
-"""Of the normal distribution: 95 % of it lie within."""
 
 
 @dataclass
@@ -54,12 +51,7 @@ class Condition:
 
     def words(self) -> str:
         """Successes of episodes, the rate, and how sure it is."""
-        number = len(self.outcomes)
-        low, high = wilson(self.successes, number)
-        text = (
-            f"{self.successes} of {number} succeeded ({100 * self.successes / number:.0f} %; "
-            f"95 % interval {100 * low:.0f} to {100 * high:.0f} %)"
-        )
+        text = rate_in_words(self.successes, len(self.outcomes))
         text += f"; {points}" if (points := self.by_point()) else ""
         return f"{self.name}: {text}" if self.name else text
 
@@ -84,17 +76,6 @@ def report(conditions: Sequence[Condition], seeds: Sequence[int], seconds: float
     if len(conditions) > 1:
         whole["conditions"] = [condition.figures() for condition in conditions]
     return whole
-
-
-def wilson(successes: int, number: int) -> tuple[float, float]:
-    """The 95 % interval of a rate from `successes` of `number` (Wilson 1927):
-
-    (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)
-    """
-    rate, spread = successes / number, Z_95**2 / number
-    middle = rate + spread / 2
-    half = math.sqrt(spread * rate * (1 - rate) + spread**2 / 4)
-    return max(0.0, (middle - half) / (1 + spread)), min(1.0, (middle + half) / (1 + spread))
 
 
 def _median(values: Sequence[float]) -> float:

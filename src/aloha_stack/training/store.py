@@ -9,9 +9,7 @@ import numpy as np
 
 from aloha_stack.episodes.commanders import in_words
 from aloha_stack.episodes.errors import EpisodeError
-from aloha_stack.episodes.folder import episode_paths
-from aloha_stack.episodes.given import check_once
-from aloha_stack.episodes.metadata import FILE_NAME
+from aloha_stack.episodes.given import check_once, named_episodes
 from aloha_stack.episodes.quality import DAMAGED
 from aloha_stack.episodes.summary import summarise
 from aloha_stack.training.episode import TrainingEpisode, read_episode
@@ -115,10 +113,7 @@ def find_episodes(paths: Paths) -> list[Path]:
     """The episodes that are meant by `paths`: episodes themselves, or folders that hold some."""
     found: list[Path] = []
     for path in map(Path, [paths] if isinstance(paths, Path | str) else paths):
-        if (path / FILE_NAME).exists():
-            found.append(path)
-            continue
-        inside = episode_paths(path)
+        inside = named_episodes(path)
         if not inside:
             raise EpisodeError(f"{path} is no episode and holds none (episode_000000, …)")
         found += inside
