@@ -4,7 +4,9 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import Scheduling
 
+import workers
 from aloha_stack.shared_memory import sweep
 
 
@@ -23,11 +25,35 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(checks)
 
 
-def pytest_sessionstart() -> None:
+def pytest_sessionstart(session: pytest.Session) -> None:
     """What killed nodes left in shared memory must not hold the tests' own."""
-    sweep()
+    if not workers.is_worker(session.config):
+        sweep()
 
 
-def pytest_sessionfinish() -> None:
+def pytest_sessionfinish(session: pytest.Session) -> None:
     """Tests kill nodes: what those leave in shared memory is given back."""
-    sweep()
+    if not workers.is_worker(session.config):
+        sweep()
+
+
+# ---- sharing them among processes (see workers.py)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    return workers.count(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling | None:
+    return workers.ByFile(config, log) if config.option.dist == "load" else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if workers.is_worker(config):
+        workers.live_first(items)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    workers.be_polite(item)

@@ -165,7 +165,7 @@ def run_tests(argv: list[str]) -> int:
         print(f"{name}: {results[-1][1]}", flush=True)
     print("== pytest", flush=True)
     env = dict(os.environ, ALOHA_CHECKS="; ".join(f"{name}: {result}" for name, result in results))
-    command = [sys.executable, "-m", "pytest", *argv]
+    command = [sys.executable, "-m", "pytest", "-n", "auto", *argv]  # see tests/workers.py
     status = subprocess.run(command, check=False, cwd=root, env=env).returncode
     return status or int(any(result != "ok" for _, result in results))
 
