@@ -17,6 +17,7 @@ NODES = (
         "camera",
         "chunk_player",
         "description",
+        "monitor",
         "operator",
         "policy",
         "recorder",

@@ -26,6 +26,7 @@ from aloha_stack.nodes.arm_bridge import ArmBridge
 from aloha_stack.nodes.camera import CameraNode
 from aloha_stack.nodes.chunk_player import ChunkPlayer
 from aloha_stack.nodes.description import Description
+from aloha_stack.nodes.monitor import Monitor
 from aloha_stack.nodes.policy import PolicyNode
 from aloha_stack.nodes.recorder import Recorder
 from aloha_stack.nodes.safety import Safety
@@ -81,6 +82,7 @@ def _makers() -> dict[str, list[Callable[[], Any]]]:
         "policy": [PolicyNode],
         "chunk_player": [ChunkPlayer],
         "twin": [_twin],
+        "monitor": [Monitor],
     }
 
 

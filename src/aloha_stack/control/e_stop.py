@@ -1,5 +1,6 @@
 """The e-stop of the whole robot: one latch, and who has acknowledged it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -82,6 +83,11 @@ class EmergencyStop:
     def unheard(self) -> set[str]:
         """The arms that have never said anything."""
         return set(self.arms) - set(self._reports)
+
+    def ages_s(self, steady_s: float) -> dict[str, float]:
+        """How old each arm's last report is; infinite before the first."""
+        heard = {arm: report.steady_s for arm, report in self._reports.items()}
+        return {arm: steady_s - heard.get(arm, -math.inf) for arm in self.arms}
 
     def alone(self, steady_s: float) -> bool:
         """Whether no arm is there: none has spoken yet, or all are gone."""

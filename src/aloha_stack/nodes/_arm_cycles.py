@@ -25,7 +25,7 @@ class ArmCycles:
 
     def __init__(self, node: ManagedNode, driver: ArmDriver, reports: ArmReports) -> None:
         self._node, self.driver, self._reports = node, driver, reports
-        self._diagnostics = ArmDiagnostics(node, driver, reports)
+        self.diagnostics = ArmDiagnostics(node, driver, reports)
         self._name = driver.arm.name
         self._wake, self._ending = threading.Event(), threading.Event()
         self._unconfigured = f"{self._name} is not configured; its bridge has no connection"
@@ -101,7 +101,7 @@ class ArmCycles:
             self.driver.look_for_port(time.monotonic())
             self._jobs.serve()
             self._reports.status(at_ns)
-            self._diagnostics.publish_if_due(at_ns, time.monotonic())
+            self.diagnostics.publish_if_due(at_ns, time.monotonic())
 
     def _cycle(self, now_ns: int) -> None:
         if self.driver.controller.fault:

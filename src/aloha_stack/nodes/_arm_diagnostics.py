@@ -11,12 +11,19 @@ from aloha_stack.dynamixel.words import call
 from aloha_stack.nodes._arm_driver import ArmDriver
 from aloha_stack.nodes._arm_reports import ArmReports
 from aloha_stack.nodes._conversions import set_stamp
-from aloha_stack.nodes._diagnostics import ERROR, WARN, Finding, number, status, word
+from aloha_stack.nodes._diagnostics import (
+    ERROR,
+    PERIOD_S,
+    WARN,
+    Finding,
+    Rate,
+    number,
+    status,
+    word,
+)
 from aloha_stack.robot.description import Servo
 from aloha_stack.robot.servos import SUPPLY_V, WARM_C
 
-PERIOD_S = 1.0
-"""Steady time: the news comes while /clock stands still, too."""
 RIGHT_LATENCY_MS = 1
 
 
@@ -26,15 +33,23 @@ class ArmDiagnostics:
     def __init__(self, node: Node, driver: ArmDriver, reports: ArmReports) -> None:
         self.arm, self._driver, self._reports = driver.arm, driver, reports
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._last_s, self._last_cycles, self._last_ns = -math.inf, 0, 0
+        self._last_s, self._cycle_rate = -math.inf, Rate()
 
     def publish_if_due(self, now_ns: int, steady_s: float) -> None:
         """Once a second of steady time."""
         if steady_s - self._last_s < PERIOD_S:
             return
         self._last_s = steady_s
-        statuses = [self._of_bridge(now_ns)]
-        statuses += [self._of_servo(servo, now_ns * 1e-9) for servo in self.arm.servos]
+        servos = [self._of_servo(servo, now_ns * 1e-9) for servo in self.arm.servos]
+        self._publish(now_ns, [self._of_bridge(now_ns), *servos])
+
+    def waits(self, why: str, now_ns: int) -> None:
+        """There is no connection yet: the bridge says why, and nothing is known of its servos."""
+        name = f"{self.arm.name}: bridge"
+        waiting = {"mode": self._driver.controller.mode.name, "reason": why}
+        self._publish(now_ns, [status(name, self.arm.port, [(ERROR, why)], waiting)])
+
+    def _publish(self, now_ns: int, statuses: list[DiagnosticStatus]) -> None:
         message = DiagnosticArray(status=statuses)
         set_stamp(message.header.stamp, now_ns)
         self._publisher.publish(message)
@@ -87,7 +102,7 @@ class ArmDiagnostics:
             {
                 "mode": control.mode.name,
                 "reason": control.reason,
-                "cycle rate (Hz)": number(self._rate_hz(counters.cycles, now_ns), 1),
+                "cycle rate (Hz)": number(self._cycle_rate.per_s(counters.cycles, now_ns), 1),
                 "cycles": str(counters.cycles),
                 "overruns": str(self._reports.overruns),
                 "failed reads": str(counters.failed_reads),
@@ -115,10 +130,3 @@ class ArmDiagnostics:
             yield WARN, "the bus is slow"
         if health.latency_ms is not None and health.latency_ms > RIGHT_LATENCY_MS:
             yield WARN, f"the latency timer is {health.latency_ms} ms; {RIGHT_LATENCY_MS} is right"
-
-    def _rate_hz(self, cycles: int, now_ns: int) -> float:
-        """Cycles per second of ROS time since the last time."""
-        done, passed_ns = cycles - self._last_cycles, now_ns - self._last_ns
-        known = self._last_ns > 0 and passed_ns > 0 and done >= 0
-        self._last_cycles, self._last_ns = cycles, now_ns
-        return done / (passed_ns * 1e-9) if known else math.nan

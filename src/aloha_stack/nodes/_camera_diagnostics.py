@@ -10,11 +10,9 @@ from rclpy.clock import Clock, ClockType
 
 from aloha_stack.nodes._camera_feed import Counts, Feed
 from aloha_stack.nodes._conversions import set_stamp
-from aloha_stack.nodes._diagnostics import ERROR, WARN, Finding, number, status
+from aloha_stack.nodes._diagnostics import ERROR, PERIOD_S, WARN, Finding, number, status
 from aloha_stack.nodes._node import ManagedNode
 
-PERIOD_S = 1.0
-"""Steady time: the news comes while /clock stands still, too."""
 STALE_S, STALE_PERIODS = 0.5, 3.0
 """Steady time without an image (the longer of both) that is told."""
 ENOUGH = 0.9

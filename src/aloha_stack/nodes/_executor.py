@@ -213,12 +213,20 @@ class LookingExecutor(LeanExecutor):
         time.sleep(self._period_s)
 
 
-def _serve(sub: Subscription) -> None:
-    """Takes one message and calls back."""
+def take_rest(sub: Subscription) -> None:
+    """Serves all messages that still wait: for a stream of which none may be left out, in a node
+    that only looks now and then."""
+    while _serve(sub):
+        pass
+
+
+def _serve(sub: Subscription) -> bool:
+    """Takes one message and calls back; False if there is none."""
     found = sub.handle.take_message(sub.msg_type, sub.raw)
     if found is None:
-        return
+        return False
     if sub._callback_type is Subscription.CallbackType.MessageOnly:
         sub.callback(found[0])
     else:
         sub.callback(*found)
+    return True

@@ -12,10 +12,12 @@ from aloha_stack.episodes.folder import free_gib
 from aloha_stack.episodes.recording import INTERRUPTED, Ending
 from aloha_stack.episodes.room import ByteRate, Room, minutes
 from aloha_stack.nodes._conversions import set_stamp
+from aloha_stack.nodes._diagnostics import Findings, NodeDiagnostics
 from aloha_stack.nodes._qos import STATE
 from aloha_stack.nodes._recorder_grippers import GripperControl
 from aloha_stack.nodes._recorder_silences import Silences
 from aloha_stack.nodes._recorder_take import Take, Wanted
+from aloha_stack.nodes._state_diagnostics import STARTING, of_recorder
 
 if TYPE_CHECKING:
     from aloha_stack.nodes.recorder import Recorder
@@ -60,6 +62,8 @@ class Watch:
         self._remark = ""
         self._paused = False
         self._engaged = False  # while the last episode was still being closed
+        self._said: RecorderState | None = None
+        self._diagnostics = NodeDiagnostics(recorder, "recording", self._diagnose)
         self._disengage = recorder.create_client(Trigger, DISENGAGE) if grippers else None
 
     def refused(self, why: str) -> None:
@@ -175,6 +179,10 @@ class Watch:
             message.elapsed = take.recorded_s(now_ns)
             message.messages, message.lost = take.recording.messages, take.recording.lost
         self._publisher.publish(message)
+        self._said = message
+
+    def _diagnose(self) -> Findings:
+        return STARTING if self._said is None else of_recorder(self._said)
 
     def _words(self, take: Take | None, room: Room, now_s: float, now_ns: int) -> list[str]:
         """What the operator should know, the most urgent first."""

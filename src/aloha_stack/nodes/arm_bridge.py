@@ -103,6 +103,7 @@ class ArmBridge(ManagedNode):
     def _wait(self, why: str) -> TransitionCallbackReturn:
         if words := self._waiting.tell(why, time.monotonic()):
             self.get_logger().warning(words)
+        self._cycles.diagnostics.waits(why, self.time.now_ns())
         return FAILED
 
     @logged

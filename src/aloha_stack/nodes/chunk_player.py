@@ -25,6 +25,7 @@ from aloha_stack.control.teleop import Pair
 from aloha_stack.nodes._arm_views import ArmViews
 from aloha_stack.nodes._chunks import ALONE, read_chunk
 from aloha_stack.nodes._conversions import set_stamp, target_message
+from aloha_stack.nodes._diagnostics import Findings, NodeDiagnostics, Rate, number
 from aloha_stack.nodes._executor import LeanExecutor
 from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._parameters import declare
@@ -32,6 +33,7 @@ from aloha_stack.nodes._qos import COMMAND, STATE
 from aloha_stack.nodes._qos import JOINTS as JOINTS_QOS
 from aloha_stack.nodes._rollout import Clients, RolloutStory
 from aloha_stack.nodes._rollout_links import PolicyLink, TaskLink
+from aloha_stack.nodes._state_diagnostics import of_player
 from aloha_stack.robot.description import load_robot
 from aloha_stack.robot.joints import leader_of
 
@@ -112,6 +114,8 @@ class ChunkPlayer(SimpleNode):
             cancel_callback=lambda _: CancelResponse.ACCEPT,
             callback_group=self._group,
         )
+        self._tick_rate, self._ticks = Rate(), 0
+        self._diagnostics = NodeDiagnostics(self, "rollout", self._diagnose)
         self._thread = self.start_thread(self._run_ticks, "ticks")
 
     def close(self) -> None:
@@ -136,7 +140,7 @@ class ChunkPlayer(SimpleNode):
                     if self.rollout.stage != Stage.IDLE:
                         self.rollout.stop("time went back: the clock was set, or the world reset")
             if due:
-                self._overruns = pacer.overruns
+                self._ticks, self._overruns = pacer.ticks, pacer.overruns
                 self._tick(self.time.now_ns())
 
     def _tick(self, now_ns: int) -> None:
@@ -177,6 +181,13 @@ class ChunkPlayer(SimpleNode):
             return
         self._shown, self._shown_ns = shown, now_ns
         self._state.publish(message)
+
+    def _diagnose(self) -> Findings:
+        now_ns = self.time.now_ns()
+        with self._lock:
+            findings, values = of_player(self._state_message(now_ns))
+        rate_hz = self._tick_rate.per_s(self._ticks, now_ns)
+        return findings, {**values, "tick rate (Hz)": number(rate_hz, 1)}
 
     # -- messages ---------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """What the arms look like and where their links are: robot_description and TF, for RViz."""
 
+import time
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
 from aloha_stack.nodes._conversions import stamp_ns
+from aloha_stack.nodes._diagnostics import Findings, NodeDiagnostics, Rate, number
 from aloha_stack.nodes._executor import LookingExecutor
 from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._parameters import declare
@@ -51,12 +53,14 @@ class Description(SimpleNode):
             text = self.create_publisher(String, f"/{arm.name}/robot_description", STATE)
             text.publish(String(data=urdf_text(arm)))
             self._texts.append(text)
+        self._sent, self._rate = 0, Rate()
+        self._diagnostics = NodeDiagnostics(self, "frames", self._diagnose)
 
     def looked(self) -> None:
         """After each look of the executor: sends what it found, and opens or closes the ears."""
         if self._new:
             self._tf.publish(TFMessage(transforms=self._new))
-            self._new = []
+            self._new, self._sent = [], self._sent + 1
         heeded = self._tf.get_subscription_count() > 0
         if heeded and not self._ears:
             self._ears = [
@@ -68,6 +72,13 @@ class Description(SimpleNode):
         elif not heeded:
             while self._ears:
                 self.destroy_subscription(self._ears.pop())
+
+    def _diagnose(self) -> Findings:
+        rate_hz = self._rate.per_s(self._sent, time.monotonic_ns())
+        return [], {
+            "listeners": str(self._tf.get_subscription_count()),
+            "rate of /tf (Hz)": number(rate_hz, 1),
+        }
 
     def _hear(self, frames: "ArmFrames", message: JointState) -> None:
         if frames.take(message):

@@ -6,6 +6,7 @@ that is missing or stale stops it, by name, until the stream is there again.
 
 import sys
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,14 @@ from trajectory_msgs.msg import JointTrajectory
 from aloha_stack.nodes._chosen_cameras import with_chosen_cameras
 from aloha_stack.nodes._chunks import chunk_message
 from aloha_stack.nodes._conversions import set_stamp
+from aloha_stack.nodes._diagnostics import Findings, NodeDiagnostics, Rate, number
 from aloha_stack.nodes._inference import Inference, InferenceSettings
 from aloha_stack.nodes._jobs import Refused
 from aloha_stack.nodes._node import ManagedNode, logged, run
 from aloha_stack.nodes._parameters import declare
 from aloha_stack.nodes._qos import JOINTS as JOINTS_QOS
 from aloha_stack.nodes._qos import STATE
+from aloha_stack.nodes._state_diagnostics import of_policy
 from aloha_stack.policies.policy import PolicyError
 from aloha_stack.robot.description import load_robot
 
@@ -90,6 +93,8 @@ class PolicyNode(ManagedNode):
         self._refused = ""
         self._telling = threading.Lock()
         self._told: tuple[int, str] | None = None
+        self._chunk_rate = Rate()
+        self._diagnostics = NodeDiagnostics(self, "inference", self._diagnose)
         self._ending = threading.Event()
         self._teller = self.start_thread(self._tell_again_and_again, "state")
 
@@ -179,6 +184,12 @@ class PolicyNode(ManagedNode):
         elif inference.policy is not None:
             message.state = PolicyState.READY
         return message
+
+    def _diagnose(self) -> Findings:
+        state = self._state_message()
+        findings, values = of_policy(state)
+        rate_hz = self._chunk_rate.per_s(state.chunks, time.monotonic_ns())
+        return findings, {**values, "chunk rate (Hz)": number(rate_hz, 1)}
 
     # -- what it is asked -------------------------------------------------------------------
 

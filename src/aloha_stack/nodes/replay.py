@@ -26,10 +26,12 @@ from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.playback import JointPath, executed_paths
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.nodes._conversions import read_mode, set_stamp
+from aloha_stack.nodes._diagnostics import NodeDiagnostics
 from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._parameters import declare
 from aloha_stack.nodes._qos import COMMAND, STATE
 from aloha_stack.nodes._qos import JOINTS as JOINTS_QOS
+from aloha_stack.nodes._state_diagnostics import of_replay
 from aloha_stack.robot.description import load_robot
 from aloha_stack.robot.joints import ARM_JOINTS, JOINTS
 
@@ -117,6 +119,7 @@ class Replay(SimpleNode):
             )
         self.create_service(Trigger, "~/start", self._on_start)
         self._announce("waiting")
+        self._diagnostics = NodeDiagnostics(self, "playback", lambda: of_replay(self._state))
         self._player = self.start_thread(self._play, "player")
 
     def close(self) -> None:

@@ -18,9 +18,11 @@ from std_srvs.srv import Trigger
 from aloha_stack.control.e_stop import GONE_S, ArmReport, EmergencyStop
 from aloha_stack.control.voices import Voices
 from aloha_stack.nodes._conversions import read_mode, set_stamp
+from aloha_stack.nodes._diagnostics import ERROR, Findings, NodeDiagnostics, Rate, number
 from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._parameters import declare
 from aloha_stack.nodes._qos import STATE
+from aloha_stack.nodes._state_diagnostics import STARTING, of_safety
 from aloha_stack.robot.description import load_robot
 
 OUTLIVE_S = 60.0
@@ -54,6 +56,9 @@ class Safety(SimpleNode):
         self.create_service(Trigger, "/e_stop_reset", self._on_reset, callback_group=group)
         self._ending = threading.Event()
         self._rate_hz, self._beats = rate_hz, 0
+        self._said: SafetyState | None = None
+        self._beat_rate = Rate()
+        self._diagnostics = NodeDiagnostics(self, "e-stop", self._diagnose)
         self._thread = self.start_thread(partial(self._beat, 1 / rate_hz), "heartbeat")
 
     def close(self) -> None:
@@ -102,6 +107,18 @@ class Safety(SimpleNode):
             message.acknowledged = sorted(set(self._stop.arms) - set(message.pending))
         set_stamp(message.header.stamp, self.time.now_ns())
         self._publisher.publish(message)
+        self._said = message
+
+    def _diagnose(self) -> Findings:
+        now = time.monotonic()
+        with self._changed:
+            ages, beats = self._stop.ages_s(now), self._beats
+        findings, values = STARTING if self._said is None else of_safety(self._said)
+        gone = [arm for arm, age_s in ages.items() if age_s > GONE_S]
+        findings = [*findings, *[(ERROR, f"{arm}: no status") for arm in gone]]
+        rate_hz = self._beat_rate.per_s(beats, round(1e9 * now))
+        told = {f"age of {arm} (s)": number(age_s, 2) for arm, age_s in ages.items()}
+        return findings, {**values, "heartbeats (Hz)": number(rate_hz, 1), **told}
 
     def _on_status(self, arm: str, message: ArmStatus, about: dict[str, Any]) -> None:
         with self._changed:

@@ -13,9 +13,11 @@ from aloha_stack.control.pacing import Pacer
 from aloha_stack.control.teleop import Pair, Teleoperation, TeleopSettings, TeleopStage
 from aloha_stack.nodes._arm_views import ArmViews
 from aloha_stack.nodes._conversions import set_stamp, target_message
+from aloha_stack.nodes._diagnostics import Findings, NodeDiagnostics, Rate, number
 from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._parameters import declare
 from aloha_stack.nodes._qos import COMMAND, STATE
+from aloha_stack.nodes._state_diagnostics import STARTING, of_teleop
 from aloha_stack.robot.description import load_robot
 from aloha_stack.robot.joints import leader_of
 
@@ -55,6 +57,13 @@ class Teleop(SimpleNode):
         self._e_stop = ""
         self._shown: TeleopStage | None = None
         self._shown_ns = 0
+        self._said: TeleopState | None = None
+        self._tick_rate = Rate()
+        self._pacer = Pacer(
+            1 / self._rate_hz,
+            self.time.now_ns,
+            lambda deadline_ns: self.time.sleep_until(deadline_ns, self._ending),
+        )
         self._state = self.create_publisher(TeleopState, "/teleop/state", STATE)
         self._commands = {
             pair.follower.name: self.create_publisher(
@@ -72,6 +81,7 @@ class Teleop(SimpleNode):
             self._on_disengage,
             callback_group=MutuallyExclusiveCallbackGroup(),
         )
+        self._diagnostics = NodeDiagnostics(self, "engagement", self._diagnose)
         self._ending = threading.Event()
         self._thread = self.start_thread(self._run_ticks, "ticks")
 
@@ -82,11 +92,8 @@ class Teleop(SimpleNode):
     # -- the ticks' thread ------------------------------------------------------------------
 
     def _run_ticks(self) -> None:
-        pacer = Pacer(
-            1 / self._rate_hz,
-            self.time.now_ns,
-            lambda deadline_ns: self.time.sleep_until(deadline_ns, self._ending),
-        )
+        pacer = self._pacer
+        pacer.start()
         jumps = 0
         while not self._ending.is_set():
             due = pacer.wait()
@@ -114,6 +121,18 @@ class Teleop(SimpleNode):
         message = TeleopState(state=int(stage), reason=reason)
         set_stamp(message.header.stamp, now_ns)
         self._state.publish(message)
+        self._said = message
+
+    def _diagnose(self) -> Findings:
+        now_ns = self.time.now_ns()
+        findings, values = STARTING if self._said is None else of_teleop(self._said)
+        ages = {arm: view.age_s for arm, view in self._views.at(now_ns).items()}
+        return findings, {
+            **values,
+            "tick rate (Hz)": number(self._tick_rate.per_s(self._pacer.ticks, now_ns), 1),
+            "overruns": str(self._pacer.overruns),
+            **{f"joint state age of {arm} (s)": number(age, 3) for arm, age in ages.items()},
+        }
 
     # -- messages ---------------------------------------------------------------------------
 

@@ -12,10 +12,12 @@ from rosgraph_msgs.msg import Clock
 from std_srvs.srv import Trigger
 
 from aloha_stack.nodes._conversions import set_stamp
+from aloha_stack.nodes._diagnostics import Findings, NodeDiagnostics
 from aloha_stack.nodes._jobs import Jobs, Refused
 from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._parameters import declare
 from aloha_stack.nodes._qos import CLOCK, STATE
+from aloha_stack.nodes._state_diagnostics import STARTING, of_task
 from aloha_stack.robot.description import load_robot
 from aloha_stack.twin.faults import FAULTS, Fault, FaultError
 from aloha_stack.twin.operator import NotReadyError
@@ -72,6 +74,8 @@ class TwinNode(SimpleNode):
         self.create_service(Trigger, "/twin/perform", self._on_perform)
         self.create_service(InjectFault, "/twin/inject_fault", self._on_fault)
         self._next_clock_ns = self._next_state_ns = 0
+        self._said: TaskState | None = None
+        self._diagnostics = NodeDiagnostics(self, "world", self._diagnose)
         self._leave = threading.Event()
         self._thread = self.start_thread(self._live, "world")
         folder = os.environ.get("ALOHA_PORTS", "")
@@ -98,7 +102,8 @@ class TwinNode(SimpleNode):
             self._clock_publisher.publish(message)
         if now_ns >= self._next_state_ns:
             self._next_state_ns += TASK_STATE_NS
-            self._task_publisher.publish(self._task_state(now_ns))
+            self._said = self._task_state(now_ns)
+            self._task_publisher.publish(self._said)
 
     def _task_state(self, now_ns: int) -> TaskState:
         simulation = self._simulation
@@ -115,6 +120,9 @@ class TwinNode(SimpleNode):
         )
         set_stamp(message.header.stamp, now_ns)
         return message
+
+    def _diagnose(self) -> Findings:
+        return STARTING if self._said is None else of_task(self._said)
 
     def _on_teleop(self, message: TeleopState) -> None:
         self._simulation.engaged = message.state == TeleopState.ENGAGED
