@@ -53,7 +53,8 @@ class Diagnostics:
         voices = [voice for name, voice in self._voices.items() if name.startswith(f"{node}: ")]
         part = node_part(node, voices)
         if not part.stale:
-            values = {one.key: one.value for voice in voices for one in voice.message.values}
+            said = [voice.now for voice in voices if voice.now is not None]
+            values = {one.key: one.value for status in said for one in status.values}
             part.state = values.get("state", UNKNOWN)
         return part
 

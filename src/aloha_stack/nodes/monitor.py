@@ -46,8 +46,8 @@ from aloha_stack.robot.description import load_robot
 RATE_HZ = 10.0
 """Summaries per second, steady time."""
 SLOWEST_CLOCK = 0.25
-"""Some speak by ROS time: while it runs slower than the wall's, they get as much more time, down to
-this many seconds of it per second."""
+"""Some speak but a few times a second of ROS time: while that runs slower than the wall's they get
+as much more time, down to so many seconds of it per second."""
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 """It hears what is said while it is there: never an old last word, and no writer waits for it."""
 SAID = QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -159,12 +159,10 @@ class Monitor(SimpleNode):
         self._ticks.saw(message.tick, stamp_ns(message.header.stamp) * 1e-9)
 
     def _be_patient(self) -> None:
-        """With those who speak by ROS time, as far as it is slow."""
+        """With those who speak rarely, by ROS time."""
         rate = 1e-9 * self._clock_rate.hz
         slow = min(1.0, max(SLOWEST_CLOCK, rate if rate == rate else 1.0))
-        voices = [self._teleop, self._player, *(voice for voice, _ in self._images.values())]
-        for voice in voices:
-            voice.limit_s = self._stale_s / slow
+        self._teleop.limit_s = self._player.limit_s = self._stale_s / slow
 
     def _diagnose(self) -> Findings:
         rate_hz = self._rate.per_s(self._count, time.monotonic_ns())
