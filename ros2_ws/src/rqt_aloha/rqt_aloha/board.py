@@ -23,7 +23,7 @@ from rqt_aloha.widgets_health import HealthPanel
 from rqt_aloha.widgets_joints import JointsPanel
 from rqt_aloha.widgets_policy import PolicyPanel
 from rqt_aloha.widgets_recorder import RecorderPanel
-from rqt_aloha.widgets_top import STOPPED, TopBar
+from rqt_aloha.widgets_top import LISTENING, STOPPED, TopBar
 
 SILENT_S, WATCH_MS = 1.5, 300
 """Steady time without a view after which nothing is shown any more; between two looks at that."""
@@ -75,6 +75,8 @@ class Board(QWidget):
         self._timer.timeout.connect(self._watch)
         self._timer.start(WATCH_MS)
         self.setStyleSheet(sheet(colours(self)))
+        self._show(View())
+        self.top.show_banner(LISTENING, e_stopped=False)
 
     def sizeHint(self) -> QSize:
         return QSize(1500, 900)

@@ -3,10 +3,11 @@
 from python_qt_binding.QtCore import Qt, Signal
 from python_qt_binding.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
-from rqt_aloha.banner import BAD, Banner
+from rqt_aloha.banner import BAD, WARN, Banner
 from rqt_aloha.parts import AskingButton, button, label, put
 from rqt_aloha.theme import colours
 
+LISTENING = Banner(WARN, "LISTENING", ("nothing was heard yet",))
 STOPPED = Banner(BAD, "THIS PANEL HEARS NOTHING", ("its link hangs or has ended; E-STOP is tried",))
 
 
