@@ -25,15 +25,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(checks)
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
+def pytest_sessionstart() -> None:
     """What killed nodes left in shared memory must not hold the tests' own."""
-    if not workers.is_worker(session.config):
+    if not workers.beside_others():
         sweep()
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
+def pytest_sessionfinish() -> None:
     """Tests kill nodes: what those leave in shared memory is given back."""
-    if not workers.is_worker(session.config):
+    if not workers.beside_others():
         sweep()
 
 

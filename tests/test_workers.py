@@ -65,9 +65,8 @@ def suite(tmp_path: Path) -> Path:
 
 
 def run(suite: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "auto", *words]
-    return subprocess.run(command, cwd=suite, env=own, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=suite, capture_output=True, text=True, check=False)
 
 
 def noted(suite: Path, kind: str) -> list[tuple[int, int]]:

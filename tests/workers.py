@@ -7,6 +7,7 @@ its fixtures are set up once.
 """
 
 import os
+import sys
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -17,7 +18,6 @@ LIVE = (
     "tests/bench/test_image_bench.py",
     "tests/bench/test_loop_bench.py",
     "tests/bench/test_record_bench.py",
-    "tests/launch/",
     "tests/nodes/",
     "tests/test_dds_profile.py",
     "tests/test_graph.py",
@@ -41,6 +41,11 @@ def is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
+def beside_others() -> bool:
+    """Whether another worker may be in a test now: this is one, or was started by a test of one."""
+    return "PYTEST_XDIST_WORKER" in os.environ
+
+
 def count(config: pytest.Config) -> int:
     """Workers for `-n auto`: 0 if tests were chosen, as a few are done sooner in this process."""
     option = config.option
@@ -57,8 +62,11 @@ def live_first(items: list[pytest.Item]) -> None:
 
 def be_polite(item: pytest.Item) -> None:
     """From its first pure test on, a worker yields to the live ones. It gets no more of those."""
-    if is_worker(item.config) and not is_live(item.nodeid) and os.nice(0) < POLITE:
-        os.nice(POLITE)
+    if is_worker(item.config) and not is_live(item.nodeid):
+        if os.nice(0) < POLITE:
+            os.nice(POLITE)
+        if torch := sys.modules.get("torch"):
+            torch.set_num_threads(1)  # two, one of which has to wait, are slower than one
 
 
 class ByFile(LoadScopeScheduling):
