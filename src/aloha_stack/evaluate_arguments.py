@@ -7,6 +7,7 @@ from aloha_stack.arguments import count, new_file, seed
 from aloha_stack.control.chunks import MODES
 from aloha_stack.evaluation.disturbances import ALL, KINDS
 from aloha_stack.evaluation.rollout import TICKS
+from aloha_stack.policies.options import AUTO, BACKENDS
 from aloha_stack.twin.tasks import TASKS
 from aloha_stack.twin.variation import HELP
 
@@ -96,7 +97,11 @@ def parser() -> argparse.ArgumentParser:
     )
     policy.add_argument("--device", default="cpu", help="that the network runs on, as cuda:0 (cpu)")
     policy.add_argument(
-        "--backend", default="eager", help="how the network is computed: eager, fast (eager)"
+        "--backend",
+        choices=BACKENDS,
+        default=AUTO,
+        help="how the network is computed: as it was trained, in its fast form, what is best for "
+        "rollouts (auto)",
     )
     policy.add_argument(
         "--option",

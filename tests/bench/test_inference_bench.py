@@ -22,8 +22,9 @@ from aloha_stack.bench.inference_subjects import Subject, of_model
 from aloha_stack.bench.synthetic_episode import synthetic_episode
 from aloha_stack.cameras.jpeg import encode
 from aloha_stack.policies.act_config import ActConfig
-from aloha_stack.policies.act_policy import FAST, ActPolicy
+from aloha_stack.policies.act_policy import ActPolicy
 from aloha_stack.policies.key_maps import LEROBOT, renamed
+from aloha_stack.policies.options import FAST
 from aloha_stack.policies.policy import PolicyError
 from aloha_stack.progress import Progress
 from policies import small_act

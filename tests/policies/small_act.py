@@ -8,9 +8,10 @@ import torch
 
 from aloha_stack.policies.act import Act
 from aloha_stack.policies.act_config import ActConfig
-from aloha_stack.policies.act_policy import EAGER, ActPolicy
+from aloha_stack.policies.act_policy import ActPolicy
 from aloha_stack.policies.checkpoint import Checkpoint, load, save
 from aloha_stack.policies.normalisation import Normaliser
+from aloha_stack.policies.options import EAGER
 from aloha_stack.policies.policy import NAMES, PolicySpec
 
 CONFIG = ActConfig(

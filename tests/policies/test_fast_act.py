@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from aloha_stack.policies.act import Act
 from aloha_stack.policies.act_config import ActConfig
-from aloha_stack.policies.act_policy import FAST, ActPolicy
+from aloha_stack.policies.act_policy import ActPolicy
 from aloha_stack.policies.fast_act import FastAct
 from aloha_stack.policies.normalisation import Normaliser
-from aloha_stack.policies.policy import NAMES, ChunkError, Policy, PolicyError, PolicySpec
+from aloha_stack.policies.options import FAST
+from aloha_stack.policies.policy import NAMES, ChunkError, Policy, PolicySpec
 from policies import small_act
 from policies.policy_conformance import PolicyConformance, seen
 
@@ -138,11 +139,6 @@ def test_a_network_that_gives_no_numbers_is_an_error() -> None:
         network.encoder.layers[0].norm1.weight[3] = torch.nan
     with pytest.raises(ChunkError, match="left_waist"):
         fast_policy(network=network).act(seen(fast_policy()))
-
-
-def test_an_unknown_backend_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(PolicyError, match="no backend 'faster'; there is eager, fast, auto"):
-        small_act.reloaded(small_act.policy(), tmp_path, "faster")
 
 
 def fast_policy(

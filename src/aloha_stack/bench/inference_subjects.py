@@ -14,9 +14,10 @@ import torch
 from aloha_stack.bench.footage import footage
 from aloha_stack.policies.act import Act
 from aloha_stack.policies.act_config import ActConfig
-from aloha_stack.policies.act_policy import EAGER, FAST, ActPolicy
+from aloha_stack.policies.act_policy import ActPolicy
 from aloha_stack.policies.checkpoint import load
 from aloha_stack.policies.normalisation import Normaliser
+from aloha_stack.policies.options import EAGER, FAST
 from aloha_stack.policies.policy import NAMES, Observation, PolicyError, PolicySpec
 from aloha_stack.robot.joints import CAMERAS
 from aloha_stack.training.dataset import EpisodeDataset

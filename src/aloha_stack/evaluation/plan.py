@@ -14,7 +14,7 @@ from aloha_stack.evaluation.numbers import RobotNumbers
 from aloha_stack.evaluation.pictures import PolicyPictures
 from aloha_stack.evaluation.rollout import TICKS, Outcome, roll_out
 from aloha_stack.policies.checkpoint import load
-from aloha_stack.policies.options import options_of
+from aloha_stack.policies.options import AUTO, options_of
 from aloha_stack.policies.policy import Policy, PolicyError, PolicySpec, check_robot
 from aloha_stack.robot.description import Robot, load_robot
 from aloha_stack.twin.direct import TICK_NS
@@ -42,7 +42,7 @@ class Plan:
     kinds: tuple[str, ...] = ()
     ticks: int = TICKS
     device: str = "cpu"
-    backend: str = "eager"
+    backend: str = AUTO
     variation: str = ""
     options: str = ""  # of the policy, NAME=VALUE with commas between
 

@@ -11,6 +11,7 @@ from aloha_stack.policies.act import Act
 from aloha_stack.policies.act_config import ActConfig
 from aloha_stack.policies.fast_act import FastAct
 from aloha_stack.policies.normalisation import NormalisationError, Normaliser
+from aloha_stack.policies.options import EAGER
 from aloha_stack.policies.policy import (
     Observation,
     ObservationError,
@@ -20,11 +21,6 @@ from aloha_stack.policies.policy import (
     check_observation,
 )
 from aloha_stack.policies.weights import load_weights
-
-EAGER, FAST, AUTO = "eager", "fast", "auto"
-BACKENDS = (EAGER, FAST, AUTO)
-"""How the network is computed: as it was trained; as this device does it fastest, rounded to
-bfloat16 where that is faster (policies/fast_act.py); what is best for rollouts, which is FAST."""
 
 
 class ActPolicy:
@@ -39,9 +35,8 @@ class ActPolicy:
         device: str = "cpu",
         backend: str = EAGER,
     ) -> None:
-        """Raises PolicyError if the network's sizes are not those of `spec`."""
-        if backend not in BACKENDS:
-            raise PolicyError(f"there is no backend '{backend}'; there is {', '.join(BACKENDS)}")
+        """`backend` is one of options.BACKENDS. Raises PolicyError if the network's sizes are not
+        those of `spec`."""
         _check_sizes(spec, network.config, len(state.mean), len(action.mean))
         self._spec = spec
         self.device = torch.device(device)

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from aloha_stack.policies import certificate
-from aloha_stack.policies.options import adjust
+from aloha_stack.policies.options import EAGER, adjust, check_backend
 from aloha_stack.policies.policy import Policy, PolicyError, PolicySpec
 from aloha_stack.policies.registry import policy_class
 
@@ -72,11 +72,12 @@ def save(folder: str | Path, checkpoint: Checkpoint, card: str) -> None:
 def load(
     folder: str | Path,
     device: str = "cpu",
-    backend: str = "eager",
+    backend: str = EAGER,
     options: Mapping[str, str] | None = None,
 ) -> Policy:
-    """The policy of a checkpoint folder, with `options` (policies/options.py). Raises
-    CheckpointError; nothing in it is executed."""
+    """The policy of a checkpoint folder, with `backend` and `options` (policies/options.py). Raises
+    PolicyError, for what the folder holds a CheckpointError; nothing in it is executed."""
+    check_backend(backend)
     checkpoint = read(folder)
     try:
         kind = policy_class(checkpoint.spec.policy)

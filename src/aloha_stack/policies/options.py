@@ -1,9 +1,22 @@
-"""What a policy may be told beside its checkpoint: names and values, as input_param=0.8."""
+"""What a policy may be told beside its checkpoint: how its network is computed, and names and
+values of its own, as input_param=0.8."""
 
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 from aloha_stack.policies.policy import Policy, PolicyError
+
+EAGER, FAST, AUTO = "eager", "fast", "auto"
+BACKENDS = (EAGER, FAST, AUTO)
+"""How a network is computed: as it was trained; as its device does it fastest, rounded to bfloat16
+where that is faster (policies/fast_act.py); what is best for rollouts, which is FAST. Policies
+without a fast form are eager whatever is asked."""
+
+
+def check_backend(backend: str) -> None:
+    """Raises PolicyError for a word that is none of BACKENDS."""
+    if backend not in BACKENDS:
+        raise PolicyError(f"there is no backend '{backend}'; there is {', '.join(BACKENDS)}")
 
 
 @runtime_checkable
