@@ -19,6 +19,7 @@ LIVE = (
     "tests/bench/test_loop_bench.py",
     "tests/bench/test_record_bench.py",
     "tests/nodes/",
+    "tests/rqt/test_rqt_live.py",
     "tests/test_dds_profile.py",
     "tests/test_graph.py",
     "tests/test_main_job.py",
