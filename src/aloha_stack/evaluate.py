@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aloha_stack.evaluate_arguments import EACH, FIRST_SEED, TICK_MS, parser
-from aloha_stack.evaluation.disturbances import ALL, KINDS
+from aloha_stack.evaluation.disturbances import ALL, KINDS, PERTURBATIONS, PERTURBED
 from aloha_stack.evaluation.execution import Execution
 from aloha_stack.evaluation.filming import film
 from aloha_stack.evaluation.plan import OPERATOR, Plan
@@ -26,6 +26,7 @@ from aloha_stack.policies.policy import PolicyError
 from aloha_stack.progress import Progress, duration
 from aloha_stack.through_graph import GraphEpisodes, GraphOutcome, figures, words
 from aloha_stack.twin.renderer import RendererError
+from aloha_stack.twin.tasks import TASKS, find_task
 from aloha_stack.twin.variation import VariationError
 
 
@@ -87,10 +88,12 @@ def _conditions(options: argparse.Namespace) -> list[Condition]:
         variation=options.variation,
         options=",".join(options.option),
     )
-    if plan.is_operator and (options.disturb or options.video):
-        option = "--disturb" if options.disturb else "--video"
-        raise _Refused(f"{option} is for policies, not for the operator")
-    direct = ("disturb", "video", "inference")
+    policies = [one for one in ("disturb", "perturb", "video") if getattr(options, one)]
+    if plan.is_operator and policies:
+        raise _Refused(f"--{policies[0]} is for policies, not for the operator")
+    if options.disturb and options.perturb:
+        raise _Refused("--disturb and --perturb do not go together; run one, then the other")
+    direct = ("disturb", "perturb", "video", "inference")
     if options.ros and any(getattr(options, option) for option in direct):
         option = next(option for option in direct if getattr(options, option))
         raise _Refused(f"--{option} does not go with --ros; leave one of them out")
@@ -103,6 +106,11 @@ def _conditions(options: argparse.Namespace) -> list[Condition]:
             f"no model '{options.model}'; there is {OPERATOR}, or the folder of a checkpoint"
         )
     plan.check()
+    if options.perturb:
+        if not find_task(options.task).has_goal:
+            with_goal = ", ".join(name for name, task in TASKS.items() if task.has_goal)
+            raise _Refused(f"--perturb: {options.task} has no goal that moves; {with_goal} has")
+        return [Condition(PERTURBED, replace(plan, kinds=PERTURBATIONS))]
     if not options.disturb:
         return [Condition("", plan)]
     names = (*KINDS, ALL) if options.disturb == EACH else (options.disturb,)
@@ -165,6 +173,8 @@ def _tell(outcome: Outcome, progress: Progress, name: str = "") -> None:
     remarks = [f"held {outcome.holds} times"] if outcome.holds else []
     if outcome.refused:
         remarks.append(f"{outcome.refused} chunks refused")
+    if outcome.beyond_rad > 0:
+        remarks.append(f"a joint {outcome.beyond_rad:.3f} rad beyond its limits")
     if isinstance(outcome, GraphOutcome):
         counted = (("gaps", outcome.gaps), ("jumps", outcome.jumps))
         remarks += [f"{number} {what} in the commands" for what, number in counted if number]

@@ -22,6 +22,7 @@ bridges and teleop, a policy's from the cameras on through policy and chunk play
 EXAMPLE = """examples:
   ./aloha evaluate models/act_transfer_cube --task transfer_cube --episodes 100 --seed 1000
   ./aloha evaluate models/act_transfer_cube --episodes 50 --disturb --json disturbed.json
+  ./aloha evaluate models/snds_reach --task reach --episodes 50 --perturb
   ./aloha evaluate operator --task insertion --episodes 20
   ./aloha evaluate operator --task transfer_cube --episodes 20 --ros
   ./aloha evaluate models/eli_lstm_pick_place --task pick_place --variation untaught,background
@@ -117,6 +118,12 @@ def parser() -> argparse.ArgumentParser:
         choices=(*KINDS, ALL, EACH),
         help="push the arms, delay commands, change light, add noise; all at once; or each alone, "
         "then all at once, which is meant if none is named",
+    )
+    policy.add_argument(
+        "--perturb",
+        action="store_true",
+        help="of motions to a goal: shove the arms out of their way, and move the goal meanwhile; "
+        "only what is reached after that counts",
     )
     return known
 

@@ -9,10 +9,15 @@ from aloha_stack.evaluation.disturbances import (
     DELAY_S,
     KINDS,
     LIGHT_SHARE,
+    MOVED_M,
+    MOVED_S,
     NOISE_LEVELS,
+    PERTURBATIONS,
     PUSH_N,
     PUSH_S,
     PUSHES,
+    SHOVE_N,
+    SHOVES,
     WITHIN_S,
     Disturbances,
 )
@@ -30,6 +35,21 @@ def test_pushes_and_light_stay_within_their_bounds(seed: int) -> None:
         assert PUSH_S[0] <= push.end_s - push.begin_s <= PUSH_S[1]
     assert abs(disturbances.light - 1) <= LIGHT_SHARE
     assert disturbances.delay_s == DELAY_S == 0.06
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_arms_are_shoved_and_the_goal_moves_once(seed: int) -> None:
+    perturbed = Disturbances(PERTURBATIONS, seed)
+    assert len(perturbed.pushes) == 2 * SHOVES
+    for push in perturbed.pushes:
+        assert SHOVE_N[0] <= np.linalg.norm(push.force) <= SHOVE_N[1]
+        assert push.end_s <= perturbed.over_s
+    assert MOVED_S[0] < perturbed.over_s
+    moved = perturbed.goal_shift(MOVED_S[1])
+    assert 0 < np.abs(moved).max() <= MOVED_M
+    assert not perturbed.goal_shift(MOVED_S[0] - 0.01).any()
+    assert np.array_equal(perturbed.goal_shift(100.0), moved)
+    assert not Disturbances(KINDS, seed).goal_shift(100.0).any()
 
 
 def test_a_force_lasts_as_long_as_its_push() -> None:
@@ -52,7 +72,7 @@ def test_a_force_lasts_as_long_as_its_push() -> None:
 
 def test_undisturbed_nothing_happens() -> None:
     calm = Disturbances((), 7)
-    assert calm.delay_s == 0
+    assert calm.delay_s == calm.over_s == 0
     assert calm.picture(GREY) is GREY
     assert not any(force.any() for t in range(8) for force in calm.forces(t).values())
 

@@ -1,15 +1,20 @@
 """SNDS acts: V falls from tick to tick inside the limits, pushes and moved goals are recovered."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from aloha_stack.policies.certifying import certify
-from aloha_stack.policies.checkpoint import CheckpointError, load
+from aloha_stack.policies.checkpoint import Checkpoint, CheckpointError, load, save
+from aloha_stack.policies.cloning import PlainDynamics
+from aloha_stack.policies.goals import set_goal
 from aloha_stack.policies.policy import ObservationError, PolicyError, check_chunk
 from aloha_stack.policies.snds import SndsPolicy
 from aloha_stack.policies.stability import Effort
+from policies import small_act
 from policies.small_snds import CONFIG, GOAL, POSES, START, at, policy, saved
 
 QUICK = Effort(samples=300, climbers=16, climbs=4, steps=50, starts=4)
@@ -82,6 +87,42 @@ def test_a_goal_outside_the_limits_is_refused_by_the_joints_name(value: float) -
     with pytest.raises(PolicyError, match=r"right_shoulder|14 numbers"):
         made.set_goal(goal)
     assert (made.goal == GOAL).all()
+
+
+def test_a_goal_is_set_in_words() -> None:
+    made = policy()
+    set_goal(made, "left_waist=0.25, right_elbow=-0.5")
+    wanted = GOAL.copy()
+    wanted[[0, 9]] = 0.25, -0.5
+    assert (made.goal == wanted).all()
+    for text, says in (
+        ("left_waist=9", r"outside the limits of the arms: left_waist 9.000 \(limits -3"),
+        ("left_knee=1", "no joint 'left_knee'; there are left_waist"),
+        ("left_waist=up", "left_waist: expected rad, found 'up'"),
+    ):
+        with pytest.raises(PolicyError, match=says):
+            set_goal(made, text)
+    assert (made.goal == wanted).all()
+    with pytest.raises(PolicyError, match="'act' goes to no goal"):
+        set_goal(small_act.policy(), "left_waist=0")
+
+
+def test_cloning_goes_the_same_ways_inside_the_limits_and_needs_no_certificate(
+    tmp_path: Path,
+) -> None:
+    dynamics = PlainDynamics(CONFIG.dim, CONFIG.hidden)
+    with torch.no_grad():
+        dynamics.nominal[-1].bias += 50.0  # out of the arms' limits
+    known = policy()
+    spec = replace(known.spec, policy="cloning")
+    weights, statistics = dynamics.state_dict(), {"motion": known.motion.as_dict()}
+    save(tmp_path, Checkpoint(spec, CONFIG.as_dict(), statistics, weights), "# A test\n")
+    made = load(tmp_path)
+    chunk = made.act(at(START))
+    columns = CONFIG.columns
+    assert np.abs(chunk[-1, columns] - START[columns]).max() > 0.1
+    assert (chunk[:, columns] <= known.motion.upper[columns] + 1e-6).all()
+    set_goal(made, "left_waist=0.1")
 
 
 def test_a_state_outside_the_limits_is_led_inside() -> None:

@@ -41,9 +41,14 @@ def wild(module: torch.nn.Module, seed: int, spread: float) -> None:
 
 
 def dynamics(
-    dim: int, seed: int = 0, spread: float = 1.0, anchor: str = TANGENT, alpha: float = 1.0
+    dim: int,
+    seed: int = 0,
+    spread: float = 1.0,
+    anchor: str = TANGENT,
+    alpha: float = 1.0,
+    warps: int = 0,
 ) -> StableDynamics:
-    made = StableDynamics(dim, (16, 16), (8, 8), alpha, EPSILON, anchor).double()
+    made = StableDynamics(dim, (16, 16), (8, 8), alpha, EPSILON, anchor, warps).double()
     wild(made, seed, spread)
     return made
 
@@ -89,11 +94,25 @@ def test_v_is_a_lyapunov_function_whatever_its_weights(
 
 
 @quick
-@given(dims, seeds, spreads, anchors, st.floats(0.001, 10))
+@given(dims, seeds, st.integers(1, 5))
+def test_a_warped_v_has_its_only_minimum_at_the_goal(dim: int, seed: int, warps: int) -> None:
+    v = Lyapunov(dim, (8, 8), EPSILON, TANGENT, warps).double()
+    wild(v, seed, 0.5)
+    x = states(dim, seed).requires_grad_()
+    value, slope = v.value_and_slope(x)
+    (gradient,) = torch.autograd.grad(value.sum(), x)
+    assert torch.allclose(slope, gradient, rtol=1e-7, atol=1e-9)
+    assert (value > 0).all()
+    assert (slope.norm(dim=1) > 0).all()
+    assert float(v(torch.zeros(1, dim, dtype=torch.float64)).detach()) <= RESOLUTION
+
+
+@quick
+@given(dims, seeds, spreads, anchors, st.floats(0.001, 10), st.integers(0, 3))
 def test_v_falls_along_the_flow_as_fast_as_alpha_asks_for(
-    dim: int, seed: int, spread: float, anchor: str, alpha: float
+    dim: int, seed: int, spread: float, anchor: str, alpha: float, warps: int
 ) -> None:
-    made = dynamics(dim, seed, spread, anchor, alpha)
+    made = dynamics(dim, seed, spread, anchor, alpha, warps)
     x = states(dim, seed)
     with torch.no_grad():
         value, slope = made.lyapunov.value_and_slope(x)
@@ -103,11 +122,11 @@ def test_v_falls_along_the_flow_as_fast_as_alpha_asks_for(
 
 
 @quick
-@given(dims, seeds, spreads, anchors, st.floats(1e-4, 0.5))
+@given(dims, seeds, spreads, anchors, st.floats(1e-4, 0.5), st.integers(0, 3))
 def test_v_falls_in_every_step_of_a_control_loop(
-    dim: int, seed: int, spread: float, anchor: str, period: float
+    dim: int, seed: int, spread: float, anchor: str, period: float, warps: int
 ) -> None:
-    made = dynamics(dim, seed, spread, anchor)
+    made = dynamics(dim, seed, spread, anchor, warps=warps)
     x = states(dim, seed)
     reached = made.step(x, period)
     bound = math.exp(-period / 2) * made.lyapunov(x)
@@ -115,9 +134,11 @@ def test_v_falls_in_every_step_of_a_control_loop(
 
 
 @quick
-@given(dims, seeds, spreads, st.floats(1e-4, 0.5))
-def test_limits_are_kept_while_v_falls(dim: int, seed: int, spread: float, period: float) -> None:
-    made = dynamics(dim, seed, spread)
+@given(dims, seeds, spreads, st.floats(1e-4, 0.5), st.integers(0, 3))
+def test_limits_are_kept_while_v_falls(
+    dim: int, seed: int, spread: float, period: float, warps: int
+) -> None:
+    made = dynamics(dim, seed, spread, warps=warps)
     low = -torch.rand(dim, generator=drawn(seed + 3), dtype=torch.float64)
     high = torch.rand(dim, generator=drawn(seed + 4), dtype=torch.float64)
     x = states(dim, seed).clamp(low, high)

@@ -32,6 +32,7 @@ class Condition:
             "interval": list(wilson(self.successes, len(ordered))),
             "holds": sum(outcome.holds for outcome in ordered),
             "refused": sum(outcome.refused for outcome in ordered),
+            "beyond_limits": sum(outcome.beyond_rad > 0 for outcome in ordered),
             "inference_ms": 1e3 * _median([outcome.inference_s for outcome in ordered]),
             "per_episode": [self._row(outcome) for outcome in ordered],
         }
@@ -53,6 +54,8 @@ class Condition:
         """Successes of episodes, the rate, and how sure it is."""
         text = rate_in_words(self.successes, len(self.outcomes))
         text += f"; {points}" if (points := self.by_point()) else ""
+        if beyond := sum(outcome.beyond_rad > 0 for outcome in self.outcomes):
+            text += f"; joints were beyond their limits in {beyond}"
         return f"{self.name}: {text}" if self.name else text
 
 
@@ -72,7 +75,7 @@ def report(conditions: Sequence[Condition], seeds: Sequence[int], seconds: float
     }
     if not plan.is_operator:
         whole["execution"] = asdict(plan.execution)
-        whole |= {key: top[key] for key in ("holds", "refused", "inference_ms")}
+        whole |= {key: top[key] for key in ("holds", "refused", "beyond_limits", "inference_ms")}
     if len(conditions) > 1:
         whole["conditions"] = [condition.figures() for condition in conditions]
     return whole

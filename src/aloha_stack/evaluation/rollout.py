@@ -19,6 +19,7 @@ from aloha_stack.evaluation.disturbances import Disturbances
 from aloha_stack.evaluation.execution import Execution, PolicyCommands
 from aloha_stack.evaluation.numbers import RobotNumbers
 from aloha_stack.evaluation.pictures import PolicyPictures
+from aloha_stack.evaluation.reaching import Reaching
 from aloha_stack.policies.policy import Observation, Policy
 from aloha_stack.robot.description import Robot
 from aloha_stack.twin.direct import TICK_NS, DirectArms
@@ -41,6 +42,7 @@ class Outcome:
     refused: int = 0  # chunks that were none, or came too late
     inference_s: float = 0.0  # median
     remark: str = ""
+    beyond_rad: float = 0.0  # farthest that a joint was beyond its limits
 
     def row(self) -> dict[str, int | bool]:
         """As `per_episode` has it."""
@@ -72,14 +74,19 @@ def roll_out(
     commands = PolicyCommands(policy, numbers, execution, TICK_NS)
     held = {name: executed.position for name, executed in arms.executed().items()}
     commands.begin(numbers.joined(held), start_ns)
-    best, success, remark = 0, 0, ""
+    reaching = Reaching(world, robot, policy)
+    best, success, remark, beyond_rad = 0, 0, "", 0.0
     try:
         for tick in range(1, ticks + 1):
+            reaching.move(disturbances.goal_shift((world.time_ns - start_ns) * 1e-9))
             _step(world, arms, commands, numbers, pictures, disturbances, start_ns)
             if watch is not None:
                 watch(world)
-            best = max(best, world.reward())
-            if best == world.max_reward:
+            beyond_rad = max(beyond_rad, _beyond(world, robot))
+            reward = world.reward()
+            best = max(best, reward)
+            settled = (world.time_ns - start_ns) * 1e-9 >= disturbances.over_s
+            if reward == world.max_reward and settled:
                 success = tick
                 break
     except WorldDiverged as error:
@@ -94,7 +101,18 @@ def roll_out(
         commands.refused,
         took,
         remark or commands.reason,
+        beyond_rad,
     )
+
+
+def _beyond(world: World, robot: Robot) -> float:
+    """How far (rad) the worst joint is beyond its limits now; 0 if none is."""
+    out = [0.0]
+    for arm in robot.followers:
+        position = world.state(arm.name)[0][:-1]  # the gripper's servo is no joint of the arm
+        lower, upper = arm.limits.lower[:-1], arm.limits.upper[:-1]
+        out += [float((lower - position).max()), float((position - upper).max())]
+    return max(out)
 
 
 def _step(

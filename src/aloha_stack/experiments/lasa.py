@@ -101,8 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--anchor",
-        choices=("clamp", "tangent"),
-        default="clamp",
+        choices=("tangent", "clamp"),
+        default="tangent",
         help="how SNDS' V gets its minimum at the goal (default: %(default)s)",
     )
     parser.add_argument(

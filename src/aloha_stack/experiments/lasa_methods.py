@@ -4,39 +4,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from aloha_stack.policies.cloning import PlainDynamics
 from aloha_stack.policies.lyapunov import Lyapunov
 from aloha_stack.policies.stable_dynamics import Limit, StableDynamics
 from aloha_stack.training.snds_loss import VELOCITY_ONLY, Alignment
 
 HIDDEN, LYAPUNOV_HIDDEN = (128, 128, 128), (64, 64)
+WARPS = 6
+"""SNDS' only. Without them no V falls along shapes that swing from side to side."""
 EPSILON = 0.01
 RELEASED_ALPHA = 0.05
 """Per duration: 0.01 per second, at the 5 s that a shape takes."""
 RELEASED_FLOOR = 1e-10
 """Of |V'|², with which the released form is free of its 0/0 at the goal."""
-
-
-class Cloned(nn.Module):
-    """Behaviour cloning: the nominal network by itself, nothing taken off and nothing promised."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        for before, after in zip((2, *HIDDEN[:-1]), HIDDEN, strict=True):
-            layers += [nn.Linear(before, after), nn.LeakyReLU(0.01)]
-        self.nominal = nn.Sequential(*layers, nn.Linear(HIDDEN[-1], 2))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The velocity (B, 2)."""
-        moved: Tensor = self.nominal(x)
-        return moved
-
-    @torch.no_grad()
-    def step(self, x: Tensor, time: float) -> Tensor:
-        """Forward Euler."""
-        return x + time * self(x)
 
 
 class _Unanchored(Lyapunov):
@@ -69,7 +51,7 @@ class Released(StableDynamics):
         return x + time * self(x)
 
 
-Writer = Cloned | StableDynamics
+Writer = PlainDynamics | StableDynamics
 
 
 @dataclass(frozen=True)
@@ -84,11 +66,15 @@ class Method:
 
 
 def _stable(anchor: str, alpha: float) -> StableDynamics:
-    return StableDynamics(2, HIDDEN, LYAPUNOV_HIDDEN, alpha, EPSILON, anchor)
+    return StableDynamics(2, HIDDEN, LYAPUNOV_HIDDEN, alpha, EPSILON, anchor, WARPS)
+
+
+def _cloned(anchor: str, alpha: float) -> PlainDynamics:
+    return PlainDynamics(2, HIDDEN)
 
 
 METHODS = (
     Method("snds", "SNDS", _stable, Alignment(), True),
-    Method("cloning", "behaviour cloning", lambda anchor, alpha: Cloned(), VELOCITY_ONLY, False),
+    Method("cloning", "behaviour cloning", _cloned, VELOCITY_ONLY, False),
     Method("released", "SNDS as released", lambda anchor, alpha: Released(), VELOCITY_ONLY, True),
 )

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from aloha_stack.experiments.lasa_data import load_shape
-from aloha_stack.experiments.lasa_methods import HIDDEN, LYAPUNOV_HIDDEN, METHODS
+from aloha_stack.experiments.lasa_methods import HIDDEN, LYAPUNOV_HIDDEN, METHODS, WARPS
 from aloha_stack.experiments.lasa_runs import BATCH, Plan, Results
 
 COLOURS = {"snds": "#1f618d", "cloning": "#b9770e", "released": "#922b21"}
@@ -62,9 +62,9 @@ def _markdown(results: Results, plan: Plan) -> str:
             "# Handwriting: a stable policy beside cloning",
             "",
             f"{len(plan.shapes)} LASA shapes; {chosen} of each held out, {plan.steps} steps of "
-            f"{BATCH} samples, seed {plan.seed}; V anchored by {plan.anchor}, alpha {plan.alpha:g} "
-            f"per duration; networks {'-'.join(map(str, HIDDEN))}, V "
-            f"{'-'.join(map(str, LYAPUNOV_HIDDEN))}. `./aloha experiment lasa` makes this report.",
+            f"{BATCH} samples, seed {plan.seed}; SNDS' V anchored by {plan.anchor} and warped by "
+            f"{WARPS} layers, alpha {plan.alpha:g} per duration; networks "
+            f"{'-'.join(map(str, HIDDEN))}, V {'-'.join(map(str, LYAPUNOV_HIDDEN))}. `./aloha experiment lasa` makes this report.",
             "",
             UNITS,
             "",

@@ -20,7 +20,7 @@ from torch import Tensor
 from aloha_stack.experiments.lasa_data import DEMONSTRATIONS, STEPS, Shape, load_shape
 from aloha_stack.experiments.lasa_measures import measure
 from aloha_stack.experiments.lasa_methods import METHODS, Method
-from aloha_stack.policies.lyapunov import CLAMP
+from aloha_stack.policies.lyapunov import TANGENT
 from aloha_stack.progress import Progress, duration
 from aloha_stack.training.side_by_side import Flow, Pace, SideBySide
 from aloha_stack.training.snds_loss import terms, weighted
@@ -47,7 +47,7 @@ class Plan:
     folds: int = 1
     steps: int = 3000
     seed: int = 0
-    anchor: str = CLAMP  # of V, see policies/lyapunov.py
+    anchor: str = TANGENT  # of V, see policies/lyapunov.py
     alpha: float = 1.5  # per duration
 
     @property

@@ -1,5 +1,6 @@
 """The one thread in which a policy is loaded, warmed up and asked for chunks."""
 
+import math
 import os
 import threading
 import time
@@ -15,6 +16,8 @@ from aloha_stack.control.sight import Missing, Moment
 from aloha_stack.nodes._jobs import Jobs, Refused
 from aloha_stack.nodes._node import ManagedNode
 from aloha_stack.nodes._policy_inputs import PolicyInputs, check_rows, check_state_names
+from aloha_stack.policies.familiarity import distance_of, strange
+from aloha_stack.policies.goals import set_goal
 from aloha_stack.policies.options import options_of
 from aloha_stack.policies.policy import (
     NAMES,
@@ -58,9 +61,11 @@ class InferenceSettings:
     real: bool = False
     threads: int = 0
     options: str = ""  # of the policy, NAME=VALUE with commas between
+    goal: str = ""  # of a policy that goes to one, as policies/goals.py reads it
     device: str = "cpu"
     backend: str = "auto"
     max_image_age_s: float = 0.2
+    max_distance: float = 0.0  # to demonstrations, of a policy that compares; 0: any
 
 
 class Inference:
@@ -85,6 +90,8 @@ class Inference:
         self._inputs: PolicyInputs | None = None
         self.checkpoint, self.loading, self.refused = "", False, ""
         self.inference_s, self.chunks, self.failures = 0.0, 0, 0
+        self.distance = math.nan
+        """Of the last observation to demonstrations, of a policy that compares."""
         self._fault = ""
         """What was wrong with the last observation, or with what the policy made of it."""
         self._wanted = self._begun = 0
@@ -93,6 +100,7 @@ class Inference:
         self._last_ns = 0
         self._between = 1
         """Ticks of the player in a row of the policy."""
+        self._goal = settings.goal
         self._steps: StepCount | None = None
         """Of a policy with a memory, whose steps must neither be skipped nor doubled."""
 
@@ -122,6 +130,11 @@ class Inference:
             raise Refused("the policy infers: end the rollout first")
         spec: PolicySpec = self._jobs.ask(lambda: self._load(checkpoint), LOADING_S)
         return spec
+
+    def set_goal(self, text: str) -> None:
+        """Another goal, while it infers or before. Raises PolicyError or Refused; then the policy
+        keeps the one that it has."""
+        self._jobs.ask(lambda: self._set_goal(text), LOADING_S)
 
     def start(self) -> None:
         """From now on it infers, beginning anew. Refused if nothing is loaded."""
@@ -159,7 +172,7 @@ class Inference:
             self._drop()
 
     def _drop(self) -> None:
-        self.policy, self.checkpoint = None, ""
+        self.policy, self.checkpoint, self.distance = None, "", math.nan
         if self._inputs is not None:
             self._inputs.close()
             self._inputs = None
@@ -194,8 +207,16 @@ class Inference:
         policy = load(folder, settings.device, settings.backend, options_of(settings.options))
         check_robot(policy.spec, self._robot)
         check_state_names(policy.spec)
+        if self._goal:
+            set_goal(policy, self._goal)
         self._between = check_rows(policy.spec, self._settings.player_hz)
         return policy
+
+    def _set_goal(self, text: str) -> None:
+        if self.policy is None:
+            raise Refused("no policy is loaded, so none has a goal; load one before")
+        set_goal(self.policy, text)
+        self._goal = text
 
     def _warm_up(self, policy: Policy) -> float:
         """How long the last pass took, s. What comes out is looked at by nobody."""
@@ -240,6 +261,10 @@ class Inference:
             self.failures += 1
             self._say(str(error))
             return False
+        self.distance = distance_of(policy)
+        if unlike := strange(self.distance, self._settings.max_distance):
+            self._say(unlike)
+            return True
         if self._wanted == run and not inputs.problem(self._node.time.now_ns()):
             dt_ns = round(1e9 / (policy.spec.rate_hz * self._between))
             rows = finer(self._in_rad(chunk), self._between)

@@ -4,6 +4,7 @@ It commands nothing: chunk_player merges its chunks and decides whether they are
 that is missing or stale stops it, by name, until the stream is there again.
 """
 
+import math
 import sys
 import threading
 import time
@@ -12,8 +13,10 @@ from typing import Any
 import numpy as np
 from aloha_interfaces.msg import PolicyState
 from aloha_interfaces.srv import LoadPolicy
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from std_msgs.msg import Float64
 from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory
 
@@ -71,6 +74,14 @@ class PolicyNode(ManagedNode):
             options=declare(
                 self, "options", "", "of the policy, as input_param=0.8; several with commas"
             ),
+            goal=declare(
+                self,
+                "goal",
+                "",
+                "of a policy that goes to one: joints in rad, as left_waist=0.3,right_elbow=0.8; "
+                "those left out keep theirs. It may be set while the policy moves the arms",
+                read_only=False,
+            ),
             device=declare(self, "device", "cpu", "where the network runs: cpu, cuda, cuda:1 …"),
             backend=declare(
                 self,
@@ -81,12 +92,21 @@ class PolicyNode(ManagedNode):
             max_image_age_s=declare(
                 self, "max_image_age", 0.2, "s; older pictures stop the policy", (0.02, 0.35)
             ),
+            max_distance=declare(
+                self,
+                "max_distance",
+                0.0,
+                "to demonstrations, of a policy that compares; beyond it nothing moves, 0: any",
+                (0, 1e9),
+            ),
         )
         self._chunks = self.create_publisher(JointTrajectory, "~/chunk", JOINTS_QOS)
         self._state = self.create_publisher(PolicyState, "~/state", STATE)
+        self._distance = self.create_publisher(Float64, "~/distance", JOINTS_QOS)
         group = MutuallyExclusiveCallbackGroup()
         self.create_service(LoadPolicy, "~/load", self._on_load, callback_group=group)
         self.create_service(SetBool, "~/run", self._on_run, callback_group=group)
+        self.add_on_set_parameters_callback(self._on_goal)
         self.inference: Inference | None = None
         self._working: threading.Thread | None = None
         self._active = False
@@ -166,6 +186,13 @@ class PolicyNode(ManagedNode):
                 name = _NAMES[message.state]
                 self.get_logger().info(f"{name} {message.reason or message.checkpoint}".rstrip())
             self._state.publish(message)
+            if math.isfinite(distance := self._compared()):
+                self._distance.publish(Float64(data=distance))
+
+    def _compared(self) -> float:
+        """Distance of what is seen to demonstrations; NaN while none is known."""
+        inference = self.inference
+        return math.nan if inference is None else inference.distance
 
     def _state_message(self) -> PolicyState:
         message, inference = PolicyState(reason=self._refused), self.inference
@@ -189,7 +216,11 @@ class PolicyNode(ManagedNode):
         state = self._state_message()
         findings, values = of_policy(state)
         rate_hz = self._chunk_rate.per_s(state.chunks, time.monotonic_ns())
-        return findings, {**values, "chunk rate (Hz)": number(rate_hz, 1)}
+        return findings, {
+            **values,
+            "chunk rate (Hz)": number(rate_hz, 1),
+            "distance to demonstrations": number(self._compared(), 3),
+        }
 
     # -- what it is asked -------------------------------------------------------------------
 
@@ -213,6 +244,20 @@ class PolicyNode(ManagedNode):
         )
         self.get_logger().info(response.message)
         return response
+
+    def _on_goal(self, parameters: list[Any]) -> SetParametersResult:
+        """A goal that cannot be is refused, and says why."""
+        goals = [parameter.value for parameter in parameters if parameter.name == "goal"]
+        inference = self.inference
+        if not goals or not goals[0]:
+            return SetParametersResult(successful=True)
+        if inference is None:
+            return SetParametersResult(reason="the policy node is not configured")
+        try:
+            inference.set_goal(goals[0])
+        except (PolicyError, Refused) as error:
+            return SetParametersResult(reason=str(error))
+        return SetParametersResult(successful=True)
 
     def _on_run(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         inference = self.inference

@@ -15,8 +15,13 @@ Clamped, V is round wherever g lies below g(0), which is half of the space at le
 by the tangent its level sets are shaped all around. Without either (as in the code released with
 the SNDS paper) V has no minimum at the goal, and its "decrease" leads anywhere.
 
-Sources: Manek & Kolter 2019, "Learning stable deep dynamics models" (arXiv 2001.06116); Bregman
-1967 for the tangent form.
+No convex V falls along an S: its level sets are convex, and the S leaves them and comes back. So
+space may be warped before (policies/warp.py, w(0) = 0): V(w(x)). It still has no minimum but that
+at the goal, as w can be inverted, and is still radially unbounded; convex in x, and with it (2), it
+no longer is.
+
+Sources: Manek & Kolter 2019, "Learning stable deep dynamics models" (arXiv 2001.06116), for the
+clamp and for warping; Bregman 1967 for the tangent form.
 """
 
 from collections.abc import Sequence
@@ -25,6 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from aloha_stack.policies.input_convex import InputConvex
+from aloha_stack.policies.warp import Kept, Warp
 
 TANGENT, CLAMP = "tangent", "clamp"
 ANCHORS = (TANGENT, CLAMP)
@@ -36,21 +42,33 @@ class Lyapunov(nn.Module):
     """V of states (B, dim)."""
 
     def __init__(
-        self, dim: int, hidden: Sequence[int], epsilon: float, anchor: str = CLAMP
+        self,
+        dim: int,
+        hidden: Sequence[int],
+        epsilon: float,
+        anchor: str = TANGENT,
+        warps: int = 0,
     ) -> None:
         super().__init__()
+        self.warp = Warp(dim, warps)
         self.convex = InputConvex(dim, hidden)
         self.epsilon, self.anchor = epsilon, anchor
 
     def forward(self, x: Tensor) -> Tensor:
         """V (B,)."""
-        return self.value_and_slope(x)[0]
+        return self._warped(x)[0]
 
     def value_and_slope(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """V (B,) and its gradient (B, dim)."""
-        value, slope = self.convex.value_and_slope(torch.cat([x, torch.zeros_like(x[:1])]))
-        value, slope = self._anchored(x, value[:-1] - value[-1], slope[:-1], slope[-1])
-        return value + self.epsilon * (x * x).sum(-1), slope + 2 * self.epsilon * x
+        value, slope, kept = self._warped(x)
+        return value, self.warp.back(slope, kept)
+
+    def _warped(self, x: Tensor) -> tuple[Tensor, Tensor, list[Kept]]:
+        """V, its gradient at the warped points, and what leads from there back to x."""
+        z, kept = self.warp(x)
+        value, slope = self.convex.value_and_slope(torch.cat([z, torch.zeros_like(z[:1])]))
+        value, slope = self._anchored(z, value[:-1] - value[-1], slope[:-1], slope[-1])
+        return value + self.epsilon * (z * z).sum(-1), slope + 2 * self.epsilon * z, kept
 
     def _anchored(
         self, x: Tensor, rise: Tensor, slope: Tensor, at_goal: Tensor

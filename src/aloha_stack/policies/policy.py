@@ -11,7 +11,7 @@ open), then the right arm's. A *chunk* is float32 (n, 14); row k is the absolute
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -114,6 +114,18 @@ class Policy(Protocol):
 
     def act(self, observation: Observation) -> np.ndarray:
         """The chunk (spec.chunk, 14) float32. Raises ObservationError, ChunkError."""
+
+
+@runtime_checkable
+class GoalPolicy(Protocol):
+    """A policy that goes to a goal, which may be set at any time."""
+
+    @property
+    def goal(self) -> np.ndarray:
+        """The state (14,) at which it ends."""
+
+    def set_goal(self, state: np.ndarray) -> None:
+        """From the next chunk on. Raises PolicyError for one that it may not go to."""
 
 
 def check_observation(spec: PolicySpec, observation: Observation) -> None:

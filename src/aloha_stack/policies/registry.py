@@ -16,6 +16,7 @@ _POLICIES = {
     "cae_rnn": _RECURRENT,
     "sarnn": _RECURRENT,
     "cae": _RECURRENT,
+    "cloning": "aloha_stack.policies.cloning:CloningPolicy",
     "snds": "aloha_stack.policies.snds:SndsPolicy",
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from aloha_stack.policies.lyapunov import ANCHORS, CLAMP
+from aloha_stack.policies.lyapunov import ANCHORS, TANGENT
 from aloha_stack.policies.policy import NAMES, PolicyError
 from aloha_stack.robot.joints import ARM_JOINTS, JOINTS, SIDES
 
@@ -30,7 +30,8 @@ class SndsConfig:
     lyapunov_hidden: tuple[int, ...] = (64, 64)
     alpha: float = 1.5
     epsilon: float = 0.01
-    anchor: str = CLAMP  # or "tangent", see policies/lyapunov.py
+    anchor: str = TANGENT  # or "clamp", see policies/lyapunov.py
+    warps: int = 0  # layers of policies/warp.py: a V that is not convex
     tolerance_rad: float = 0.15  # how far arms may be from where they were sent, before that counts
 
     def __post_init__(self) -> None:
@@ -44,6 +45,8 @@ class SndsConfig:
             self._need(good, name, "a list of layers' sizes, from 1")
         for name in ("alpha", "epsilon", "tolerance_rad"):
             self._need(_positive(getattr(self, name)), name, "a number above 0")
+        good = isinstance(self.warps, int) and not isinstance(self.warps, bool)
+        self._need(good and 0 <= self.warps <= 64, "warps", "a whole number, 0 to 64")
         self._need(self.anchor in ANCHORS, "anchor", " or ".join(ANCHORS))
 
     def _need(self, holds: bool, name: str, what: str) -> None:
@@ -109,6 +112,14 @@ class Motion:
         """For JSON."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}
+
+    @staticmethod
+    def of(statistics: Mapping[str, Any], dim: int) -> "Motion":
+        """From a checkpoint's statistics. Raises PolicyError for one of other dimensions."""
+        motion = Motion.from_dict(statistics.get("motion") or {})
+        if len(motion.scale) != dim:
+            raise PolicyError(f"motion.scale: {len(motion.scale)} numbers, a network of {dim}")
+        return motion
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> "Motion":

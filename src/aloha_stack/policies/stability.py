@@ -4,7 +4,8 @@ The guarantee follows from the networks' form (policies/stable_dynamics.py). Thi
 the numbers that are really computed: that weights are finite, that rounding spoils nothing, that
 the code does what the formulas say. In float64, over a box twice as large as the demonstrations':
 
-- V(x) >= epsilon |x|² > 0 away from the goal, V = 0 and f = 0 at it;
+- V(x) >= epsilon |w(x)|² > 0 away from the goal (w: policies/warp.py, most often nothing), V = 0
+  and f = 0 at it;
 - V'(x)·f(x) <= -alpha V(x);                 both on random states, on states close to the goal, and
   on those that gradient ascent on what is violated leads to;
 - V falls in every step of the control loop by the factor that `step` promises;
@@ -177,7 +178,8 @@ def _excess(dynamics: StableDynamics, x: Tensor) -> Tensor:
 def _judge(dynamics: StableDynamics, x: Tensor) -> tuple[int, int, float]:
     """How often V is not positive, how often it does not fall, and the worst of the latter."""
     value = dynamics.lyapunov(x)
-    least = dynamics.lyapunov.epsilon * (x * x).sum(1) * (1 - ROUNDING)
+    warped = dynamics.lyapunov.warp(x)[0]
+    least = dynamics.lyapunov.epsilon * (warped * warped).sum(1) * (1 - ROUNDING)
     excess = _excess(dynamics, x)
     # What is no number is violated, too.
     return (

@@ -15,11 +15,13 @@ A control loop moves in steps of h, not continuously. `step` keeps the guarantee
     V(step(x)) <= exp(-alpha h / 2) V(x)                                                     (3)
 
 It integrates with forward Euler, in 1, 2, 4, 8 sub-steps until (3) holds at what the limits leave
-of the result. If it does not even then, the point is drawn towards the goal by as much as it takes,
-which (2) of lyapunov.py tells without a search: V(k x) <= exp(-alpha h / 2) V(x) for
-k = exp(-alpha h / 2) V(x) / V(x'). The limits are a convex set around the goal, so that drawing
-leaves none of them: both guarantees hold at once, for any weights. A point nearer than ARRIVED is
-at the goal: there rounding would hide what V does.
+of the result. If it does not even then, the point is drawn towards the goal by as much as it takes.
+Of a V that is convex (2) of lyapunov.py tells without a search how much that is:
+V(k x) <= exp(-alpha h / 2) V(x) for k = exp(-alpha h / 2) V(x) / V(x'). Of one that is warped it is
+the least of PARTS parts of the way with which (3) holds, which at its end, in the goal, it does.
+The limits are a convex set around the goal, so that drawing leaves none of them: both guarantees
+hold at once, for any weights. A point nearer than ARRIVED is at the goal: there rounding would hide
+what V does.
 
 Sources: Manek & Kolter 2019 (arXiv 2001.06116) for the projection; Abyaneh, Sosa, Lin 2024 (arXiv
 2403.04118) for joint learning of both networks as a policy; Lawrence et al. 2020, "Almost surely
@@ -32,13 +34,15 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from aloha_stack.policies.lyapunov import CLAMP, Lyapunov
+from aloha_stack.policies.lyapunov import TANGENT, Lyapunov
 
 SLOPE = 0.01
 """Of the nominal network's leaky ReLU below 0, as released with the paper."""
 LEAST_NORM = 1e-12
 """Instead of |V'| = 0, at the goal."""
 MOST_SUBSTEPS = 8
+PARTS = 64
+"""Of the way to the goal, in which a point is drawn there."""
 ARRIVED = 1e-4
 """Distance from the goal, in the network's unit, that is none."""
 
@@ -56,14 +60,15 @@ class StableDynamics(nn.Module):
         lyapunov_hidden: Sequence[int] = (64, 64),
         alpha: float = 1.5,
         epsilon: float = 0.01,
-        anchor: str = CLAMP,
+        anchor: str = TANGENT,
+        warps: int = 0,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for before, after in zip((dim, *hidden[:-1]), hidden, strict=True):
             layers += [nn.Linear(before, after), nn.LeakyReLU(SLOPE)]
         self.nominal = nn.Sequential(*layers, nn.Linear(hidden[-1], dim, bias=False))
-        self.lyapunov = Lyapunov(dim, lyapunov_hidden, epsilon, anchor)
+        self.lyapunov = Lyapunov(dim, lyapunov_hidden, epsilon, anchor, warps)
         self.alpha = alpha
 
     def forward(self, x: Tensor) -> Tensor:
@@ -95,10 +100,20 @@ class StableDynamics(nn.Module):
             lost = ~torch.isfinite(value)
             stays = x if limit is None else limit(x)
             reached = torch.where(lost[:, None], stays, reached)
-            factor = (bound / self.lyapunov(reached)).clamp(max=1)
+            factor = self._drawn(reached, bound)
             reached = torch.where(high[:, None], factor[:, None] * reached, reached)
         near = torch.linalg.vector_norm(x, dim=-1, keepdim=True) < ARRIVED
         return torch.where(near, torch.zeros_like(reached), reached)
+
+    def _drawn(self, x: Tensor, bound: Tensor) -> Tensor:
+        """Factors (B,) of 1 at most with which V of x (B, dim) is within `bound` (B,)."""
+        factor = (bound / self.lyapunov(x)).clamp(max=1)
+        for part in range(PARTS + 1):
+            high = _above(self.lyapunov(factor[:, None] * x), bound)
+            if not bool(high.any()):
+                break
+            factor = torch.where(high, torch.full_like(factor, 1 - part / PARTS), factor)
+        return factor
 
     def _euler(self, x: Tensor, time: float, parts: int, limit: Limit | None) -> Tensor:
         for _ in range(parts):

@@ -36,7 +36,7 @@ config.json, CARD.md), and in run/ what --resume and TensorBoard need. Recipes a
 config/policies; --set changes one of their values.
 """
 TROUBLE = 1
-POLICIES = ("act", "each_layer_lstm", "cnnrnn", "cae_rnn", "sarnn", "cae", "snds")
+POLICIES = ("act", "each_layer_lstm", "cnnrnn", "cae_rnn", "sarnn", "cae", "snds", "cloning")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

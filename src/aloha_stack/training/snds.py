@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from aloha_stack.policies.certifying import certify
 from aloha_stack.policies.checkpoint import Checkpoint
+from aloha_stack.policies.cloning import PlainDynamics
 from aloha_stack.policies.policy import PolicyError, PolicySpec
 from aloha_stack.policies.snds import dynamics_of
 from aloha_stack.policies.snds_config import POSE_SPACE, Motion, SndsConfig
@@ -43,6 +44,7 @@ LEAST_SCALE = 0.05
 class SndsObjective:
     """A stable flow in the joints or poses of a store's episodes."""
 
+    policy = "snds"
     losses_are = (
         "Losses are mean squared errors of velocity, in the motion's scale over its duration."
     )
@@ -66,7 +68,7 @@ class SndsObjective:
             raise RecipeError(f"network.{error}") from error
         first = store.episodes[0]
         self.spec = PolicySpec(
-            policy="snds",
+            policy=self.policy,
             robot=first.robot,
             cameras=(),
             image_size=None,
@@ -75,7 +77,11 @@ class SndsObjective:
             rate_hz=float(store.settings.alignment.step_hz),
         )
         self._step = self._stride * self.spec.dt_s / self.motion.time_s
-        self.module = dynamics_of(self.config)
+        self.module = self.network()
+
+    def network(self) -> nn.Module:
+        """Start weights, drawn from torch's generator."""
+        return dynamics_of(self.config)
 
     def dataset(self, store: EpisodeStore) -> TrackDataset:
         """Windows of the store's motions. Raises TrainingError for ends away from the goal."""
@@ -178,6 +184,20 @@ class SndsObjective:
                 "loss.ends"
             )
         return tracks
+
+
+class CloningObjective(SndsObjective):
+    """The same without a V, for comparison."""
+
+    policy = "cloning"
+
+    def network(self) -> nn.Module:
+        """As above."""
+        return PlainDynamics(self.config.dim, self.config.hidden)
+
+    def finish(self, folder: Path) -> str:
+        """Nothing is examined."""
+        return "it promises no stability, and needs no certificate"
 
 
 def _units(dim: int) -> tuple[np.ndarray, float, np.ndarray, np.ndarray]:

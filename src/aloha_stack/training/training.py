@@ -31,7 +31,7 @@ from aloha_stack.training.recipes import (
 from aloha_stack.training.recurrent import RecurrentObjective
 from aloha_stack.training.reports import Reports, clock
 from aloha_stack.training.run_folder import RunFolder
-from aloha_stack.training.snds import SndsObjective
+from aloha_stack.training.snds import CloningObjective, SndsObjective
 
 OBJECTIVES: Mapping[str, Callable[..., Objective]] = {
     "act": ActObjective,
@@ -41,6 +41,7 @@ OBJECTIVES: Mapping[str, Callable[..., Objective]] = {
     "sarnn": RecurrentObjective,
     "cae": CaeObjective,
     "snds": SndsObjective,
+    "cloning": CloningObjective,
 }
 """Policy to what is made of a recipe, the training episodes and their statistics."""
 

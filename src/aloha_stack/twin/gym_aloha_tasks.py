@@ -23,6 +23,7 @@ class GymAlohaTask:
     objects: tuple[str, ...]
     reward_class: str
     places: tuple[str, ...] = ()
+    has_goal: bool = False
 
     def load_scene(self) -> mujoco.MjModel:
         """The task's MuJoCo model, compiled from gym-aloha's own files."""
@@ -38,6 +39,10 @@ class GymAlohaTask:
 
     def position(self, place: str, seed: int) -> Position | None:
         """None: the objects lie anywhere in an area."""
+        return None
+
+    def start(self, side: str, seed: int) -> np.ndarray | None:
+        """None: every arm begins at its start pose."""
         return None
 
     def load_reward(self, model: mujoco.MjModel, data: mujoco.MjData) -> Reward:

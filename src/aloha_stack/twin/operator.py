@@ -139,13 +139,13 @@ class Operator:
         return np.append(there[:6], start[6])
 
     def _opening(self, leader: str) -> Motion:
-        """Opens the handle as far as brings the follower along to its start pose, whole: there
-        every rollout begins, and so has every demonstration to."""
+        """To where the task begins, the handle opened as far as brings the follower's gripper
+        along: there every rollout begins, and so has every demonstration to."""
         side = side_of(leader)
         follower = self._robot.arm(f"follower_{side}")
         finger_m = float(finger_from_joint(follower.start_pose[6], follower.gripper.linkage))
         here = self._now[leader][0]
         gripper = self._hands.leader_gripper(side, finger_m)
-        start = np.append(self._robot.arm(leader).start_pose[:6], gripper)
+        start = np.append(self._world.start_of(follower, self._world.seed)[:6], gripper)
         there_s = shortest_s(here, start, HOMING_SPEED_RAD_S, SQUEEZE_S)
         return Motion(np.array([0.0, there_s]), np.array([here, start]))

@@ -7,6 +7,8 @@ takes it there; the right one lets go and draws back.
 Pick and place: the right gripper takes the cube likewise, lifts it, carries it over the tray, goes
 down, lets go and draws back. The left one rests.
 
+Reach: both grippers go to the hand-over, the last 6 cm along their own axes.
+
 Insertion: the right gripper takes the peg and the left one the socket, both from above at 60
 degrees; they meet in the middle, come to rest in line, and push one into the other.
 
@@ -158,10 +160,32 @@ def pick_place(world: World, draws: Draws) -> Keys:
     }
 
 
+BACK_M = 0.06
+"""Of the hand-over do hands that reach pass this point, from where they go straight on."""
+
+
+def reach(world: World, draws: Draws) -> Keys:
+    """Both hands go to the hand-over and stay there."""
+    goal = world.goal
+    assert goal is not None, "reach has a goal"
+
+    def hand(side: str) -> list[Key]:
+        there = goal.pose(side)
+        before = Pose(there.position - BACK_M * there.rotation[:, 0], there.rotation)
+        return [
+            Key(80, before, OPEN_M, 0.6),
+            Key(120, there, OPEN_M, 0.99),
+            Key(130, there, OPEN_M, 0.99),
+        ]
+
+    return {"leader_left": hand("left"), "leader_right": hand("right")}
+
+
 SCRIPTS: dict[str, Script] = {
     "transfer_cube": transfer_cube,
     "insertion": insertion,
     "pick_place": pick_place,
+    "reach": reach,
 }
 
 

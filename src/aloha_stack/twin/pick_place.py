@@ -67,6 +67,7 @@ class PickPlace:
     name: str = "pick_place"
     objects: tuple[str, ...] = (f"{CUBE}_joint",)
     places: tuple[str, ...] = (RANGE, *_CHOICES)
+    has_goal: bool = False
 
     def load_scene(self) -> mujoco.MjModel:
         """gym-aloha's scene with the tray, and its camera turned to the work."""
@@ -93,6 +94,10 @@ class PickPlace:
         name = points[seed % len(points)]
         share = POINTS.index(name) / (len(POINTS) - 1) + along_m / (last - first)
         return Position(name, share, first + share * (last - first))
+
+    def start(self, side: str, seed: int) -> np.ndarray | None:
+        """None: every arm begins at its start pose."""
+        return None
 
     def load_reward(self, model: mujoco.MjModel, data: mujoco.MjData) -> Reward:
         """1: the right gripper touches the cube; 2: holds it up; 3: the cube lies in the tray;

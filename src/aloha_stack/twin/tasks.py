@@ -2,9 +2,10 @@
 
 from aloha_stack.twin.gym_aloha_tasks import INSERTION, TRANSFER_CUBE
 from aloha_stack.twin.pick_place import PickPlace
+from aloha_stack.twin.reach import Reach
 from aloha_stack.twin.task import Task
 
-_ALL: tuple[Task, ...] = (TRANSFER_CUBE, INSERTION, PickPlace())
+_ALL: tuple[Task, ...] = (TRANSFER_CUBE, INSERTION, PickPlace(), Reach())
 TASKS = {task.name: task for task in _ALL}
 
 

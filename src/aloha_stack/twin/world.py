@@ -10,8 +10,8 @@ from typing import Literal
 import mujoco
 import numpy as np
 
-from aloha_stack.robot.description import Robot
-from aloha_stack.robot.joints import JOINTS
+from aloha_stack.robot.description import Arm, Robot
+from aloha_stack.robot.joints import JOINTS, side_of
 from aloha_stack.twin.looks import Look
 from aloha_stack.twin.tasks import find_task
 from aloha_stack.twin.variation import variation_of
@@ -29,7 +29,8 @@ class World:
     """One task's world. Owns the MuJoCo model and data; one thread may use it.
 
     `pose` says where the followers begin: 'rest' folded and limp, as arms are found (they have
-    settled before time begins); 'start' at their start pose, held. `variation` is as
+    settled before time begins); 'start' held where the task has them begin, mostly their start
+    pose. `variation` is as
     `variation_of` knows it. Raises UnknownTaskError, VariationError.
     """
 
@@ -50,10 +51,10 @@ class World:
         self._step_ns = round(self.model.opt.timestep * 1e9)
         self._steps = 0
         self._reward = self.task.load_reward(self.model, self.data)
-        self.max_reward = self._reward.maximum
+        self.max_reward, self.goal = self._reward.maximum, self._reward.goal
         self._arms = {arm.name: WorldArm(arm, self.model, self.data) for arm in robot.followers}
         for arm in robot.followers:
-            where = arm.start_pose if pose == "start" else arm.rest_pose
+            where = self.start_of(arm, seed) if pose == "start" else arm.rest_pose
             self._arms[arm.name].place(where)
             self.command(arm.name, where, np.full(7, pose == "start"))
         mujoco.mj_forward(self.model, self.data)
@@ -101,9 +102,18 @@ class World:
         joint = int(np.searchsorted(addresses, index, side="right")) - 1
         return f"joint {self.model.joint(joint).name}"
 
+    def start_of(self, follower: Arm, seed: int) -> np.ndarray:
+        """Where (7,) rad a follower begins the task in the world of `seed`."""
+        joints = self.task.start(side_of(follower.name), seed)
+        start = follower.start_pose
+        return start if joints is None else np.append(joints, start[len(joints) :])
+
     def reset(self, seed: int) -> None:
-        """Puts the objects where `seed` says, at rest. The arms stay where they are."""
+        """Puts the objects where `seed` says, at rest, and the goal where it was. The arms stay
+        where they are."""
         self.seed = seed
+        if self.goal is not None:
+            self.goal.move(np.zeros(3))
         poses = self.task.sample(self.variation.place, seed)
         for name, pose in zip(self.task.objects, poses, strict=True):
             joint = self.data.joint(name)
