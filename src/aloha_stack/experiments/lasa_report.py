@@ -64,7 +64,8 @@ def _markdown(results: Results, plan: Plan) -> str:
             f"{len(plan.shapes)} LASA shapes; {chosen} of each held out, {plan.steps} steps of "
             f"{BATCH} samples, seed {plan.seed}; SNDS' V anchored by {plan.anchor} and warped by "
             f"{WARPS} layers, alpha {plan.alpha:g} per duration; networks "
-            f"{'-'.join(map(str, HIDDEN))}, V {'-'.join(map(str, LYAPUNOV_HIDDEN))}. `./aloha experiment lasa` makes this report.",
+            f"{'-'.join(map(str, HIDDEN))}, V {'-'.join(map(str, LYAPUNOV_HIDDEN))}. "
+            "`./aloha experiment lasa` makes this report.",
             "",
             UNITS,
             "",
