@@ -161,6 +161,13 @@ def test_cameras_are_chosen_alike_for_all_that_use_them(robot: str) -> None:
         assert told == {"camera", "recorder", *users}
 
 
+def test_a_rollout_uses_the_cameras_of_its_checkpoint_unless_told_otherwise() -> None:
+    for given, told in (({}, "of:models/cube"), ({"camera_names": "all"}, "all")):
+        nodes = plan("rollout", checkpoint="models/cube", **given)
+        users = {n.executable for n in nodes if inline(n).get("camera_names") == told}
+        assert users == {"camera", "recorder", "policy"}
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [

@@ -1,5 +1,6 @@
 """Time, parameters, executor and life cycle that all nodes share."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from rclpy.exceptions import InvalidParameterValueException
@@ -17,9 +19,14 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from std_srvs.srv import Trigger
 
+from aloha_stack.nodes._chosen_cameras import with_chosen_cameras
 from aloha_stack.nodes._node import ManagedNode, logged
 from aloha_stack.nodes._parameters import declare
 from aloha_stack.nodes._time import RosTime
+from aloha_stack.policies.policy import PolicyError
+from aloha_stack.policies.seen_cameras import seen_cameras
+from aloha_stack.robot.description import load_robot
+from aloha_stack.robot.joints import CAMERAS
 from nodes.arm_rig import call, ros, spinning, wait_for
 from nodes.domains import free_domain
 
@@ -259,3 +266,32 @@ def test_a_callback_that_raises_ends_the_process_with_status_1() -> None:
     out, error = process.communicate(timeout=20)
     assert (process.returncode, out) == (1, "up\nclosed\n")
     assert "RuntimeError: no way" in error
+
+
+@pytest.mark.parametrize(
+    ("words", "cameras"),
+    [
+        ("cam_low, cam_high", ("cam_low", "cam_high")),
+        ("of:{folder}/model", ("cam_high", "cam_left_wrist")),
+        *((words, CAMERAS) for words in ("", "all", "of:", "of:{folder}/blind", "of:{folder}/no")),
+    ],
+)
+def test_cameras_are_chosen_by_name_or_by_the_checkpoint_that_sees_them(
+    graph: None, tmp_path: Path, words: str, cameras: tuple[str, ...]
+) -> None:
+    for name, seen in (("model", ["cam_high", "cam_left_wrist"]), ("blind", [])):
+        (tmp_path / name).mkdir()
+        described = {"spec": {"cameras": seen}}
+        (tmp_path / name / "config.json").write_text(json.dumps(described))
+    given = [Parameter("camera_names", value=words.format(folder=tmp_path))]
+    node = Node("looks_on", parameter_overrides=given)
+    chosen = with_chosen_cameras(node, load_robot("twin", {"ALOHA_PORTS": "none"}))
+    node.destroy_node()
+    assert tuple(chosen.cameras) == cameras
+
+
+@pytest.mark.parametrize("spec", ["[]", "{}", '{"spec": {"cameras": "cam_high"}}', "{"])
+def test_a_checkpoint_that_does_not_say_what_it_sees_is_named(tmp_path: Path, spec: str) -> None:
+    (tmp_path / "config.json").write_text(spec)
+    with pytest.raises(PolicyError, match=str(tmp_path / "config.json")):
+        seen_cameras(tmp_path)
