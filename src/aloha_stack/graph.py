@@ -22,7 +22,7 @@ STOP_S = 150.0
 
 TAIL_LINES = 25
 LAUNCH = ["-m", "aloha_stack.launch"]
-SESSION = ["-m", "aloha_stack.nodes.session"]
+SESSION = ["-m", "aloha_stack.nodes", "session"]
 PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 """Selects the DDS profile; the launch files do so for nodes, a session needs it, too."""
 

@@ -54,10 +54,10 @@ def find_executable(package: str, executable: str, environment: Mapping[str, str
         LaunchError: there is no such executable; those that exist are listed.
     """
     if package == OWN_PACKAGE:
-        module = f"{OWN_PACKAGE}.nodes.{executable}"
-        if importlib.util.find_spec(module) is not None:
-            return [sys.executable, "-m", module]
-        spec = importlib.util.find_spec(f"{OWN_PACKAGE}.nodes")
+        nodes = f"{OWN_PACKAGE}.nodes"
+        if importlib.util.find_spec(f"{nodes}.{executable}") is not None:
+            return [sys.executable, "-m", nodes, executable]
+        spec = importlib.util.find_spec(nodes)
         folders = list(spec.submodule_search_locations or ()) if spec else []
         existing = [file.stem for folder in folders for file in Path(folder).glob("[!_]*.py")]
     else:
