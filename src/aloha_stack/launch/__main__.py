@@ -31,6 +31,7 @@ from aloha_stack.launch.packages import (
 )
 from aloha_stack.launch.plan import NodePlan
 from aloha_stack.launch.screen import Screen
+from aloha_stack.launch.session_report import SessionReport
 from aloha_stack.launch.supervisor import END_SIGNALS, LAUNCHER_GONE, Supervisor
 
 CANNOT_BEGIN = 2
@@ -60,7 +61,10 @@ def main(argv: Sequence[str]) -> int:
     if options.print_plan:
         print(json.dumps([node.as_json() for node in nodes], indent=2))
         return 0
-    return launch(nodes)
+    session = SessionReport(nodes)
+    status = launch(nodes)
+    session.tell(_node_environment(), make=sys.stdout.isatty() and sys.stdin.isatty())
+    return status
 
 
 def launch(nodes: Sequence[NodePlan]) -> int:
