@@ -5,11 +5,17 @@ import importlib
 import io
 import os
 import re
+import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
 from unittest.mock import patch
 
 from aloha_stack import cli
 
+BECOMES = {name: f"aloha_stack.nodes.{name}" for name in cli.CLIENTS} | {"panel": "rqt_aloha.panel"}
+"""Commands whose process becomes another: their help is that of its module's `main`."""
+PANEL = Path(__file__).resolve().parents[2] / "ros2_ws/src/rqt_aloha"
 WITH_SUBCOMMANDS = ("episodes", "models", "arms", "analyse", "bench")
 COLUMNS = "100"
 
@@ -35,10 +41,15 @@ def help_of(name: str, *more: str) -> str:
     """What `./aloha NAME MORE --help` prints. RuntimeError if it is refused."""
     words, out = [*more, "--help"], io.StringIO()
     status: object = 0
-    with patch.dict(os.environ, COLUMNS=COLUMNS), contextlib.redirect_stdout(out):
+    with (
+        patch.dict(os.environ, COLUMNS=COLUMNS),
+        patch.object(sys, "path", [*sys.path, str(PANEL)]),
+        patch.object(os, "execv", _stay),
+        contextlib.redirect_stdout(out),
+    ):
         try:
-            if name in cli.CLIENTS:
-                status = importlib.import_module(f"aloha_stack.nodes.{name}").main(words)
+            if name in BECOMES:
+                status = importlib.import_module(BECOMES[name]).main(words)
             else:
                 status = cli.main([name, *words])
         except SystemExit as end:
@@ -46,3 +57,8 @@ def help_of(name: str, *more: str) -> str:
     if status:
         raise RuntimeError(f"./aloha {name} {' '.join(words)} ended with status {status}")
     return out.getvalue().strip()
+
+
+def _stay(_program: str, words: list[str]) -> NoReturn:
+    """In place of execv, which would end this process without a word, and with status 0."""
+    raise RuntimeError(f"it becomes {' '.join(words)}: give its module in BECOMES")

@@ -3,14 +3,19 @@
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from commands import helps
+from diagnostic_msgs.msg import DiagnosticArray
 from endpoints import grouped
 from made_nodes import made_nodes
 from pages import REFERENCE, ROOT, pages, parameters, stale_pages
 from rcl_interfaces.msg import ParameterDescriptor, ParameterType
+
+from aggregator import analyzers
+from aloha_stack.robot.description import load_robot
 
 OF_RCLPY = {"use_sim_time", "start_type_description_service"}
 ONLY_INTERBOTIX = {"xs_namespace"}
@@ -67,6 +72,47 @@ def test_every_parameter_is_described_and_every_number_bounded(
             assert one.description, f"{node.get_name()}: {name}"
             if one.type in NUMBERS:
                 assert bounds(one), f"{node.get_name()}: {name} has no range"
+
+
+def test_every_node_tells_how_it_does_under_names_that_the_aggregator_sorts(
+    nodes: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What each would say once a second, said now: nodes without their hardware, which is when a
+    status matters most."""
+    heard: dict[str, list[Any]] = {}
+    for executable, several in nodes.items():
+        for node in several:
+            said: list[DiagnosticArray] = []
+            _say(node, executable, said, monkeypatch)
+            heard.setdefault(executable, []).extend(one for m in said for one in m.status)
+    assert [executable for executable, said in heard.items() if not said] == []
+    rules = analyzers(ROOT / "config/diagnostics_aggregator.yaml")
+    robot = load_robot("aloha")
+    servos = [f"{arm}: servo {s.id}" for arm, one in robot.arms.items() for s in one.servos]
+    for name in [*servos, *(one.name for said in heard.values() for one in said)]:
+        places = [rule.path for rule in rules if rule.match(name)]
+        assert len(places) == 1, f"{name} is sorted into {places}"
+    said_names = {one.name for said in heard.values() for one in said}
+    expected = {name for rule in rules for name in rule.rules.get("expected", ())}
+    assert expected <= said_names, "upstream would miss for ever what nobody says"
+    unused = [r.path for r in rules if not any(r.match(name) for name in said_names)]
+    assert unused == []
+    without = [one.name for said in heard.values() for one in said if not one.values]
+    assert without == []
+
+
+def _say(
+    node: Any, executable: str, said: list[DiagnosticArray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speakers = [timer.callback.__self__ for timer in node.timers]
+    if executable == "arm_bridge":
+        speakers = [node._cycles.diagnostics]
+    for speaker in speakers:
+        monkeypatch.setattr(speaker, "_publisher", SimpleNamespace(publish=said.append))
+        if executable == "arm_bridge":
+            speaker.waits("no port", 0)
+        else:
+            speaker._publish()
 
 
 def test_help_tells_just_what_a_node_declares(nodes: dict[str, list[Any]]) -> None:

@@ -17,7 +17,7 @@ from aloha_interfaces.msg import (
 
 from aloha_stack.nodes._diagnostics import ERROR, WARN, Finding, Findings, number, word
 
-STARTING: Findings = ([(WARN, "nothing is known yet")], {})
+STARTING: Findings = ([(WARN, "nothing is known yet")], {"state": "unknown"})
 MS = 1000.0
 
 
