@@ -69,7 +69,7 @@ def missed_the_heartbeat(path: Path) -> bool:
 
 def test_what_was_executed_can_be_replayed_through_the_bridges(episode, tmp_path):
     arguments = {"robot": "twin", "episode": str(episode), "cameras": "false"}
-    arguments |= {"wait_for_start": "true", "seed": "5"}
+    arguments |= {"description": "false", "wait_for_start": "true", "seed": "5"}
     with Graph("replay", arguments, tmp_path / "log") as graph:
         events = list(graph.session("replay", "--seeds", "5"))
     assert events[-1]["event"] == "replayed"

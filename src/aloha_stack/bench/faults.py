@@ -30,6 +30,7 @@ EXAMPLE = """examples:
   ./aloha bench faults --json faults.json
   ./aloha bench faults --only servo_reboot unplugged --arms follower_left
 """
+ROBOT = {"robot": "twin", "cameras": "false", "description": "false"}
 NODE = ["-m", "aloha_stack.nodes.bench_faults"]
 END_S = 60.0
 WORDS = 76
@@ -71,7 +72,7 @@ def _strike(
     left = list(cases)
     while left:
         progress.show("starting the bridges and the world", 1 - len(left) / len(cases))
-        with Graph("robot", {"robot": "twin", "cameras": "false"}, log) as graph:
+        with Graph("robot", ROBOT, log) as graph:
             names = [case.name for case in left]
             command = [sys.executable, *NODE, "--arms", *arms, "--cases", *names]
             for event in _events(graph, command):
