@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from aloha_stack.analysis.plots import plot_joints
+from aloha_stack.analysis.reporting import PAGE, session_of, write
 from aloha_stack.analysis.success import succeeded
 from aloha_stack.analysis.tables import camera_table, episode_table
 from aloha_stack.analysis.video import write_video
@@ -18,6 +19,7 @@ from aloha_stack.arguments import count, seed
 from aloha_stack.episodes.quality import FLAWED, GOOD
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.episodes.summary import EpisodeSummary, summarise
+from aloha_stack.episodes.thresholds import load_thresholds
 from aloha_stack.graph import Graph, GraphFailed
 from aloha_stack.policies.policy import PolicyError
 from aloha_stack.progress import Progress
@@ -207,7 +209,7 @@ def roll_out(
 
 
 def draw(out: Path, paths: Sequence[Path], progress: Progress) -> list[Path]:
-    """Joint plots and a four-camera video of each episode."""
+    """Joint plots and a four-camera video of each episode, and a page about all."""
     pictures = []
     for path in paths:
         episode = Episode(path)
@@ -218,7 +220,10 @@ def draw(out: Path, paths: Sequence[Path], progress: Progress) -> list[Path]:
             progress.show(f"video of {name}: {done} of {total} frames", done / total)
 
         pictures.append(write_video(episode, out / f"{path.name}_cameras.mp4", progress=tell))
-    progress.say("Plots and videos are drawn.")
+    progress.show("a page about all of them")
+    pictures.append(out / PAGE)
+    write(pictures[-1], session_of(paths[0].parent, paths, load_thresholds()))
+    progress.say("Plots, videos and a page about them are made.")
     return pictures
 
 

@@ -69,6 +69,8 @@ def main(argv: Sequence[str]) -> int:
         found["ros"] = figures(conditions[0].outcomes, faults)
         found.get("execution", {}).pop("inference", None)  # it took what it took
     _tell_end(conditions, found, progress)
+    if options.record:
+        progress.say(f"  the rollouts on one page: ./aloha report {options.record}")
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
     return 1 if unfinished else 0

@@ -23,6 +23,9 @@ and their reasons, success rates, joints, what the cameras saw, rates and losses
 command. It opens without a network, in light and dark, and can be printed.
 """
 
+PAGE = "report.html"
+"""Its name in the folder of the episodes."""
+
 EXAMPLE = """examples:
   ./aloha report episodes
   ./aloha report episodes --last 20 --open
@@ -37,20 +40,12 @@ def main(argv: Sequence[str]) -> int:
     try:
         thresholds = load_thresholds(options.thresholds)
         paths = named_episodes(folder)
-        chosen = paths[-options.last :] if options.last else paths
+        out = options.out or folder / PAGE
         if paths == [folder]:
+            out = options.out or folder.resolve().with_suffix(".html")
             folder = folder.resolve().parent
-            out = options.out or folder / f"{paths[0].resolve().name}.html"
-        else:
-            out = options.out or folder / "report.html"
-        session = Session(
-            folder,
-            _reported(chosen, thresholds),
-            len(paths) - len(chosen),
-            *_around(folder),
-            shutil.disk_usage(folder).free,
-        )
-        _write(out, page(session))
+        session = session_of(folder, paths, thresholds, options.last)
+        write(out, session)
     except EpisodeError as error:
         print(f"aloha report: {error}", file=sys.stderr)
         return 2
@@ -58,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
         what = error.filename or out
         print(f"aloha report: cannot write {what}: {error.strerror}", file=sys.stderr)
         return 2
-    if not chosen:
+    if not session.episodes:
         more = (
             f"; there are some in its {', '.join(session.elsewhere)}" if session.elsewhere else ""
         )
@@ -67,6 +62,20 @@ def main(argv: Sequence[str]) -> int:
     if options.open and not webbrowser.open(out.resolve().as_uri()):
         print("there is no browser to open it in", file=sys.stderr)
     return 0
+
+
+def session_of(
+    folder: Path, paths: Sequence[Path], thresholds: Thresholds, last: int | None = None
+) -> Session:
+    """The session of these episodes in `folder`, or of the last ones. Raises OSError."""
+    chosen = paths[-last:] if last else paths
+    return Session(
+        folder,
+        _reported(chosen, thresholds),
+        len(paths) - len(chosen),
+        *_around(folder),
+        shutil.disk_usage(folder).free,
+    )
 
 
 def report_of(path: Path, thresholds: Thresholds) -> Reported:
@@ -107,12 +116,12 @@ def _around(folder: Path) -> tuple[int, list[str]]:
     return holding.get(DISCARDED, 0), others
 
 
-def _write(out: Path, text: str) -> None:
+def write(out: Path, session: Session) -> None:
     """At once: what was there stays until the new page is whole. Raises OSError."""
     out.parent.mkdir(parents=True, exist_ok=True)
     new = out.with_name(f".{out.name}.new")
     try:
-        new.write_text(text, encoding="utf-8")
+        new.write_text(page(session), encoding="utf-8")
         new.replace(out)
     finally:
         new.unlink(missing_ok=True)
