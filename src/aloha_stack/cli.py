@@ -119,12 +119,6 @@ COMMANDS = (
         "",
     ),
     Command(
-        "panel",
-        "the operator's panel in a window: cameras, joints, policy, recorder, health, e-stop",
-        "./aloha panel --robot twin",
-        "",
-    ),
-    Command(
         "test",
         "ruff, mypy and all tests (some 10 minutes); further arguments go to pytest",
         "./aloha test -k limits",
@@ -176,15 +170,6 @@ def run_client(name: str, argv: list[str]) -> int:
 
 
 def run_panel(argv: list[str]) -> int:
-    """Become the operator's panel: a package of its own (for rqt), beside this one in the sources."""
-    folder = Path(__file__).resolve().parents[2] / "ros2_ws/src/rqt_aloha"
-    if folder.is_dir():
-        known = os.environ.get("PYTHONPATH", "")
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(folder), known)))
-    return run_python(["-m", "rqt_aloha.panel", *argv])
-
-
-def run_panel(argv: list[str]) -> int:
     """Become the operator's panel: a package of its own (for rqt), beside this one in sources."""
     folder = Path(__file__).resolve().parents[2] / "ros2_ws/src/rqt_aloha"
     if folder.is_dir():
@@ -212,8 +197,6 @@ def main(argv: list[str]) -> int:
         return USAGE_ERROR
     if name in CLIENTS:
         return run_client(name, args)
-    if name == "panel":
-        return run_panel(args)
     if name == "panel":
         return run_panel(args)
     if name in BUILT_IN:
