@@ -159,11 +159,8 @@ def test_bytes_and_floats_of_the_same_pictures_mean_the_same_in_any_layout() -> 
     torch.testing.assert_close(network(images.float() / 255, state).action, plain)
 
 
-@pytest.mark.parametrize("crop", [None, (4, 8, 24, 32)])
-def test_pictures_stay_channels_last_on_their_way_into_the_network(
-    crop: tuple[int, int, int, int] | None,
-) -> None:
-    network = small_act.network(replace(small_act.CONFIG, crop=crop))
+def test_pictures_stay_channels_last_on_their_way_into_the_network() -> None:
+    network = small_act.network()
     layouts: list[bool] = []
 
     def note(_: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -175,18 +172,6 @@ def test_pictures_stay_channels_last_on_their_way_into_the_network(
     given = batch()
     network(given["images"], given["state"])
     assert layouts == [True] * len(layouts) != []
-
-
-def test_only_what_lies_within_the_crop_is_seen() -> None:
-    network = small_act.network(replace(small_act.CONFIG, crop=(4, 8, 24, 32))).eval()
-    given = batch()
-    images, state = given["images"], given["state"]
-    seen = network(images, state).action
-    around = torch.zeros_like(images)
-    around[..., 4:28, 8:40] = images[..., 4:28, 8:40]
-    assert torch.equal(network(around, state).action, seen)
-    around[..., 4, 8] = 255 - around[..., 4, 8]
-    assert not torch.equal(network(around, state).action, seen)
 
 
 def test_a_sample_does_not_depend_on_the_others_of_its_batch() -> None:
@@ -236,8 +221,10 @@ def test_other_numbers_of_cameras_are_an_error() -> None:
         ({"backbone": "vgg"}, "backbone: expected resnet18 or light"),
         ({"stages": [8, 9]}, "stages: expected channels, each a multiple of norm_groups"),
         ({"pre_norm": 1}, "pre_norm: expected true or false"),
-        ({"crop": [0, 0, 10]}, "crop: expected top, left, height, width"),
-        ({"crop": [-1, 0, 10, 10]}, "crop: expected top"),
+        ({"crop": [0, 0, 10]}, "crop .0, 0, 10.: expected top, left, height, width"),
+        ({"crop": [-1, 0, 10, 10]}, "crop .-1, 0, 10, 10.: expected top"),
+        ({"crop": [[0, 0, 10, 10]]}, "crop has parts for 1 cameras; there are 2"),
+        ({"seen": [0, 10]}, "seen: expected height and width"),
         ({"image_std": [[1, 1, 0]]}, "image_std: expected above 0"),
         ({"image_mean": [[0.5, 0.5]]}, "image_mean: expected three numbers"),
         ({"layers": 3}, "unknown: layers"),

@@ -9,6 +9,7 @@ import torch
 
 from aloha_stack.policies.act_policy import ActPolicy
 from aloha_stack.policies.normalisation import Normaliser
+from aloha_stack.policies.options import EAGER, FAST
 from aloha_stack.policies.policy import NAMES, ChunkError, ObservationError, Policy, PolicyError
 from policies import small_act
 from policies.policy_conformance import PolicyConformance, seen
@@ -92,6 +93,22 @@ def test_a_network_of_another_spec_is_refused(change: dict[str, object], message
 def test_a_crop_outside_the_pictures_is_refused() -> None:
     with pytest.raises(PolicyError, match="lies outside"):
         small_act.policy(replace(small_act.CONFIG, crop=(0, 0, 33, 10)))
+
+
+@pytest.mark.parametrize("backend", [EAGER, FAST])
+def test_only_what_lies_within_the_crop_of_a_camera_is_seen(backend: str, tmp_path: Path) -> None:
+    config = replace(small_act.CONFIG, crop=((4, 8, 24, 32), (0, 16, 12, 32)), seen=(12, 16))
+    policy = small_act.reloaded(small_act.policy(config), tmp_path, backend)
+    whole = seen(policy)
+    chunk = policy.act(whole)
+    for camera, rows, columns in (("cam_high", (4, 28), (8, 40)), ("cam_low", (0, 12), (16, 48))):
+        inside = slice(*rows), slice(*columns)
+        image = np.zeros_like(whole.images[camera])
+        image[inside] = whole.images[camera][inside]
+        around = {**whole.images, camera: image}
+        np.testing.assert_array_equal(policy.act(replace(whole, images=around)), chunk)
+        image[inside] = 0
+        assert not np.array_equal(policy.act(replace(whole, images=around)), chunk)
 
 
 def test_cameras_of_different_sizes_are_refused_where_any_size_would_do() -> None:

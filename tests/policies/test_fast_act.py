@@ -33,7 +33,6 @@ CONFIGS = {
     "no encoder": replace(small_act.CONFIG, encoder_layers=0),
     "no CVAE": replace(small_act.CONFIG, cvae=False),
     "camera embedding": replace(small_act.CONFIG, camera_embedding=True),
-    "crop": replace(RESNET, crop=(3, 6, 25, 33)),
     "normalised camera by camera": replace(RESNET, image_mean=OF_EACH, image_std=OF_EACH[::-1]),
     "another stem": replace(small_act.CONFIG, stem_kernel=5, stem_stride=3, blocks=2),
     "a stem without overlap": replace(small_act.CONFIG, stem_kernel=4, stem_stride=4),

@@ -10,8 +10,8 @@ import torch
 from aloha_stack.bench.synthetic_episode import synthetic_episode
 from aloha_stack.cameras.jpeg import encode
 from aloha_stack.policies.act import Act
-from aloha_stack.policies.act_config import ActConfig
-from aloha_stack.policies.fast_act import FastAct
+from aloha_stack.policies.act_policy import ActPolicy
+from aloha_stack.policies.policy import Observation
 from aloha_stack.training.act import ActObjective
 from aloha_stack.training.data import open_data
 from aloha_stack.training.dataset import EpisodeDataset
@@ -20,9 +20,9 @@ from aloha_stack.training.settings import ReadSettings
 from aloha_stack.training.store import open_episodes
 from training.tiny_training import TINY
 
-SIZE, CROP = (24, 32), (3, 5, 16, 20)
+SIZE, SEEN = (24, 32), (12, 16)
 ASKED = [f"{key}={value}" for key, value in TINY.items()]
-ASKED += [f"data.crop={list(CROP)}", "data.validation=0", "network.backbone=resnet18"]
+ASKED += ["data.validation=0", "network.backbone=resnet18", f"data.seen={list(SEEN)}"]
 
 
 @pytest.fixture(scope="module")
@@ -33,40 +33,36 @@ def episode(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return synthetic_episode(tmp_path_factory.mktemp("episodes"), pictures, 1.2)
 
 
-def network_of(objective: ActObjective, config: ActConfig) -> Act:
-    network = Act(config).eval()
-    network.load_state_dict(objective.module.state_dict())
-    return network
-
-
-def test_a_policy_sees_in_whole_pictures_what_was_cut_out_for_learning(episode: Path) -> None:
-    recipe = load_recipe("act_cpu", ASKED)
+@pytest.mark.parametrize("crop", [(3, 5, 12, 16), (3, 5, 18, 24)])
+def test_a_policy_sees_in_whole_pictures_what_was_cut_out_for_learning(
+    episode: Path, crop: tuple[int, int, int, int]
+) -> None:
+    recipe = load_recipe("act_cpu", [*ASKED, f"data.crop={list(crop)}"])
     data = open_data([episode], recipe.data, None, lambda *_: None)
     torch.manual_seed(0)
     objective = ActObjective(recipe, data.train, data.statistics)
-    assert (objective.config.crop, objective.spec.image_size) == (CROP, SIZE)
+    spec, config = objective.spec, objective.config
+    assert (config.crop, config.seen, spec.image_size) == (crop, SEEN, SIZE)
     learnt = objective.dataset(data.train)[[7]]
-    settings = ReadSettings(cameras=objective.spec.cameras, image_size=SIZE)
-    whole = EpisodeDataset(open_episodes([episode], settings), objective.config.chunk)[[7]]
-    assert learnt["images"].shape[2:4] == CROP[2:]
-    assert whole["images"].shape[2:4] == SIZE
-    state = objective.state(learnt["state"])
+    settings = ReadSettings(cameras=spec.cameras, image_size=SIZE)
+    whole = EpisodeDataset(open_episodes([episode], settings), config.chunk)[[7]]
+    assert (learnt["images"].shape[2:4], whole["images"].shape[2:4]) == (SEEN, SIZE)
+    network = Act(config).eval()
+    network.load_state_dict(objective.module.state_dict())
+    with torch.inference_mode():
+        images = learnt["images"].permute(0, 1, 4, 2, 3)
+        expected = objective.action.inverse(
+            network(images, objective.state(learnt["state"])).action
+        )
+    pictures = dict(zip(spec.cameras, whole["images"][0].numpy(), strict=True))
+    observation = Observation(whole["state"][0].numpy(), pictures, 0)
 
-    def eager(config: ActConfig, images: torch.Tensor) -> torch.Tensor:
-        with torch.inference_mode():
-            network = network_of(objective, config)
-            return network(images.permute(0, 1, 4, 2, 3), state).action[0]
+    def found(part: tuple[int, int, int, int]) -> np.ndarray:
+        other = Act(replace(config, crop=part)).eval()
+        other.load_state_dict(network.state_dict())
+        return ActPolicy(spec, other, objective.state, objective.action).act(observation)
 
-    def fast(config: ActConfig) -> torch.Tensor:
-        network = network_of(objective, config)
-        return FastAct(network, *SIZE, torch.float32)(list(whole["images"][0]), state[0])
-
-    config = objective.config
-    expected = eager(config, learnt["images"])
-    torch.testing.assert_close(eager(config, whole["images"]), expected, atol=1e-5, rtol=0)
-    torch.testing.assert_close(fast(config), expected, atol=1e-5, rtol=0)
-    top, left, height, width = CROP
-    for other in ((top + 1, left, height, width), (top, left - 1, height, width)):
-        moved = replace(config, crop=other)
-        for found in (eager(moved, whole["images"]), fast(moved)):
-            assert (found - expected).abs().max() > 1e-4
+    np.testing.assert_allclose(found(crop), expected[0], atol=1e-5)
+    top, left, *size = crop
+    for corner in ((top + 1, left), (top, left - 1)):
+        assert np.abs(found((*corner, *size)) - expected[0].numpy()).max() > 1e-4

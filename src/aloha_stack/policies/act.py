@@ -110,10 +110,6 @@ class Act(nn.Module):
             raise ValueError(
                 f"images: expected (B, {self.config.cameras}, 3, H, W), found {tuple(images.shape)}"
             )
-        crop = self.config.crop
-        if crop is not None and images.shape[3:] != crop[2:]:  # else they are cropped already
-            top, left, height, width = crop
-            images = images[..., top : top + height, left : left + width]
         kind = self.image_projection.weight.dtype
         early = self.backbone.early(self.image_normaliser(images, kind))
         maps = self.backbone.late(early)  # (B * C, channels, h, w)

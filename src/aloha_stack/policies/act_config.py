@@ -9,6 +9,7 @@ from typing import Any
 
 from aloha_stack.policies.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from aloha_stack.policies.policy import PolicyError
+from aloha_stack.policies.sight import Crops, Sight, Size, crops_of
 from aloha_stack.policies.transformer import ACTIVATIONS
 
 RESNET18, LIGHT = "resnet18", "light"
@@ -51,7 +52,8 @@ class ActConfig:
     norm_groups: int = 8
     keypoints: int = 0  # points a camera in a token of their own (policies/keypoints.py); 0: none
 
-    crop: tuple[int, int, int, int] | None = None  # top, left, height, width of what is seen, px
+    crop: Crops | None = None  # top, left, height, width of what is seen, px; or one a camera
+    seen: Size | None = None  # height, width at which these parts are seen, px; None: as they are
     image_mean: tuple[tuple[float, ...], ...] = (IMAGENET_MEAN,)  # of all cameras, or of each
     image_std: tuple[tuple[float, ...], ...] = (IMAGENET_STD,)
 
@@ -70,17 +72,12 @@ class ActConfig:
             f"channels, each a multiple of norm_groups ({self.norm_groups})",
         )
         self._need(self.stem_kernel >= self.stem_stride, "stem_kernel", "at least stem_stride")
-        crop = self.crop
-        self._need(
-            crop is None
-            or (
-                len(crop) == 4
-                and all(px == 0 or _positive(px) for px in crop[:2])
-                and all(_positive(px) for px in crop[2:])
-            ),
-            "crop",
-            "top, left, height, width in px",
-        )
+        try:
+            crops_of(self.crop, self.cameras)
+        except ValueError as error:
+            raise PolicyError(str(error)) from error
+        size = self.seen is None or (len(self.seen) == 2 and all(map(_positive, self.seen)))
+        self._need(size, "seen", "height and width in px")
         for name in ("image_mean", "image_std"):
             rows = getattr(self, name)
             self._need(
@@ -95,6 +92,12 @@ class ActConfig:
         self._need(
             all(value > 0 for row in self.image_std for value in row), "image_std", "above 0"
         )
+
+    def sight(self, picture: Size) -> Sight | None:
+        """What is seen of pictures of that size; None: all of it. Raises ValueError."""
+        if self.crop is None and self.seen is None:
+            return None
+        return Sight.of(self.crop, self.seen, self.cameras, picture)
 
     def _check_type(self, name: str, value: Any, default: Any) -> None:
         if isinstance(default, bool):

@@ -66,12 +66,17 @@ class ActPolicy:
         return chunk
 
     def _alike(self, observation: Observation) -> list[np.ndarray]:
-        """The pictures in the network's order. Raises ObservationError if their sizes differ."""
+        """What the network sees of the pictures, in its order. Raises ObservationError if their
+        sizes differ."""
         images = [observation.images[camera] for camera in self._spec.cameras]
         if len({image.shape for image in images}) > 1:
             sizes = ", ".join(f"{c} {i.shape}" for c, i in observation.images.items())
             raise ObservationError(f"the pictures have to be of one size, found {sizes}")
-        return images
+        try:
+            sight = self.network.config.sight(images[0].shape[:2])  # type: ignore[arg-type]
+        except ValueError as error:
+            raise ObservationError(str(error)) from error
+        return images if sight is None else [sight.see(*each) for each in enumerate(images)]
 
     def _computed(self, pictures: Sequence[np.ndarray], state: Tensor) -> Tensor:
         """Actions (T, A), normalised. The network sees the pictures, side by side in one buffer, as
@@ -135,7 +140,8 @@ def _check_sizes(spec: PolicySpec, config: ActConfig, states: int, actions: int)
     ]
     if wrong:
         raise PolicyError(f"network and spec do not belong together: {'; '.join(wrong)}")
-    if config.crop is not None and spec.image_size is not None:
-        top, left, height, width = config.crop
-        if top + height > spec.image_size[0] or left + width > spec.image_size[1]:
-            raise PolicyError(f"crop {config.crop} lies outside pictures of {spec.image_size} px")
+    if spec.image_size is not None:
+        try:
+            config.sight(spec.image_size)
+        except ValueError as error:
+            raise PolicyError(str(error)) from error

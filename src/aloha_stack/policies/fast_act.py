@@ -38,8 +38,6 @@ class FastAct:
         self._device = network.action_head.weight.device
         self._kind = kind = kind or computing_type(self._device)
         self.size = height, width  # of the pictures that it takes
-        top, left, height, width = config.crop or (0, 0, height, width)
-        self._seen = slice(top, top + height), slice(left, left + width)
         size = (config.cameras, height, width)
         self._backbone = FastBackbone(network.backbone, network.image_normaliser, size, kind)
         _, rows, columns = self._backbone.size
@@ -78,9 +76,8 @@ class FastAct:
     def __call__(self, pictures: Sequence[Tensor], state: Tensor) -> Tensor:
         """Actions (T, A) float32, normalised, for a picture (H, W, 3) uint8 of each camera and a
         state (S,), normalised."""
-        rows, columns = self._seen
         for number, picture in enumerate(pictures):
-            self._backbone.stem.put(number, picture[rows, columns])
+            self._backbone.stem.put(number, picture)
         self._state.copy_(state)
         return self._act()
 

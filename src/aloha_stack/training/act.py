@@ -28,7 +28,7 @@ from aloha_stack.training.store import EpisodeStore
 LOSS = {"kl_weight": 10.0, "over_padding": False, "std_floor": 0.01, "backbone_weights": None}
 """Keys of the recipe's `loss`, and their defaults."""
 
-FROM_DATA = ("cameras", "state_dim", "action_dim", "crop")
+FROM_DATA = ("cameras", "state_dim", "action_dim", "crop", "seen")
 _LATENT = 10  # purpose of draws
 
 
@@ -122,6 +122,7 @@ def _config(recipe: Recipe, store: EpisodeStore) -> ActConfig:
         "state_dim": states,
         "action_dim": 14,
         "crop": store.settings.crop,
+        "seen": store.settings.seen,
     }
     try:
         return ActConfig.from_dict({**recipe.network, **sizes})

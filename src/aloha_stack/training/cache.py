@@ -23,7 +23,6 @@ import numpy as np
 
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.training.episode import TrainingEpisode
-from aloha_stack.training.frames import RecordedFrames
 from aloha_stack.training.store import EpisodeStore, Progress
 
 FORMAT = "1"
@@ -98,8 +97,7 @@ def _file_name(store: EpisodeStore, episode: TrainingEpisode) -> str:
     how = [FORMAT, cv2.__version__, store.cameras, store.image_size, settings.alignment]
     if episode.left_out:
         how.append(settings.commanders)
-    if settings.crop is not None:
-        how.append(settings.crop)
+    how += [part for part in (settings.crop, settings.seen) if part is not None]
     content: list[bytes] = [episode.frame.tobytes()]
     try:
         for index in episode.cameras:
@@ -199,9 +197,7 @@ def _write(
 ) -> None:
     """Writes, rather than maps, the new file: on a full disk writing to a map kills a process."""
     partial = file.with_suffix(PARTIAL)
-    readers = [
-        RecordedFrames([episode], store.image_size, store.settings.crop) for _ in range(THREADS)
-    ]
+    readers = [store.recorded([episode]) for _ in range(THREADS)]
     shape = (len(episode), *store.picture_shape)
     block = np.empty((max(1, BLOCK_BYTES // _step_bytes(store)), *store.picture_shape), np.uint8)
 

@@ -82,6 +82,7 @@ def read_settings(recipe: DataRecipe) -> ReadSettings:
             cameras=recipe.cameras,
             image_size=recipe.image_size,
             crop=recipe.crop,
+            seen=recipe.seen,
             state=recipe.state,
             action=recipe.action,
             alignment=AlignmentSettings(step_hz=recipe.step_hz),

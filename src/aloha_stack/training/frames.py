@@ -10,8 +10,8 @@ import numpy as np
 
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.scaled import Size, decode_at
+from aloha_stack.policies.sight import Sight
 from aloha_stack.training.episode import TrainingEpisode
-from aloha_stack.training.settings import Crop
 
 OPEN_FILES = 128
 """Of one process: well below the usual limit of 1024."""
@@ -25,15 +25,14 @@ class Frames(Protocol):
 
 
 class RecordedFrames:
-    """Decodes the recorded pictures at the size that is asked for, and cuts a part out of them."""
+    """Decodes the recorded pictures at the size that is asked for, of which `sight` may be seen."""
 
     def __init__(
-        self, episodes: Sequence[TrainingEpisode], size: Size, crop: Crop | None = None
+        self, episodes: Sequence[TrainingEpisode], size: Size, sight: Sight | None = None
     ) -> None:
         self._episodes, self._size = tuple(episodes), size
-        top, left, height, width = crop or (0, 0, *size)
-        self._seen = slice(top, top + height), slice(left, left + width)
-        self._cut = None if crop is None else np.empty((*size, 3), np.uint8)
+        self._sight = sight
+        self._whole = None if sight is None else np.empty((*size, 3), np.uint8)
         self._files = OpenFiles()
 
     def read(self, episode: int, step: int, out: np.ndarray) -> None:
@@ -45,14 +44,14 @@ class RecordedFrames:
                 index.path, int(index.offset[picture]), int(index.size[picture])
             )
             try:
-                whole = out[camera] if self._cut is None else self._cut
+                whole = out[camera] if self._whole is None else self._whole
                 decode_at(index.encoding, data, self._size, (index.height, index.width), whole)
             except ValueError as error:
                 raise EpisodeError(
                     f"{index.path}: picture {picture} of {index.topic} is damaged: {error}"
                 ) from error
-            if self._cut is not None:
-                out[camera] = whole[self._seen]
+            if self._sight is not None:
+                out[camera] = self._sight.see(camera, whole)
 
 
 class OpenFiles:

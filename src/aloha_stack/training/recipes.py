@@ -8,6 +8,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
+from aloha_stack.policies.sight import Crops
 from aloha_stack.robot.share import share_folder
 from aloha_stack.robot.yaml_section import RobotConfigError, read_yaml, shown
 from aloha_stack.training.errors import TrainingError
@@ -27,7 +28,8 @@ class DataRecipe:
 
     cameras: tuple[str, ...] | None = None  # None: those of the first episode
     image_size: tuple[int, int] | None = None  # (height, width) px; None: as recorded
-    crop: tuple[int, int, int, int] | None = None  # top, left, height, width of what is seen of it
+    crop: Crops | None = None  # top, left, height, width of what is seen of it; or one a camera
+    seen: tuple[int, int] | None = None  # (height, width) px at which that is seen
     state: tuple[str, ...] = ("position",)
     action: str = "executed"
     allowed: tuple[str, ...] = ("good",)

@@ -7,11 +7,11 @@ from aloha_stack.episodes.commanders import COMMANDERS
 from aloha_stack.episodes.joint_numbers import NAMES
 from aloha_stack.episodes.quality import GOOD
 from aloha_stack.episodes.scaled import Size
+from aloha_stack.policies.sight import Crops, Sight
 
 STATES = ("position", "velocity", "effort")
 ACTIONS = ("executed", "leader")
 LARGEST = 4096
-Crop = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class ReadSettings:
 
     cameras: tuple[str, ...] | None = None  # None: those of the first episode
     image_size: Size | None = None  # (height, width); None: as recorded
-    crop: Crop | None = None  # (top, left, height, width) px of that, kept; None: all
+    crop: Crops | None = None  # (top, left, height, width) px of that, of each camera; None: all
+    seen: Size | None = None  # (height, width) at which these parts are seen; None: as they are
     state: tuple[str, ...] = ("position",)  # which of STATES, 14 numbers each
     action: str = "executed"  # the command as written to the wire, or what the "leader" asked for
     commanders: tuple[str, ...] = ("human", "policy")  # which of COMMANDERS gave the actions
@@ -44,8 +45,15 @@ class ReadSettings:
             raise ValueError(f"cameras {', '.join(self.cameras)} has one twice")
         if self.image_size is not None and not all(1 <= px <= LARGEST for px in self.image_size):
             raise ValueError(f"image_size {self.image_size} is outside 1 … {LARGEST} px")
-        if self.crop is not None:
-            _check_crop(self.crop, self.image_size)
+        if self.crop is not None or self.seen is not None:
+            if self.image_size is None:
+                raise ValueError("crop is a part of image_size, which has to be given too")
+            nested = self.crop is not None and isinstance(self.crop[0], tuple)
+            self.sight(len(self.cameras or (self.crop if nested else (None,))), self.image_size)  # type: ignore[arg-type]
+
+    def sight(self, cameras: int, picture: Size) -> Sight:
+        """What is seen of pictures of that size. Raises ValueError."""
+        return Sight.of(self.crop, self.seen, cameras, picture)
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -55,13 +63,3 @@ class ReadSettings:
             for part in self.state
             for name in NAMES
         )
-
-
-def _check_crop(crop: Crop, size: Size | None) -> None:
-    if size is None:
-        raise ValueError("crop is a part of image_size, which has to be given too")
-    top, left, height, width = crop
-    if min(top, left) < 0 or min(height, width) < 1:
-        raise ValueError(f"crop {crop}: expected top, left, height, width in px")
-    if top + height > size[0] or left + width > size[1]:
-        raise ValueError(f"crop {crop} lies outside pictures of {size} px (height, width)")

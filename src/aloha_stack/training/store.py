@@ -12,6 +12,7 @@ from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.given import check_once, named_episodes
 from aloha_stack.episodes.quality import DAMAGED
 from aloha_stack.episodes.summary import summarise
+from aloha_stack.policies.sight import Sight
 from aloha_stack.training.episode import TrainingEpisode, read_episode
 from aloha_stack.training.frames import Frames, RecordedFrames
 from aloha_stack.training.settings import ReadSettings
@@ -45,7 +46,7 @@ class EpisodeStore:
         self.episodes = tuple(episodes)
         self.settings = settings
         self.image_size = image_size(episodes[0], settings)
-        self.frames = frames or RecordedFrames(self.episodes, self.image_size, settings.crop)
+        self.frames = frames or self.recorded(self.episodes)
         self.first = np.concatenate([[0], np.cumsum([len(one) for one in episodes])])
 
     def __len__(self) -> int:
@@ -59,8 +60,20 @@ class EpisodeStore:
     @property
     def picture_shape(self) -> tuple[int, int, int, int]:
         """Of one step's pictures: cameras, height, width, 3."""
-        crop = self.settings.crop
-        return (len(self.cameras), *(self.image_size if crop is None else crop[2:]), 3)
+        sight = self._sight()
+        return (len(self.cameras), *(self.image_size if sight is None else sight.size), 3)
+
+    def recorded(self, episodes: Sequence[TrainingEpisode]) -> RecordedFrames:
+        """The pictures of such episodes, from their files."""
+        return RecordedFrames(episodes, self.image_size, self._sight())
+
+    def _sight(self) -> Sight | None:
+        if self.settings.crop is None and self.settings.seen is None:
+            return None
+        try:
+            return self.settings.sight(len(self.cameras), self.image_size)
+        except ValueError as error:
+            raise EpisodeError(str(error)) from error
 
     def locate(self, index: int) -> tuple[int, int]:
         """Number of the episode, and step in it, of a step of all."""
