@@ -148,7 +148,8 @@ class Hearing:
         return heard(
             self.arms[arm],
             lambda m: views.ArmView(
-                read_mode(m.mode).name, m.reason, m.torque, pace.hz, m.read_age
+                *(read_mode(m.mode).name, m.reason, m.torque, pace.hz, m.read_age),
+                *(m.cycles, m.overruns),
             ),
         )
 

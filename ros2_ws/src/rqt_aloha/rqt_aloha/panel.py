@@ -5,6 +5,7 @@ always on top (Esc, or E). It hears best effort, and nothing waits for it.
 """
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from python_qt_binding.QtCore import QTimer
 from python_qt_binding.QtWidgets import QApplication, QMainWindow
 
 from rqt_aloha.desk import Desk
+from rqt_aloha.figures import Figures
 from rqt_aloha.photographs import Photographer
 from rqt_aloha.theme import DARK, LIGHT, palette, sheet
 
@@ -26,6 +28,8 @@ examples:
   ./aloha panel --robot aloha --light
   ./aloha panel --pictures docs/pictures     pictures of each panel, once data are there; then ends
 """
+NICE = 5
+"""The ticks of bridges and player come first, the panel before a policy's thinking (nice 10)."""
 WAKE_MS = 200
 """How often Python gets to run, so that it hears signals while nothing happens."""
 
@@ -46,8 +50,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--light", action="store_true", help="light colours instead of dark ones")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="saves pictures and ends")
+    parser.add_argument(
+        "--figures",
+        type=Path,
+        metavar="FILE",
+        help="adds a line of JSON each second: what was shown, and the arms' counters",
+    )
     parser.add_argument("--seconds", type=float, metavar="S", help="ends by itself after so long")
     options = parser.parse_args(words)
+    os.nice(NICE)
     application = QApplication(["aloha panel"])
     application.setStyle("Fusion")
     chosen = LIGHT if options.light else DARK
@@ -71,6 +82,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     photographer = None
     if options.pictures is not None:
         photographer = Photographer(desk.board, options.pictures, application.quit)
+    if options.figures is not None:
+        figures = Figures(desk, options.figures)
+        figures.start()
     window.show()
     try:
         application.exec_()

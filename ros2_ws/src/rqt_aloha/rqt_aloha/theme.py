@@ -91,6 +91,7 @@ def sheet(chosen: Colours) -> str:
     QPushButton:hover {{ border-color: {c.busy}; }}
     QPushButton:pressed {{ background: {c.line}; }}
     QPushButton:disabled {{ color: {c.dim}; border-color: {c.line}; }}
+    QPushButton#reset:enabled {{ border: 2px solid {c.warn}; font-weight: 700; }}
     QPushButton[armed="true"] {{ background: {c.warn}; color: #14171a; font-weight: 700; }}
     #board QPushButton#stop {{ background: {STOP}; color: white; font-size: 22px; font-weight: 800;
         border: 2px solid #7d0f0c; border-radius: 8px; padding: 6px 26px; }}

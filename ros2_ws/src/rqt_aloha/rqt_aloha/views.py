@@ -34,6 +34,8 @@ class ArmView:
     torque: bool
     hz: float
     read_age_s: float
+    cycles: int = 0
+    overruns: int = 0
 
 
 @dataclass(frozen=True)

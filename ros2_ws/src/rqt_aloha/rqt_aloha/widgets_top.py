@@ -33,6 +33,7 @@ class TopBar(QWidget):
             "Ends the e-stop; click twice (Shift+R twice)",
             lambda: self.reset.emit(),
         )
+        self.reset_button.setObjectName("reset")
         self.reset_button.setFixedHeight(64)
         self.reset_button.setMinimumWidth(170)
         self.reset_button.setEnabled(False)
