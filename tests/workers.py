@@ -19,15 +19,16 @@ LIVE = (
     "tests/bench/test_loop_bench.py",
     "tests/bench/test_record_bench.py",
     "tests/nodes/",
-    "tests/rqt/test_rqt_live.py",
+    "tests/rqt/",
     "tests/test_dds_profile.py",
     "tests/test_graph.py",
     "tests/test_main_job.py",
     "tests/test_shared_memory.py",
     "tests/test_through_graph.py",
     "tests/test_transport.py",
+    "tests/twin/test_virtual_port.py",
 )
-"""Folders and files with running nodes or graphs; what they wait for goes by the clock."""
+"""Folders and files with running nodes, graphs, or other parts that must answer in time."""
 MOST = 8
 """More workers than this would wait for the one with the live tests."""
 POLITE = 10

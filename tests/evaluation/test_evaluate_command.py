@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,10 @@ def nothing_rolls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return asked
 
 
-def test_one_job_or_two_find_the_same(model: Path, tmp_path: Path) -> None:
+def test_one_job_or_two_find_the_same(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate, "Plan", partial(Plan, ticks=200))  # half as long as usual
     found = []
     for jobs in (1, 2):
         file = tmp_path / f"{jobs}.json"
@@ -51,7 +55,7 @@ def test_one_job_or_two_find_the_same(model: Path, tmp_path: Path) -> None:
         one.pop("inference_ms")
     assert found[0] == found[1]
     assert found[0]["seeds"] == [1000, 1001]
-    assert found[0]["holds"] >= 16, "chunks of five rows, one in 0.8 s"
+    assert found[0]["holds"] >= 6, "chunks of five rows, one in 0.8 s"
 
 
 @pytest.mark.parametrize(
