@@ -74,7 +74,7 @@ def _cloned(anchor: str, alpha: float) -> PlainDynamics:
 
 
 METHODS = (
-    Method("snds", "SNDS", _stable, Alignment(), True),
+    Method("snds", "SNDS", _stable, Alignment(horizon=4), True),
     Method("cloning", "behaviour cloning", _cloned, VELOCITY_ONLY, False),
     Method("released", "SNDS as released", lambda anchor, alpha: Released(), VELOCITY_ONLY, True),
 )
