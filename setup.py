@@ -17,6 +17,7 @@ NODES = (
         "camera",
         "chunk_player",
         "description",
+        "foreign_tool",
         "monitor",
         "operator",
         "policy",

@@ -32,7 +32,7 @@ def inline(node: NodePlan) -> dict[str, object]:
 
 def test_every_launch_file_is_tested_here() -> None:
     names = {file.name.removesuffix(".launch.xml") for file in launch_folder().glob("*.launch.xml")}
-    assert names == set(FILES)
+    assert names == {*FILES, "monitor"}  # test_monitor_launch.py
 
 
 EVERY_FILE_AND_ROBOT = [
@@ -171,8 +171,8 @@ def test_a_rollout_uses_the_cameras_of_its_checkpoint_unless_told_otherwise() ->
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        ([], "name a launch file: replay, robot, rollout, teleop_record, twin"),
-        (["nowhere"], "'nowhere' does not exist; .*: replay, robot, rollout, teleop_record, twin"),
+        ([], "name a launch file: monitor, replay, robot, rollout, teleop_record, twin"),
+        (["nowhere"], "'nowhere' does not exist; .*: monitor, replay, robot, rollout, teleop"),
         (["teleop_record", "robots:=twin"], "no argument 'robots'; it takes: backend, camera_"),
         (["teleop_record", "task:=juggle"], "'juggle'; valid choices: transfer_cube, insertion"),
         (["teleop_record", "robot"], "'robot' is malformed; expected name:=value"),
