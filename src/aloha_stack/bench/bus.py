@@ -15,8 +15,8 @@ from aloha_stack.bench.bus_four import four_arm_rows
 from aloha_stack.bench.bus_line import lost_reply_rows, rate_rows
 from aloha_stack.bench.bus_nodes import node_rows
 from aloha_stack.bench.emulator import Emulator, bench_robot
-from aloha_stack.bench.report import Report, busy, machine
-from aloha_stack.progress import Progress
+from aloha_stack.bench.report import Report
+from aloha_stack.bench.telling import begin, finish
 
 EXAMPLE = """examples:
   ./aloha bench bus --json bus.json
@@ -29,9 +29,7 @@ def main(argv: Sequence[str]) -> int:
     """Carries out the command; the exit status tells whether all bars hold."""
     options = _parser().parse_args(list(argv))
     quick = options.quick
-    progress, found = Progress(), machine()
-    if warning := busy(found):
-        progress.say(f"aloha bench bus: {warning}")
+    progress, found = begin("bus")
     with tempfile.TemporaryDirectory(prefix="aloha_bench_") as name, ExitStack() as stack:
         folder = Path(name)
         robot = bench_robot(folder)
@@ -45,11 +43,7 @@ def main(argv: Sequence[str]) -> int:
             stack.enter_context(Emulator(folder, arm))
         rows += four_arm_rows(folder, *((5.0, 3.0) if quick else (60.0, 20.0)), progress.show)
         rows += node_rows(folder, arms, 5.0 if quick else 15.0, progress.show)
-    report = Report("bus", rows, found)
-    progress.say(report.table())
-    if options.json:
-        report.write(options.json)
-    return report.status
+    return finish(Report("bus", rows, found), progress, options.json)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,8 +8,6 @@ the recorder, and one that sends them for the camera node.
 """
 
 import argparse
-import shutil
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,8 +19,9 @@ from aloha_stack.bench.footage import footage
 from aloha_stack.bench.image_log import Heard
 from aloha_stack.bench.images_graph import Outcome, Setting, measure
 from aloha_stack.bench.node_processes import BenchFailed
-from aloha_stack.bench.report import FAILED, USAGE_ERROR, Bar, Report, Row, busy, machine
+from aloha_stack.bench.report import USAGE_ERROR, Bar, Report, Row
 from aloha_stack.bench.scratch import scratch_folder
+from aloha_stack.bench.telling import begin, finish, give_up, has_room
 from aloha_stack.progress import Progress
 
 EXAMPLE = """examples:
@@ -41,28 +40,15 @@ IN_TIME = Bar("value", "<=", LATENCY_MS)
 def main(argv: Sequence[str]) -> int:
     """Carries out the command; the exit status tells whether all bars hold."""
     options = _parser().parse_args(list(argv))
-    needed, free = options.seconds * BYTES_A_SECOND, shutil.disk_usage(options.folder).free
-    if free < 1.5 * needed:
-        print(
-            f"aloha bench images: the episode takes {needed / 1e9:.1f} GB, and {options.folder} "
-            f"has {free / 1e9:.1f} GB left; make room, or give another folder with --folder",
-            file=sys.stderr,
-        )
+    if not has_room("images", options.folder, options.seconds * BYTES_A_SECOND):
         return USAGE_ERROR
-    progress, found = Progress(), machine()
-    if warning := busy(found):
-        progress.say(f"aloha bench images: {warning}")
+    progress, found = begin("images")
     try:
         with scratch_folder(options.folder) as folder:
             rows = _rows(folder, options.seconds, progress)
     except BenchFailed as failure:
-        progress.say(f"aloha bench images: {failure}")
-        return FAILED
-    report = Report("images", rows, found)
-    progress.say(report.table())
-    if options.json:
-        report.write(options.json)
-    return report.status
+        return give_up("images", progress, failure)
+    return finish(Report("images", rows, found), progress, options.json)
 
 
 def _rows(folder: Path, seconds: float, progress: Progress) -> list[Row]:

@@ -24,7 +24,8 @@ import numpy as np
 
 from aloha_stack.arguments import new_file
 from aloha_stack.bench.foreign import PEERS, ForeignError
-from aloha_stack.bench.report import FAILED, NO_TORCH, Bar, Report, Row, at_fault, busy, machine
+from aloha_stack.bench.report import NO_TORCH, Bar, Report, Row, at_fault
+from aloha_stack.bench.telling import begin, finish, give_up
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.policies.policy import PolicyError
 from aloha_stack.progress import Progress
@@ -56,9 +57,7 @@ def main(argv: Sequence[str]) -> int:
         import torch
     except ImportError:
         return at_fault("inference", NO_TORCH)
-    progress, found = Progress(), machine()
-    if warning := busy(found):
-        progress.say(f"aloha bench inference: {warning}")
+    progress, found = begin("inference")
     threads = options.threads or (1 if options.policy else len(os.sched_getaffinity(0)))
     torch.set_num_threads(threads)
     try:
@@ -66,13 +65,12 @@ def main(argv: Sequence[str]) -> int:
     except (PolicyError, EpisodeError) as error:
         return at_fault("inference", str(error))
     except ForeignError as error:
-        progress.say(f"aloha bench inference: lerobot's ACT: {error}")
-        return FAILED
-    report = Report("inference", rows, found | {"threads": threads, "torch": torch.__version__})
-    progress.say(report.table())
-    if options.json:
-        report.write(options.json)
-    return report.status
+        return give_up("inference", progress, f"lerobot's ACT: {error}")
+    return finish(
+        Report("inference", rows, found | {"threads": threads, "torch": torch.__version__}),
+        progress,
+        options.json,
+    )
 
 
 def _rows(options: argparse.Namespace, threads: int, progress: Progress) -> list[Row]:

@@ -23,7 +23,8 @@ import psutil
 
 from aloha_stack.arguments import new_file, seconds
 from aloha_stack.bench.load_data import LoadData, bytes_needed, prepare, read_through, size_of
-from aloha_stack.bench.report import FAILED, NO_TORCH, Bar, Report, Row, at_fault, busy, machine
+from aloha_stack.bench.report import NO_TORCH, Bar, Report, Row, at_fault
+from aloha_stack.bench.telling import begin, finish, give_up
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.progress import Progress
 
@@ -55,9 +56,7 @@ def main(argv: Sequence[str]) -> int:
         import torch  # noqa: F401  # optional: without it there is nothing to load for
     except ImportError:
         return at_fault("load", NO_TORCH)
-    progress, found = Progress(), machine()
-    if warning := busy(found):
-        progress.say(f"aloha bench load: {warning}")
+    progress, found = begin("load")
     if psutil.virtual_memory().available < WARM_BYTES:
         progress.say(
             f"aloha bench load: less than {WARM_BYTES / 1e9:g} GB of memory are free: the figures "
@@ -79,13 +78,8 @@ def main(argv: Sequence[str]) -> int:
             data = prepare(folder, EPISODES, LENGTH_S, progress.show)
             rows = _rows(data, options.seconds, progress)
         except EpisodeError as error:
-            progress.say(f"aloha bench load: {error}")
-            return FAILED
-    report = Report("load", rows, found)
-    progress.say(report.table())
-    if options.json:
-        report.write(options.json)
-    return report.status
+            return give_up("load", progress, error)
+    return finish(Report("load", rows, found), progress, options.json)
 
 
 def _rows(data: LoadData, seconds: float, progress: Progress) -> list[Row]:

@@ -20,8 +20,9 @@ from aloha_stack.bench.footage import footage
 from aloha_stack.bench.loop_graph import PLAYER, Outcome, measure, measure_alone
 from aloha_stack.bench.loop_ticks import Ticks
 from aloha_stack.bench.node_processes import BenchFailed
-from aloha_stack.bench.report import FAILED, NO_TORCH, Bar, Report, Row, at_fault, busy, machine
+from aloha_stack.bench.report import NO_TORCH, Bar, Report, Row, at_fault
 from aloha_stack.bench.scratch import scratch_folder
+from aloha_stack.bench.telling import begin, finish, give_up
 from aloha_stack.policies.policy import PolicyError
 from aloha_stack.progress import Progress
 
@@ -44,22 +45,17 @@ def main(argv: Sequence[str]) -> int:
         import torch
     except ImportError:
         return at_fault("loop", NO_TORCH)
-    progress, found = Progress(), machine()
-    if warning := busy(found):
-        progress.say(f"aloha bench loop: {warning}")
+    progress, found = begin("loop")
     try:
         with scratch_folder(options.folder) as folder:
             rows = _rows(options, folder, progress)
     except PolicyError as error:
         return at_fault("loop", str(error))
     except BenchFailed as failure:
-        progress.say(f"aloha bench loop: {failure}")
-        return FAILED
-    report = Report("loop", rows, found | {"torch": torch.__version__})
-    progress.say(report.table())
-    if options.json:
-        report.write(options.json)
-    return report.status
+        return give_up("loop", progress, failure)
+    return finish(
+        Report("loop", rows, found | {"torch": torch.__version__}), progress, options.json
+    )
 
 
 def _rows(options: argparse.Namespace, folder: Path, progress: Progress) -> list[Row]:

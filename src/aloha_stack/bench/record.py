@@ -9,8 +9,6 @@ beside the file while it was written; it is compared with the one that a reading
 """
 
 import argparse
-import shutil
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,9 +19,9 @@ from aloha_stack.arguments import new_file, seconds
 from aloha_stack.bench.footage import footage
 from aloha_stack.bench.node_processes import BenchFailed
 from aloha_stack.bench.record_graph import RECORDER, Outcome, measure
-from aloha_stack.bench.report import FAILED, USAGE_ERROR, Bar, Report, Row, busy, machine
+from aloha_stack.bench.report import USAGE_ERROR, Bar, Report, Row
 from aloha_stack.bench.scratch import scratch_folder
-from aloha_stack.progress import Progress
+from aloha_stack.bench.telling import begin, finish, give_up, has_room
 
 EXAMPLE = """examples:
   ./aloha bench record --json record.json
@@ -45,29 +43,16 @@ FLAT = Bar("ratio", "<=", 1.1)
 def main(argv: Sequence[str]) -> int:
     """Carries out the command; the exit status tells whether all bars hold."""
     options = _parser().parse_args(list(argv))
-    needed, free = options.seconds * BYTES_A_SECOND, shutil.disk_usage(options.folder).free
-    if free < 1.5 * needed:
-        print(
-            f"aloha bench record: the episode takes {needed / 1e9:.1f} GB, and {options.folder} "
-            f"has {free / 1e9:.1f} GB left; make room, or give another folder with --folder",
-            file=sys.stderr,
-        )
+    if not has_room("record", options.folder, options.seconds * BYTES_A_SECOND):
         return USAGE_ERROR
-    progress, found = Progress(), machine()
-    if warning := busy(found):
-        progress.say(f"aloha bench record: {warning}")
+    progress, found = begin("record")
     try:
         with scratch_folder(options.folder) as folder:
             pictures = footage(folder, count=100)
             rows = outcome_rows(measure(options.seconds, pictures, folder, progress.show))
     except BenchFailed as failure:
-        progress.say(f"aloha bench record: {failure}")
-        return FAILED
-    report = Report("record", rows, found)
-    progress.say(report.table())
-    if options.json:
-        report.write(options.json)
-    return report.status
+        return give_up("record", progress, failure)
+    return finish(Report("record", rows, found), progress, options.json)
 
 
 def outcome_rows(found: Outcome) -> list[Row]:

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING
 
 from aloha_stack.arguments import new_file
 from aloha_stack.bench.foreign import PEERS, ForeignError
-from aloha_stack.bench.report import FAILED, NO_TORCH, Bar, Report, Row, at_fault, busy, machine
+from aloha_stack.bench.report import NO_TORCH, Bar, Report, Row, at_fault
 from aloha_stack.bench.scratch import scratch_folder
+from aloha_stack.bench.telling import begin, finish, give_up
 from aloha_stack.progress import Progress
 
 if TYPE_CHECKING:
@@ -82,22 +83,19 @@ def main(argv: Sequence[str]) -> int:
         import torch
     except ImportError:
         return at_fault("training", NO_TORCH)
-    progress, found = Progress(), machine()
-    if warning := busy(found):
-        progress.say(f"aloha bench training: {warning}")
+    progress, found = begin("training")
     threads = options.threads or len(os.sched_getaffinity(0))
     torch.set_num_threads(threads)
     try:
         with scratch_folder(options.folder) as folder:
             rows = _rows(options, threads, folder, progress)
     except ForeignError as error:
-        progress.say(f"aloha bench training: lerobot's ACT: {error}")
-        return FAILED
-    report = Report("training", rows, found | {"threads": threads, "torch": torch.__version__})
-    progress.say(report.table())
-    if options.json:
-        report.write(options.json)
-    return report.status
+        return give_up("training", progress, f"lerobot's ACT: {error}")
+    return finish(
+        Report("training", rows, found | {"threads": threads, "torch": torch.__version__}),
+        progress,
+        options.json,
+    )
 
 
 def _rows(options: argparse.Namespace, threads: int, folder: Path, progress: Progress) -> list[Row]:

@@ -1,13 +1,9 @@
 """Where an arm's gripper is, and joint angles that bring it somewhere, from the robot's file.
 
 The pose is that of `gripper_link` in the arm's base frame (robot/chain.py). Inverse kinematics is
-damped least squares on the geometric Jacobian,
-
-    dq = J^T (J J^T + lambda² I)^-1 e,    e = [position error, rotation vector of the error]
-
-every iterate clipped to the limits. Out of reach it ends as near as it gets: that is told, and for
-the caller to judge. Poses that follow each other closely, as a control loop's, take one to three
-iterations. Source: Wampler 1986 (damped least squares).
+damped least squares on the geometric Jacobian (robot/damped_step.py), every iterate clipped to the
+limits. Out of reach it ends as near as it gets: that is told, and for the caller to judge. Poses
+that follow each other closely, as a control loop's, take one to three iterations.
 """
 
 from dataclasses import dataclass
@@ -15,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aloha_stack.robot.arm import Arm
+from aloha_stack.robot.damped_step import damped_step
 from aloha_stack.robot.joints import ARM_JOINTS, JOINTS
 from aloha_stack.robot.rotations import log
 
@@ -22,7 +19,6 @@ DAMPING = 0.01
 LEAST_DAMPING = 1e-4
 NEAR = 0.1
 """Error (m + rad) below which the damping fades."""
-MAX_STEP_RAD = 0.2
 GRIPPER_LINK = "gripper_link"
 
 
@@ -92,10 +88,7 @@ class GripperKinematics:
         jacobian = np.concatenate([arms, axes], axis=1).T
         size = float(np.linalg.norm(error[:3]) + np.linalg.norm(error[3:]))
         damping = max(DAMPING * min(1.0, size / NEAR), LEAST_DAMPING)
-        gram = jacobian @ jacobian.T + damping**2 * np.eye(6)
-        step = jacobian.T @ np.linalg.solve(gram, error)
-        limited: np.ndarray = step * min(1.0, MAX_STEP_RAD / max(np.abs(step).max(), 1e-12))
-        return limited
+        return damped_step(jacobian, error, damping**2)
 
     def _link_poses(self, joints: np.ndarray) -> np.ndarray:
         return self._chain.forward(np.append(joints, np.zeros(len(JOINTS) - len(joints))))

@@ -2,15 +2,12 @@
 
 The point that is placed is the pinch point: the middle between the fingertips, 140 mm ahead of the
 origin of the scene's `gripper_link` (its tips reach from 134 to 154 mm). Inverse kinematics is
-damped least squares on MuJoCo's Jacobian:
-
-    dq = J^T (J J^T + lambda^2 I)^-1 e,    e = [position error, rotation vector error]
-
-with every iterate clipped to the joint limits, and lambda^2 growing with the error (Sugihara,
-2011), so that the last steps are Newton's also where the wrist is nearly straight. The axes of the
-last three joints meet in one point, so every solution has a twin: forearm and wrist half a turn
-round, the wrist bent the other way. Close to a straight wrist a descent may end at either; the one
-that moves the joints less is taken.
+damped least squares on MuJoCo's Jacobian (robot/damped_step.py), with every iterate clipped to the
+joint limits, and lambda^2 growing with the error (Sugihara, 2011), so that the last steps are
+Newton's also where the wrist is nearly straight. The axes of the last three joints meet in one
+point, so every solution has a twin: forearm and wrist half a turn round, the wrist bent the other
+way. Close to a straight wrist a descent may end at either; the one that moves the joints less is
+taken.
 """
 
 from dataclasses import dataclass
@@ -18,6 +15,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from aloha_stack.robot.damped_step import damped_step
 from aloha_stack.robot.joints import ARM_JOINTS
 
 PINCH_M = 0.14
@@ -26,7 +24,6 @@ NEAR = 0.1
 """Error (m + rad) below which the damping fades."""
 LEAST_DAMPING = 1e-7
 MAX_ITERATIONS = 100
-MAX_STEP_RAD = 0.2
 RESTARTS = 8
 
 
@@ -124,9 +121,7 @@ class ArmKinematics:
             )
             jacobian = self._jacobian[:, self._dof]
             damping = DAMPING**2 * min(1.0, (far + turned) / NEAR)
-            gram = jacobian @ jacobian.T + max(damping, LEAST_DAMPING) * np.eye(6)
-            step = jacobian.T @ np.linalg.solve(gram, error)
-            step *= min(1.0, MAX_STEP_RAD / max(float(np.abs(step).max()), 1e-12))
+            step = damped_step(jacobian, error, max(damping, LEAST_DAMPING))
             joints = np.clip(joints + step, self.lower, self.upper)
         return joints, far, turned
 
