@@ -36,7 +36,7 @@ def episodes(folder: Path, count: int = 2, noted: bool = True) -> Path:
 
 def policy(name: str, data: Path, out: Path) -> Path:
     """A checkpoint that knows nothing, for these episodes."""
-    changes = {"data.image_size": list(SIZE), **CHANGES[name]}
+    changes = {"data.image_size": list(SIZE), "data.crop": "null", **CHANGES[name]}
     recipe = load_recipe(name, [f"{key}={value}" for key, value in changes.items()])
     store = open_episodes(data, read_settings(recipe.data))
     torch.manual_seed(0)

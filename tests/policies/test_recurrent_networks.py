@@ -75,6 +75,18 @@ def test_a_sequence_in_two_parts_is_the_sequence(kind: str) -> None:
     torch.testing.assert_close(rest.joints, whole.joints[:, 2:], rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["points", "cnnrnn", "sarnn"])
+def test_a_picture_can_be_seen_for_several_steps(kind: str) -> None:
+    network = small.network(kind).double().eval()
+    images, joints = sequence(network)
+    looks = torch.arange(joints.shape[1]) // 2
+    few, _ = network(images[:, : int(looks[-1]) + 1], joints, looks=looks)
+    whole, _ = network(images[:, looks], joints)
+    for said, expected in zip(few, whole, strict=True):
+        if said is not None:
+            torch.testing.assert_close(said, expected, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("kind", small.SIZES)
 def test_what_is_predicted_has_the_shape_of_what_was_seen(kind: str) -> None:
     network = small.network(kind)

@@ -77,15 +77,19 @@ class RecurrentNetwork(nn.Module):
         memory: Memory | None = None,
         with_image: bool = True,
         image_steps: slice | None = None,
+        looks: Tensor | None = None,
     ) -> tuple[Predicted, Memory]:
         """Of whole sequences: images (B, T, 3, H, W), joints (B, T, J).
 
         `with_image`: whether the next picture is wanted where the network predicts one; with
-        `image_steps` only at these of the T steps: most of the work is in pictures.
+        `image_steps` only at these of the T steps: most of the work is in pictures. With `looks`
+        (T,) int64 there are P pictures a sequence, and step t sees the one of number looks[t].
         """
-        self._check(images, joints)
+        self._check(images, joints, looks)
         steps = joints.shape[:2]
         encoded = self.encode(images.flatten(0, 1), with_image)
+        if looks is not None:
+            encoded = _at(encoded, images.shape[:2], looks)
         hidden, memory = self.recur(encoded.feature.unflatten(0, steps), joints, memory)
         at_all = with_image and image_steps is None
         predicted = self.decode(hidden.flatten(0, 1), encoded, at_all)
@@ -108,13 +112,14 @@ class RecurrentNetwork(nn.Module):
         predicted, memory = self.forward(image[:, None], joints[:, None], memory, with_image)
         return _each(predicted, lambda part: part[:, 0]), memory
 
-    def _check(self, images: Tensor, joints: Tensor) -> None:
+    def _check(self, images: Tensor, joints: Tensor, looks: Tensor | None) -> None:
         size, count = (3, *self.config.image_size), self.config.joints
         if images.dim() != 5 or images.shape[2:] != size:
             raise ValueError(f"images: expected (B, T, {size}), found {tuple(images.shape)}")
-        if joints.shape != (*images.shape[:2], count):
+        sequences, steps = images.shape[0], images.shape[1] if looks is None else len(looks)
+        if joints.shape != (sequences, steps, count):
             raise ValueError(
-                f"joints: expected {(*images.shape[:2], count)}, found {tuple(joints.shape)}"
+                f"joints: expected {(sequences, steps, count)}, found {tuple(joints.shape)}"
             )
 
 
@@ -124,7 +129,7 @@ def _each(predicted: Predicted, change: Callable[[Tensor], Tensor]) -> Predicted
     return Predicted(change(joints), *(None if one is None else change(one) for one in others))
 
 
-def _at(encoded: Encoded, shape: torch.Size, steps: slice) -> Encoded:
+def _at(encoded: Encoded, shape: torch.Size, steps: slice | Tensor) -> Encoded:
     """Of N = B * T pictures, `shape` being (B, T), those of some steps."""
     parts = (
         None if part is None else part.unflatten(0, shape)[:, steps].flatten(0, 1)

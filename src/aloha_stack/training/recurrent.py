@@ -60,6 +60,7 @@ LOSS: Mapping[str, Any] = {
     "joint": 1.0,  # weights of the parts of the loss
     "image": 1.0,
     "image_every": 1,  # steps from one that tells a picture to the next
+    "look_every": 1,  # steps from one that sees a picture to the next; those between see it, too
     "feature": 1.0,
     "points": 0.1,
     "points_epochs": 1000,  # until points have their full weight
@@ -68,7 +69,7 @@ LOSS: Mapping[str, Any] = {
 
 STARTED = ("cnnrnn", "cae_rnn")
 """Policies that an auto-encoder may start."""
-_FIRST_IMAGE = 20  # purpose of draws
+_FIRST_IMAGE, _FIRST_LOOK = 20, 21  # purposes of draws
 
 
 class RecurrentObjective:
@@ -115,9 +116,10 @@ class RecurrentObjective:
         """Of the next joints, picture, feature and points, as far as the network tells them."""
         epoch = draws.step * self._batch / self._episodes
         shown = s_curve(epoch / self._loss["points_epochs"])
-        every = self._loss["image_every"]
-        first = int((draws.uniform(_FIRST_IMAGE, 1).item() + 1) / 2 * every) % every
-        return self._terms(network, batch, shown, slice(first, None, every))
+        every, look_every = self._loss["image_every"], self._loss["look_every"]
+        told = slice(_first(draws, _FIRST_IMAGE, every), None, every)
+        seen = slice(_first(draws, _FIRST_LOOK, look_every), None, look_every)
+        return self._terms(network, batch, shown, told, seen)
 
     def validate(self, network: Network, batch: Sample) -> Terms:
         """The same of undisturbed inputs, points with their full weight."""
@@ -135,16 +137,26 @@ class RecurrentObjective:
         """With the bounds of joints as they were used."""
         return Checkpoint(self.spec, self.config.as_dict(), self._statistics, weights)
 
-    def _terms(self, network: Network, batch: Sample, shown: float, image_steps: slice) -> Terms:
-        """`shown`: how much of their weight points have."""
+    def _terms(
+        self,
+        network: Network,
+        batch: Sample,
+        shown: float,
+        image_steps: slice,
+        look_steps: slice = slice(None),
+    ) -> Terms:
+        """`shown`: how much of their weight points have; `look_steps`: whose pictures are seen, and
+        the first one's."""
         ahead, weights = self._loss["ahead"], self._loss
         images, clean = batch["images"], batch.get("clean_images", batch["images"])
         steps = images.shape[1] - ahead
+        pictures, looks = _looks(steps, look_steps)
         predicted, _ = network(
-            as_input(images[:, :steps, 0], self.config),
+            as_input(images[:, pictures, 0], self.config),
             self._normalised(batch["state"][:, :steps]),
             with_image=self._with_image,
             image_steps=image_steps,
+            looks=looks,
         )
         wanted = self._wanted(batch)[:, ahead:]
         valid = ~batch["is_pad"][:, ahead:]
@@ -197,6 +209,24 @@ class RecurrentObjective:
             self.module.feature_bounds.copy_(feature_bounds(self.module, store))
 
 
+def _first(draws: Draws, purpose: int, every: int) -> int:
+    """A step to begin with, one of the first `every`."""
+    return int((draws.uniform(purpose, 1).item() + 1) / 2 * every) % every
+
+
+def _looks(steps: int, look_steps: slice) -> tuple[Tensor, Tensor | None]:
+    """Which of the steps' pictures are seen (P,), and the number among them of the one that each
+    step sees (steps,): the last one until then.
+
+    Neighbours look alike at 50 Hz, and most of the work is in pictures: looking at every fifth
+    makes a training step a few times as quick. Nothing of the future is seen.
+    """
+    seen = torch.zeros(steps, dtype=torch.bool)
+    seen[look_steps] = True
+    seen[0] = True
+    return seen.nonzero()[:, 0], None if seen.all() else seen.cumsum(0) - 1
+
+
 def _error(predicted: Tensor, wanted: Tensor, valid: Tensor, weight: float) -> Term:
     """Mean squared error of (B, T, …) over the steps that are `valid` (B, T)."""
     of_step = (predicted.float() - wanted).square().flatten(2).mean(dim=2)
@@ -237,7 +267,7 @@ def _check_loss(loss: Mapping[str, Any]) -> None:
         raise RecipeError(
             f"loss.target: expected {EXECUTED} or {MEASURED}, found {loss['target']!r}"
         )
-    for key in ("ahead", "image_every", "points_epochs"):
+    for key in ("ahead", "image_every", "look_every", "points_epochs"):
         value = loss[key]
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise RecipeError(f"loss.{key}: expected a whole number from 1, found {value!r}")
