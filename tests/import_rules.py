@@ -23,7 +23,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {"policies", "episodes", "robot", "control", "arguments", "progress"},
     "evaluation": {"twin", "policies", "control", "robot", "episodes", "analysis"},
     "analyses": {"policies", "training", "episodes", "robot", "analysis", "arguments", "progress"},
-    "experiments": {"policies", "training", "analyses", "robot", "arguments", "progress"},
+    "experiments": {
+        *("policies", "training", "analyses", "analysis", "demonstrations", "evaluation"),
+        *("episodes", "robot", "arguments", "progress"),
+    },
     "launch": set(),
     "bench": {
         *("robot", "dynamixel", "control", "twin", "episodes", "cameras"),

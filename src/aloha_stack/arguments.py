@@ -15,7 +15,8 @@ MAX_SEED = 2**32 - 1
 
 @dataclass(frozen=True)
 class Choice:
-    """What a command can be told to do, in a line; the module of that name has main(argv)."""
+    """What a command can be told to do, in a line; the module of that name (with _ for -) has
+    main(argv)."""
 
     name: str
     does: str
@@ -43,7 +44,8 @@ def run_chosen(
             file=sys.stderr,
         )
         return USAGE_ERROR
-    return int(importlib.import_module(f"{package}.{chosen.name}").main(arguments[1:]))
+    module = importlib.import_module(f"{package}.{chosen.name.replace('-', '_')}")
+    return int(module.main(arguments[1:]))
 
 
 def count(text: str) -> int:

@@ -9,7 +9,11 @@ from collections.abc import Sequence
 
 from aloha_stack.arguments import Choice, run_chosen
 
-EXPERIMENTS = (Choice("lasa", "handwriting: a stable policy beside cloning, all 30 shapes"),)
+EXPERIMENTS = (
+    Choice("lasa", "handwriting: a stable policy beside cloning, all 30 shapes"),
+    Choice("each-layer", "pick and place: the image feature in every layer, or in the first"),
+    Choice("untaught", "pick and place: the CNNRNN family at positions that were not taught"),
+)
 
 
 def overview() -> str:
