@@ -15,7 +15,13 @@ from aloha_stack.progress import duration
 
 GIB = float(1 << 30)
 
-STYLE = report_episode.STYLE + ".overview td { white-space: nowrap; }\n"
+STYLE = (
+    report_episode.STYLE
+    + """
+.overview td { white-space: nowrap; }
+@media print { .overview { font-size: 11px; } }
+"""
+)
 
 
 @dataclass(frozen=True)
