@@ -17,6 +17,7 @@ BENCHES = (
     Choice("load", "training samples a second: ours, ALOHA HDF5, LeRobot video (6 min)"),
     Choice("inference", "a chunk of ACT, beside LeRobot's and the plain network"),
     Choice("loop", "chunk_player's ticks while the full-size ACT infers (2 minutes)"),
+    Choice("gui", "the panel: its CPU, and ticks lost when it opens, hangs or closes (2 min)"),
     Choice("training", "samples a second that ACT learns from, beside LeRobot's"),
 )
 

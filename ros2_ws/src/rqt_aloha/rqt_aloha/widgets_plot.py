@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from python_qt_binding.QtCore import QPointF, QRectF, QSize, Qt
+from python_qt_binding.QtCore import QPointF, QRectF, QSize, Qt, QTimer
 from python_qt_binding.QtGui import QColor, QFont, QPainter, QPen, QPolygonF
 from python_qt_binding.QtWidgets import QSizePolicy, QWidget
 
@@ -14,6 +14,8 @@ PAST_S, AHEAD_S = 4.0, 2.0
 LEAST_SPAN_RAD = 0.1
 """A joint at rest is a line, not noise blown up."""
 NAME_PX = 78
+PAINT_MS = 200
+"""Fourteen curves are the dearest thing on the board: they are drawn five times a second."""
 
 
 class ChunkPlot(QWidget):
@@ -24,6 +26,9 @@ class ChunkPlot(QWidget):
         self._joints, self._sides = tuple(joints), tuple(sides)
         self._motion: Mapping[str, Motion] = {}
         self._chunk: Heard[ChunkView] = MISSING
+        self._due = QTimer(self)
+        self._due.setSingleShot(True)
+        self._due.timeout.connect(self.update)
         self.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Expanding)
         self.setMinimumHeight(20 * len(self._joints) + 16)
 
@@ -33,7 +38,8 @@ class ChunkPlot(QWidget):
     def show_motion(self, motion: Mapping[str, Motion], chunk: Heard[ChunkView]) -> None:
         if motion != self._motion or chunk != self._chunk:
             self._motion, self._chunk = motion, chunk
-            self.update()
+            if not self._due.isActive():
+                self._due.start(PAINT_MS)
 
     @property
     def points(self) -> int:
