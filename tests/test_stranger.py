@@ -25,7 +25,7 @@ LIMIT_S = 60.0
 
 TWO_HOSTS = """
 set -e
-trap 'kill $started' EXIT
+trap 'kill $started || :' EXIT
 mount -t tmpfs tmpfs /dev/shm
 unshare -n -m sh -c 'mount -t tmpfs tmpfs /dev/shm; exec sleep 200' >far.log 2>&1 &
 far=$!
@@ -110,15 +110,19 @@ class Guest:
         return {"seen": sorted(self.seen), "answered": sorted(self.answered)}
 
 closed, opened = Guest(int(sys.argv[1]), ["control", "images"]), Guest(int(sys.argv[2]), ["opened"])
+os.environ["ROS_STATIC_PEERS"] = "10.77.0.1"
+knowing = Guest(int(sys.argv[1]), ["control"])
 end, known_s = time.monotonic() + 40, None
 # As long again as it took to reach the one that was opened, and a while.
 while time.monotonic() < end:
     closed.look()
     opened.look()
-    if known_s is None and opened.answered:
+    knowing.look()
+    if known_s is None and opened.answered and "images" in knowing.seen:
         known_s = time.monotonic()
         end = known_s + 1.5
-print(json.dumps({"default": closed.told(), "opened": opened.told()}), flush=True)
+guests = {"default": closed, "opened": opened, "knowing": knowing}
+print(json.dumps({name: guest.told() for name, guest in guests.items()}), flush=True)
 os._exit(0)
 """
 
@@ -185,6 +189,17 @@ def in_two_hosts(script: str, folder: Path, environment: dict[str, str]) -> str:
 def test_a_stranger_sees_nothing_and_commands_nothing_by_default(story: dict[str, Any]) -> None:
     assert story["default"] == {"seen": [], "answered": []}
     assert not {"control", "images"} & set(story["obeyed"])
+
+
+def test_who_names_the_robots_address_still_reaches_nothing_that_moves(
+    story: dict[str, Any],
+) -> None:
+    """He reaches nodes with images: the range of discovery keeps nobody out who knows the way."""
+    knowing = story["knowing"]
+    assert "images" in knowing["seen"], "his way is open"
+    assert not {"control", "/control/said"} & set(knowing["seen"])
+    assert knowing["answered"] == []
+    assert "control" not in story["obeyed"]
 
 
 def test_a_robot_that_was_opened_to_the_subnet_is_seen_and_obeys(story: dict[str, Any]) -> None:
