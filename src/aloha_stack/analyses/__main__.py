@@ -13,6 +13,7 @@ ANALYSES: tuple[Choice, ...] = (
     Choice("attribution", "what moves the joints that a recurrent policy tells"),
     Choice("pca", "where a recurrent policy's memory goes in its episodes"),
     Choice("offline", "what a recurrent policy tells of recorded episodes"),
+    Choice("neighbours", "which demonstrated steps a VINN acts like, in pictures"),
     Choice("stability", "proof by numbers that a stable policy is stable: SNDS"),
 )
 

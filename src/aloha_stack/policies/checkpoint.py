@@ -83,6 +83,7 @@ def load(
         kind = policy_class(checkpoint.spec.policy)
         if getattr(kind, "NEEDS_CERTIFICATE", False):
             certificate.check(folder)
+        beside = {"folder": folder} if getattr(kind, "NEEDS_FOLDER", False) else {}
         policy = kind.restore(
             checkpoint.spec,
             checkpoint.config,
@@ -90,6 +91,7 @@ def load(
             checkpoint.weights,
             device,
             backend,
+            **beside,
         )
         adjust(policy, options or {})
         return policy

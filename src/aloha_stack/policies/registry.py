@@ -17,6 +17,8 @@ _POLICIES = {
     "sarnn": _RECURRENT,
     "cae": _RECURRENT,
     "cloning": "aloha_stack.policies.cloning:CloningPolicy",
+    "byol": "aloha_stack.policies.byol:ByolEncoders",
+    "vinn": "aloha_stack.policies.vinn:VinnPolicy",
     "snds": "aloha_stack.policies.snds:SndsPolicy",
 }
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from aloha_stack.policies.act import Act, act_loss
 from aloha_stack.policies.act_config import ActConfig
+from aloha_stack.policies.byol import read_encoders
 from aloha_stack.policies.checkpoint import Checkpoint
 from aloha_stack.policies.normalisation import Normaliser
 from aloha_stack.policies.policy import PolicyError, PolicySpec
@@ -60,7 +61,9 @@ class ActObjective:
         )
         self.module = Act(self.config)
         if self._loss["backbone_weights"] is not None:
-            _load_backbone(self.module, Path(self._loss["backbone_weights"]))
+            file = Path(self._loss["backbone_weights"])
+            load = _load_byol if file.is_dir() else _load_backbone
+            load(self.module, file, store.cameras)
 
     def dataset(self, store: EpisodeStore) -> EpisodeDataset:
         """Chunks, one for each step."""
@@ -155,21 +158,35 @@ def _check_loss(loss: Mapping[str, Any]) -> None:
     if not isinstance(loss["over_padding"], bool):
         raise RecipeError(f"loss.over_padding: expected true or false, not {loss['over_padding']}")
     if not isinstance(loss["backbone_weights"], str | None):
-        raise RecipeError("loss.backbone_weights: expected a .safetensors file, or null")
+        raise RecipeError("loss.backbone_weights: expected a file, a BYOL's folder, or null")
 
 
-def _load_backbone(network: Act, file: Path) -> None:
+def _load_byol(network: Act, folder: Path, cameras: Sequence[str]) -> None:
+    """The encoder that a BYOL has for the first of these cameras; ACT has one for all."""
+    try:
+        weights = read_encoders(folder).weights
+        camera = next((name for name in cameras if name in weights), None)
+        if camera is None:
+            raise PolicyError(f"it has encoders for {', '.join(weights)} only")
+        theirs = {name.removeprefix("backbone."): value for name, value in weights[camera].items()}
+        load_weights(network.backbone, _without_counters(theirs))
+    except PolicyError as error:
+        raise RecipeError(f"loss.backbone_weights: {folder}: {error}") from error
+
+
+def _load_backbone(network: Act, file: Path, cameras: Sequence[str]) -> None:
     try:
         weights = load_file(file)
     except (OSError, SafetensorError) as error:
         raise RecipeError(f"loss.backbone_weights: {file} cannot be read: {error}") from error
     head = ("fc.weight", "fc.bias")  # of the classifier, which ACT does not use
-    used = {
-        name: value
-        for name, value in weights.items()
-        if name not in head and not name.endswith("num_batches_tracked")
-    }
+    used = {name: value for name, value in weights.items() if name not in head}
     try:
-        load_weights(network.backbone, used)
+        load_weights(network.backbone, _without_counters(used))
     except PolicyError as error:
         raise RecipeError(f"loss.backbone_weights: {file}: {error}") from error
+
+
+def _without_counters(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those that frozen norms have."""
+    return {n: value for n, value in weights.items() if not n.endswith("num_batches_tracked")}

@@ -27,6 +27,9 @@ EXAMPLES = """examples:
   ./aloha train cae --data episodes/pick --out models/pick_cae
   ./aloha train cnnrnn --data episodes/pick --out models/pick_cnnrnn \\
       --set network.encoder_from=models/pick_cae
+  ./aloha train byol --data episodes/cube --out models/cube_eyes --minutes 20
+  ./aloha train vinn --data episodes/cube --out models/cube_vinn --encoder models/cube_eyes
+  ./aloha train vinn --data episodes/one_more --out models/cube_vinn --add
   ./aloha python -m tensorboard.main --logdir models
   ./aloha python -m torch.distributed.run --nproc-per-node 2 -m aloha_stack.training.cli \\
       act --data episodes/cube --out models/cube
@@ -36,7 +39,11 @@ config.json, CARD.md), and in run/ what --resume and TensorBoard need. Recipes a
 config/policies; --set changes one of their values.
 """
 TROUBLE = 1
-POLICIES = ("act", "each_layer_lstm", "cnnrnn", "cae_rnn", "sarnn", "cae", "snds", "cloning")
+VINN = "vinn"
+POLICIES = (
+    *("act", "each_layer_lstm", "cnnrnn", "cae_rnn", "sarnn", "cae", "snds", "cloning"),
+    *("byol", VINN),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,9 +56,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--data is needed (or --resume, to go on with --out)")
     if options.resume and (options.recipe or options.seed is not None):
         parser.error("--resume goes on with the recipe and seed that --out began with")
+    if options.policy != VINN and (options.encoder or options.add):
+        parser.error("--encoder and --add are for vinn")
+    if options.policy == VINN and (options.resume or options.minutes):
+        parser.error("a vinn is made at once: --resume and --minutes are for other policies")
+    if options.add and (options.encoder or options.recipe or options.set):
+        parser.error("--add lets episodes join --out as it is: no --encoder, --recipe or --set")
     # Heavy, and not needed for --help.
     from aloha_stack.episodes.errors import EpisodeError
     from aloha_stack.training.training import Request, train
+    from aloha_stack.training.vinn_request import make_vinn
 
     request = Request(
         policy=options.policy,
@@ -65,12 +79,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         workers=options.workers,
         cache=options.cache,
         device=options.device,
+        encoder=options.encoder,
+        add=options.add,
         command=shlex.join(["./aloha", "train", *words]),
         began_s=began_s,
     )
     try:
         with stop_signals() as caught:
-            train(request, stop=lambda: bool(caught))
+            work = make_vinn if options.policy == VINN else train
+            work(request, stop=lambda: bool(caught))
     except (TrainingError, EpisodeError, OSError) as error:
         print(f"aloha train: {error}", file=sys.stderr)
         return TROUBLE
@@ -162,6 +179,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where decoded pictures are kept (default: .cache in the first --data, if the recipe "
         "says data.cache: true)",
+    )
+    parser.add_argument(
+        "--encoder",
+        metavar="WHAT",
+        help="of a vinn: random, joints, a checkpoint of byol, or torchvision's weights",
+    )
+    parser.add_argument(
+        "--add", action="store_true", help="of a vinn: episodes join the index of --out"
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: a GPU if there is one")
     return parser

@@ -14,6 +14,7 @@ from aloha_stack.policies.weights import count
 from aloha_stack.progress import Progress
 from aloha_stack.training.act import ActObjective
 from aloha_stack.training.augmentation import Augmentation
+from aloha_stack.training.byol import ByolObjective
 from aloha_stack.training.cae import CaeObjective
 from aloha_stack.training.card import CardFacts, card, machine
 from aloha_stack.training.data import TrainingData, open_data
@@ -40,6 +41,7 @@ OBJECTIVES: Mapping[str, Callable[..., Objective]] = {
     "cae_rnn": RecurrentObjective,
     "sarnn": RecurrentObjective,
     "cae": CaeObjective,
+    "byol": ByolObjective,
     "snds": SndsObjective,
     "cloning": CloningObjective,
 }
@@ -65,6 +67,8 @@ class Request:
     workers: int | None = None
     cache: Path | None = None
     device: str | None = None
+    encoder: str | None = None  # of a VINN
+    add: bool = False  # to the index of a VINN
     command: str = ""
     began_s: float | None = None  # time.monotonic() of the command's beginning
 
@@ -125,7 +129,7 @@ def _train(request: Request, stop: Callable[[], bool], processes: Processes) -> 
     recipe = begun.recipe
     cache = request.cache
     if cache is None and recipe.data.cache:
-        cache = _beside(begun.data[0]) / CACHE
+        cache = beside(begun.data[0]) / CACHE
 
     def tell(what: str, part: float) -> None:
         if progress is not None:
@@ -200,8 +204,8 @@ def _train(request: Request, stop: Callable[[], bool], processes: Processes) -> 
         progress.say(f"go on: ./aloha train {recipe.policy} --out {request.out} --resume")
 
 
-def _beside(data: Path) -> Path:
-    """A folder of episodes, or that of an episode."""
+def beside(data: Path) -> Path:
+    """A folder of episodes, or that of an episode: where a cache lies by default."""
     return data.absolute().parent if (data / FILE_NAME).exists() else data
 
 
