@@ -19,6 +19,7 @@ BENCHES = (
     Choice("loop", "chunk_player's ticks while the full-size ACT infers (2 minutes)"),
     Choice("gui", "the panel: its CPU, and ticks lost when it opens, hangs or closes (2 min)"),
     Choice("training", "samples a second that ACT learns from, beside LeRobot's"),
+    Choice("vinn", "a question to 100,000 demonstrated steps, beside one pass over them"),
 )
 
 
