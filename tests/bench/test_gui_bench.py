@@ -1,4 +1,4 @@
-"""The bench of the panel: which ticks it holds against it, and how it reads what the panel noted."""
+"""The bench of the panel: which ticks it holds against it, and how it reads its figures."""
 
 from dataclasses import replace
 
