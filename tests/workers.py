@@ -7,12 +7,16 @@ its fixtures are set up once.
 """
 
 import os
+import re
 import sys
+from functools import cache
+from pathlib import Path
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
+ROOT = Path(__file__).resolve().parents[1]
 LIVE = (
     "tests/bench/test_fault_bench.py",
     "tests/bench/test_image_bench.py",
@@ -20,15 +24,12 @@ LIVE = (
     "tests/bench/test_record_bench.py",
     "tests/nodes/",
     "tests/rqt/",
-    "tests/test_dds_profile.py",
-    "tests/test_graph.py",
-    "tests/test_main_job.py",
-    "tests/test_shared_memory.py",
     "tests/test_through_graph.py",
-    "tests/test_transport.py",
     "tests/twin/test_virtual_port.py",
 )
-"""Folders and files with running nodes, graphs, or other parts that must answer in time."""
+"""Folders and files with running nodes, graphs, or other parts that must answer in time. Those that
+say so by what they import need not stand here."""
+RUNS_NODES = re.compile(r"^from (?:nodes\.|aloha_stack\.graph )|\brclpy\.init\(", re.MULTILINE)
 MOST = 8
 """More workers than this would wait for the one with the live tests."""
 POLITE = 10
@@ -36,7 +37,12 @@ POLITE = 10
 
 
 def is_live(nodeid: str) -> bool:
-    return nodeid.startswith(LIVE)
+    return _is_live(nodeid.partition("::")[0])
+
+
+@cache
+def _is_live(file: str) -> bool:
+    return file.startswith(LIVE) or bool(RUNS_NODES.search((ROOT / file).read_text()))
 
 
 def is_worker(config: pytest.Config) -> bool:
