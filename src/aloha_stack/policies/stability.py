@@ -27,7 +27,8 @@ from aloha_stack.policies.stable_dynamics import ARRIVED, StableDynamics
 ROUNDING = 1e-9
 """Of |V'| |f| + alpha V: what is no more than that above the bound is rounding."""
 RESOLUTION = 1e-13
-"""Of V in float64, which is a difference of numbers of size 1 to 100. At ARRIVED V is 1e-10."""
+"""Of V in float64, which is a difference of numbers of size 1 to 100, and of 1 + V where it is
+large. At ARRIVED V is 1e-10."""
 WIDER = 2.0
 """How much larger than the demonstrations' the box is, along every axis."""
 NEAR_PART = 0.2
@@ -213,7 +214,7 @@ def _rises(dynamics: StableDynamics, x: Tensor, period: float) -> int:
     """How many steps of the control loop leave V higher than `step` promises."""
     before, after = dynamics.lyapunov(x), dynamics.lyapunov(dynamics.step(x, period))
     bound = math.exp(-dynamics.alpha * period / 2) * before
-    return int((~(after <= bound + RESOLUTION)).sum())
+    return int((~(after <= bound + RESOLUTION * (1 + before))).sum())
 
 
 def ends(step: Callable[[Tensor, float], Tensor], x: Tensor, region: Region) -> Tensor:

@@ -24,44 +24,33 @@ Kept = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class Coupling(nn.Module):
-    """Moves the first of the coordinates, or the last, by what the others are."""
+    """Moves `moved` coordinates by what the `stays` others are."""
 
-    def __init__(self, dim: int, hidden: int, first: bool) -> None:
+    def __init__(self, moved: int, stays: int, hidden: int) -> None:
         super().__init__()
-        self.moved, self.first = (dim + 1) // 2 if first else dim // 2, first
-        self.inner = nn.Linear(dim - self.moved, hidden)
-        self.outer = nn.Linear(hidden, 2 * self.moved)
+        self.inner = nn.Linear(stays, hidden)
+        self.outer = nn.Linear(hidden, 2 * moved)
         nn.init.normal_(self.inner.weight, std=STEEP)
         nn.init.uniform_(self.inner.bias, -STEEP, STEEP)
         nn.init.zeros_(self.outer.weight)
         nn.init.zeros_(self.outer.bias)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Kept]:
-        """y (..., dim), and what `back` needs."""
-        moved, stays = self._parted(x)
+    def forward(self, moved: Tensor, stays: Tensor) -> tuple[Tensor, Kept]:
+        """Where (..., moved) they are moved, and what `back` needs."""
         inner = self.inner(stays).tanh()
-        outer = self.outer(inner)
-        stretch = outer[..., : self.moved].tanh()
+        stretch, shift = self.outer(inner).chunk(2, dim=-1)
+        stretch = stretch.tanh()
         factor = stretch.exp()
-        y = moved * factor + outer[..., self.moved :]
-        return self._joined(y, stays), (moved, inner, stretch, factor)
+        return moved * factor + shift, (moved, inner, stretch, factor)
 
-    def back(self, slope: Tensor, kept: Kept) -> Tensor:
-        """The gradient (..., dim) at x of what has the gradient `slope` at y."""
+    def back(self, slope: Tensor, kept: Kept) -> tuple[Tensor, Tensor]:
+        """From the gradient (..., moved) at where they are moved: those at what was moved, and what
+        it adds to that at what stays."""
         moved, inner, stretch, factor = kept
-        of_y, of_stays = self._parted(slope)
-        of_moved = of_y * factor
-        of_outer = torch.cat([of_moved * moved * (1 - stretch * stretch), of_y], dim=-1)
+        of_moved = slope * factor
+        of_outer = torch.cat([of_moved * moved * (1 - stretch * stretch), slope], dim=-1)
         of_inner = (of_outer @ self.outer.weight) * (1 - inner * inner)
-        return self._joined(of_moved, of_stays + of_inner @ self.inner.weight)
-
-    def _parted(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        if self.first:
-            return x[..., : self.moved], x[..., self.moved :]
-        return x[..., -self.moved :], x[..., : -self.moved]
-
-    def _joined(self, moved: Tensor, stays: Tensor) -> Tensor:
-        return torch.cat([moved, stays] if self.first else [stays, moved], dim=-1)
+        return of_moved, of_inner @ self.inner.weight
 
 
 class Warp(nn.Module):
@@ -69,25 +58,45 @@ class Warp(nn.Module):
 
     def __init__(self, dim: int, layers: int, hidden: int = 32) -> None:
         super().__init__()
+        self._first = (dim + 1) // 2
+        sizes = (self._first, dim - self._first)
         count = layers if dim > 1 else 0
         self.layers = nn.ModuleList(
-            Coupling(dim, hidden, number % 2 == 0) for number in range(count)
+            Coupling(sizes[number % 2], sizes[1 - number % 2], hidden) for number in range(count)
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Kept]]:
         """The warped points (B, dim), 0 at 0, and what `back` needs."""
         if not self.layers:
             return x, []
-        z, kept = torch.cat([x, torch.zeros_like(x[:1])]), []
+        kept = []
+        moved, stays = self._halves(torch.cat([x, torch.zeros_like(x[:1])]))
         for layer in self.layers:
-            z, one = layer(z)
+            moved, one = layer(moved, stays)
             kept.append(one)
+            moved, stays = stays, moved
+        z = self._whole(moved, stays)
         return z[:-1] - z[-1:], kept
 
     def back(self, slope: Tensor, kept: list[Kept]) -> Tensor:
         """The gradient (B, dim) at x of what has the gradient `slope` at the warped points."""
+        if not kept:
+            return slope
+        # A row more, as in `forward`: that of the goal, of which nothing depends here.
+        moved, stays = self._halves(torch.cat([slope, torch.zeros_like(slope[:1])]))
+        if len(kept) % 2:
+            moved, stays = stays, moved
         for layer, one in zip(reversed(list(self.layers)), reversed(kept), strict=True):
             assert isinstance(layer, Coupling)
-            moved, inner, stretch, factor = one
-            slope = layer.back(slope, (moved[:-1], inner[:-1], stretch[:-1], factor[:-1]))
-        return slope
+            moved, stays = stays, moved
+            moved, more = layer.back(moved, one)
+            stays = stays + more
+        return torch.cat([moved, stays], dim=-1)[:-1]
+
+    def _halves(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x[..., : self._first], x[..., self._first :]
+
+    def _whole(self, moved: Tensor, stays: Tensor) -> Tensor:
+        """From what the next layer would move, and what would stay."""
+        parts = [moved, stays] if len(self.layers) % 2 == 0 else [stays, moved]
+        return torch.cat(parts, dim=-1)
