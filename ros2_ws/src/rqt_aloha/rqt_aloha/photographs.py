@@ -67,9 +67,14 @@ class Photographer(QObject):
 
 
 def is_whole(view: View) -> bool:
-    """Whether safety, all arms and all cameras are heard."""
-    parts: list[Heard[Any]] = [view.safety, *view.arms.values(), *view.pictures.values()]
-    return len(parts) > 1 and all(part.value is not None for part in parts)
+    """Whether safety, all arms and a camera are heard (a policy may use few of them), and in a
+    rollout its chunks."""
+    player = view.player.value
+    parts: list[Heard[Any]] = [view.safety, *view.arms.values()]
+    if player is not None and player.state != "IDLE":
+        parts.append(view.chunk)
+    seen = any(picture.value is not None for picture in view.pictures.values())
+    return seen and all(part.value is not None for part in parts)
 
 
 def save_small(image: QImage, path: Path) -> int:

@@ -46,7 +46,8 @@ class Picture(QWidget):
             painter.setRenderHint(QPainter.SmoothPixmapTransform)
             painter.drawImage(self._target(picture.image), picture.image)
         else:
-            painter.setPen(QColor(c.bad))
+            never = self.heard.absence == MISSING.absence  # perhaps nobody wants it
+            painter.setPen(QColor(c.dim if never else c.bad))
             painter.setFont(_font(self, 1.15, bold=True))
             painter.drawText(self.rect(), Qt.AlignCenter, f"{self.name}\n{self.heard.absence}")
         painter.fillRect(0, 0, self.width(), 18, QColor(0, 0, 0, 150))
