@@ -19,7 +19,6 @@ _POLICIES = {
     "cloning": "aloha_stack.policies.cloning:CloningPolicy",
     "byol": "aloha_stack.policies.byol:ByolEncoders",
     "vinn": "aloha_stack.policies.vinn:VinnPolicy",
-    "cloning": "aloha_stack.policies.cloning:CloningPolicy",
     "snds": "aloha_stack.policies.snds:SndsPolicy",
 }
 
