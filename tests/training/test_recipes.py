@@ -85,7 +85,8 @@ def test_a_value_that_cannot_be_is_refused_by_key(change: str, told: str) -> Non
 
 
 def test_an_unknown_recipe_is_refused_and_the_known_ones_are_named(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"no recipe 'act_gpu'; there are act_cpu, act_paper"):
+    known = "there are act_cpu, act_insertion, act_paper"
+    with pytest.raises(RecipeError, match=f"no recipe 'act_gpu'; {known}"):
         load_recipe("act_gpu")
     file = tmp_path / "mine.yaml"
     file.write_text("policy: act\ntraining: {batch: 2}\n")
