@@ -57,7 +57,7 @@ class Reach:
         """None."""
         return None
 
-    def start(self, side: str, seed: int) -> np.ndarray | None:
+    def start(self, side: str, seed: int) -> np.ndarray:
         """Joints (6,) rad at which the arm of a side begins in the world of `seed`."""
         draws = np.random.default_rng([seed, SIDES.index(side)])
         found: np.ndarray = START_RAD + np.array(AROUND_RAD) * draws.uniform(-1, 1, 6)
