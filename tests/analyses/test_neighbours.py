@@ -18,6 +18,7 @@ SETS = (
     "data.cameras=[cam_high, cam_low]",
     "data.image_size=[24, 32]",
     "data.crop=null",
+    "data.seen=null",
     "data.cache=false",
     "data.validation=0",
     "network.encoder={backbone: light, stages: [8], norm_groups: 4}",

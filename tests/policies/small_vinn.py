@@ -11,7 +11,7 @@ from aloha_stack.policies import vinn_index
 from aloha_stack.policies.checkpoint import Checkpoint, load, save
 from aloha_stack.policies.encoders import EncoderConfig
 from aloha_stack.policies.policy import PolicySpec
-from aloha_stack.policies.vinn import VinnPolicy, as_seen, weights_hash
+from aloha_stack.policies.vinn import VinnPolicy, as_batch, weights_hash
 from aloha_stack.policies.vinn_config import VinnConfig
 from aloha_stack.policies.vinn_embedding import Embedding
 from aloha_stack.policies.vinn_index import Index, Source, digest
@@ -48,7 +48,7 @@ def embedding(config: VinnConfig = CONFIG, seed: int = 0) -> Embedding:
         torch.manual_seed(seed)
         made = Embedding(config, CAMERAS)
     for camera in made.encoders:
-        seen = torch.cat([as_seen(pictures(row)[camera], None) for row in range(sum(ROWS))])
+        seen = torch.cat([as_batch(pictures(row)[camera]) for row in range(sum(ROWS))])
         made.projections[camera].fit(made.features(camera, seen))  # type: ignore[operator]
     return made
 
@@ -57,7 +57,7 @@ def index(made: Embedding) -> Index:
     """A row for each picture; actions count up, so that each is known by its numbers."""
     rows = sum(ROWS)
     embedded = [
-        made({name: as_seen(one, None) for name, one in pictures(row).items()})
+        made({name: as_batch(one) for name, one in pictures(row).items()})
         if made.encoders
         else torch.zeros(1, 0)
         for row in range(rows)

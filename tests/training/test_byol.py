@@ -29,6 +29,7 @@ TINY: dict[str, Any] = {
     "data.cameras": "[cam_high, cam_low]",
     "data.image_size": "[24, 32]",
     "data.crop": "null",
+    "data.seen": "null",
     "data.validation": 0.34,
     "data.cache": "false",
     "network.stages": "[8, 16]",

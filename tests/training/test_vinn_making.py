@@ -26,7 +26,8 @@ from training.training_episodes import write
 SEEN: dict[str, Any] = {
     "data.cameras": "[cam_high, cam_low]",
     "data.image_size": "[24, 32]",
-    "data.crop": "[2, 4, 20, 24]",
+    "data.crop": "[[2, 4, 20, 24], [0, 0, 24, 32]]",
+    "data.seen": "[16, 20]",
     "data.cache": "false",
 }
 TINY: dict[str, Any] = {
@@ -76,7 +77,10 @@ def policy_in(folder: Path) -> VinnPolicy:
 
 def store_of(data: Path) -> EpisodeStore:
     return open_episodes(
-        data, read_settings(load_recipe("vinn", sets({**TINY, "data.crop": "null"})).data)
+        data,
+        read_settings(
+            load_recipe("vinn", sets({**TINY, "data.crop": "null", "data.seen": "null"})).data
+        ),
     )
 
 
@@ -190,7 +194,7 @@ def test_a_byol_lends_its_encoders_and_only_to_pictures_like_its_own(
         for camera in spec.cameras
         for name, value in Encoder(config).state_dict().items()
     }
-    told = {**config.as_dict(), "crop": [2, 4, 20, 24]}
+    told = {**config.as_dict(), "crop": [[2, 4, 20, 24], [0, 0, 24, 32]], "seen": [16, 20]}
     save(eyes, Checkpoint(spec, told, {}, weights), "# A test\n")
     make(episodes, tmp_path / "vinn", encoder=str(eyes))
     made = policy_in(tmp_path / "vinn")
@@ -198,8 +202,8 @@ def test_a_byol_lends_its_encoders_and_only_to_pictures_like_its_own(
     name = "encoders.cam_low.backbone.stem.weight"
     lent = weights["cam_low.backbone.stem.weight"]
     assert torch.equal(made.embedding.state_dict()[name], lent)
-    with pytest.raises(TrainingError, match=r"eyes: trained on pictures of \(20, 24\)"):
-        make(episodes, tmp_path / "other", encoder=str(eyes), **{"data.crop": "null"})
+    with pytest.raises(TrainingError, match=r"eyes: trained on pictures of \(16, 20\)"):
+        make(episodes, tmp_path / "other", encoder=str(eyes), **{"data.seen": "[12, 16]"})
     assert not (tmp_path / "other").exists()
 
 

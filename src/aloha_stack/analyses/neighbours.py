@@ -88,7 +88,8 @@ def _shown(checkpoint: Path, data: Sequence[Path], progress: Progress) -> Shown:
     settings = ReadSettings(
         cameras=spec.cameras,
         image_size=spec.image_size,
-        crop=policy.config.crop if spec.cameras else None,
+        crop=policy.config.crop,
+        seen=policy.config.seen,
         alignment=AlignmentSettings(step_hz=spec.rate_hz),
         allowed=tuple(verdict for verdict in VERDICTS if verdict != DAMAGED),
     )

@@ -1,7 +1,7 @@
 """Checkpoints of BYOL: an encoder for each camera, which begin other policies and do not act.
 
-Weights are "CAMERA.NAME"; `config` is the encoder's (policies/encoders.py) and says under "crop"
-what part of the spec's pictures it saw.
+Weights are "CAMERA.NAME"; `config` is the encoder's (policies/encoders.py) and says, as "crop" and
+"seen", what of the spec's pictures it saw (policies/sight.py).
 """
 
 from collections.abc import Mapping
@@ -14,9 +14,10 @@ from torch import Tensor
 from aloha_stack.policies.checkpoint import Checkpoint, read
 from aloha_stack.policies.encoders import EncoderConfig
 from aloha_stack.policies.policy import Policy, PolicyError, PolicySpec
+from aloha_stack.policies.vinn_config import VinnConfig
 
 NAME = "byol"
-CROP = "crop"
+SIGHT = ("crop", "seen")
 
 
 class ByolEncoders:
@@ -56,13 +57,15 @@ def trained(checkpoint: Checkpoint, source: str | Path) -> Trained:
     """The parts of a BYOL checkpoint; `source` is for errors. Raises PolicyError."""
     if checkpoint.spec.policy != NAME:
         raise PolicyError(f"{source}: a policy '{checkpoint.spec.policy}'; expected {NAME}")
-    crop = checkpoint.config.get(CROP)
-    config = EncoderConfig.from_dict({k: v for k, v in checkpoint.config.items() if k != CROP})
+    told = checkpoint.config
+    config = EncoderConfig.from_dict({k: v for k, v in told.items() if k not in SIGHT})
+    sees = VinnConfig.from_dict({key: told.get(key) for key in SIGHT})
+    size = checkpoint.spec.image_size
+    sight = None if size is None else sees.sight(len(checkpoint.spec.cameras), size)
     weights: dict[str, dict[str, Tensor]] = {camera: {} for camera in checkpoint.spec.cameras}
     for name, value in checkpoint.weights.items():
         camera, _, inner = name.partition(".")
         if camera not in weights:
             raise PolicyError(f"{source}: weights of {camera}, which is none of its cameras")
         weights[camera][inner] = value
-    picture = checkpoint.spec.image_size if crop is None else (crop[2], crop[3])
-    return Trained(config, weights, picture)
+    return Trained(config, weights, size if sight is None else sight.size)

@@ -73,7 +73,6 @@ class VinnPolicy:
         _check(spec, config, index)
         self._spec = replace(spec, chunk=config.chunk, stateful=config.every > 1)
         self.search = search_of(index.embeddings)
-        self._crop = config.crop
         self.distance = math.nan  # policies/familiarity.py
         self.reset()
 
@@ -144,10 +143,11 @@ class VinnPolicy:
     def _embedded(self, observation: Observation) -> np.ndarray:
         if self.config.encoder is None:
             return np.empty(0, np.float32)
-        pictures = {
-            camera: as_seen(observation.images[camera], self._crop)
-            for camera in self.embedding.cameras
-        }
+        cameras, pictures = self.embedding.cameras, {}
+        for number, camera in enumerate(cameras):
+            picture = observation.images[camera]
+            sight = self.config.sight(len(cameras), (picture.shape[0], picture.shape[1]))
+            pictures[camera] = as_batch(picture if sight is None else sight.see(number, picture))
         embedded: np.ndarray = self.embedding(pictures)[0].numpy()
         return embedded
 
@@ -186,12 +186,10 @@ def weights_hash(weights: Mapping[str, Tensor]) -> str:
     )
 
 
-def as_seen(picture: np.ndarray, crop: tuple[int, int, int, int] | None) -> Tensor:
-    """(1, 3, H, W) uint8, cropped."""
-    top, left, height, width = crop or (0, 0, *picture.shape[:2])
-    part = picture[top : top + height, left : left + width]
-    usable = part.flags.writeable and min(part.strides) >= 0  # torch warns of others
-    return torch.from_numpy(part if usable else part.copy()).permute(2, 0, 1)[None]
+def as_batch(picture: np.ndarray) -> Tensor:
+    """(H, W, 3) to (1, 3, H, W) uint8."""
+    usable = picture.flags.writeable and min(picture.strides) >= 0  # torch warns of others
+    return torch.from_numpy(picture if usable else picture.copy()).permute(2, 0, 1)[None]
 
 
 def _from(actions: np.ndarray, first: int) -> np.ndarray:
@@ -218,7 +216,5 @@ def _check(spec: PolicySpec, config: VinnConfig, index: Index) -> None:
             raise PolicyError(f"the index has {has} {name}, the spec {needs}")
     if config.encoder is not None and not spec.cameras:
         raise PolicyError("spec: an encoder without a camera")
-    if config.crop is not None and spec.image_size is not None:
-        top, left, height, width = config.crop
-        if top + height > spec.image_size[0] or left + width > spec.image_size[1]:
-            raise PolicyError(f"crop {config.crop} lies outside pictures of {spec.image_size} px")
+    if spec.cameras and spec.image_size is not None:
+        config.sight(len(spec.cameras), spec.image_size)

@@ -6,6 +6,7 @@ from typing import Any
 
 from aloha_stack.policies.encoders import EncoderConfig, Grid
 from aloha_stack.policies.policy import PolicyError
+from aloha_stack.policies.sight import Crops, Sight, Size
 
 JOINTS_ALONE = "joints"
 """The features of a VINN that sees nothing."""
@@ -24,7 +25,8 @@ class VinnConfig:
     encoder: EncoderConfig | None = None  # None: joints alone
     grid: Grid = (1, 1)  # rows and columns of means of the encoder's maps
     dims: int | None = None  # of each camera's embedding, principal components; None: all numbers
-    crop: tuple[int, int, int, int] | None = None  # top, left, height, width of what is seen, px
+    crop: Crops | None = None  # top, left, height, width of what is seen, px; or one a camera
+    seen: Size | None = None  # height, width at which these parts are seen, px; None: as they are
     neighbours: int = 1
     apart: bool = False  # at most one neighbour of an episode
     joint_weight: float = 10.0
@@ -66,13 +68,20 @@ class VinnConfig:
         unknown = [key for key in data if key not in known]
         if unknown:
             raise PolicyError(f"{unknown[0]}: unknown; expected one of {', '.join(known)}")
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
-        }
+        values: dict[str, Any] = {key: _tuples(value) for key, value in data.items()}
         encoder = values.get("encoder")
         if isinstance(encoder, Mapping):
             values["encoder"] = EncoderConfig.from_dict(encoder)
         return VinnConfig(**values)
+
+    def sight(self, cameras: int, picture: Size) -> Sight | None:
+        """What is seen of pictures of that size; None: all of it. Raises PolicyError."""
+        if self.crop is None and self.seen is None:
+            return None
+        try:
+            return Sight.of(self.crop, self.seen, cameras, picture)
+        except ValueError as error:
+            raise PolicyError(str(error)) from error
 
     def told(self, name: str, value: str) -> "VinnConfig":
         """The same with one of the numbers that may be chosen at a rollout. Raises PolicyError."""
@@ -91,6 +100,10 @@ class VinnConfig:
         except ValueError:
             raise PolicyError(f"{name}: expected a number, found '{value}'") from None
         return replace(self, **{name: number})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
 
 
 def _whole(number: Any, least: int) -> bool:

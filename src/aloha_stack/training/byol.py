@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aloha_stack.policies.byol import CROP, NAME
+from aloha_stack.policies.byol import NAME, SIGHT
 from aloha_stack.policies.checkpoint import Checkpoint
 from aloha_stack.policies.encoders import EncoderConfig
 from aloha_stack.policies.policy import PolicyError, PolicySpec
@@ -27,7 +27,6 @@ from aloha_stack.training.dataset import EpisodeDataset, Sample
 from aloha_stack.training.draws import Draws
 from aloha_stack.training.encoder_files import read_torchvision
 from aloha_stack.training.objective import Network, Term, Terms
-from aloha_stack.training.one_crop import one_crop
 from aloha_stack.training.recipes import Recipe, RecipeError
 from aloha_stack.training.rounding import round_parts
 from aloha_stack.training.statistics import Statistics
@@ -73,7 +72,7 @@ class ByolObjective:
         self._decay = float(loss["decay"])
         self._views = _views({k: v for k, v in recipe.loss.items() if k in names})
         first = store.episodes[0]
-        self._crop = one_crop(store)
+        self._sight = {name: getattr(store.settings, name) for name in SIGHT}
         self.spec = PolicySpec(
             policy=NAME,
             robot=first.robot,
@@ -137,7 +136,7 @@ class ByolObjective:
                 for name, value in weights.items()
                 if name.startswith(start)
             }
-        config = {**self.config.as_dict(), CROP: self._crop}
+        config = {**self.config.as_dict(), **self._sight}
         return Checkpoint(self.spec, config, self._statistics, used)
 
     def _start(self, file: Path) -> None:

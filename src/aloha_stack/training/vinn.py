@@ -24,7 +24,6 @@ from aloha_stack.policies.vinn_embedding import Embedding
 from aloha_stack.policies.vinn_index import Index, joined
 from aloha_stack.training.data import TrainingData, open_data
 from aloha_stack.training.errors import TrainingError
-from aloha_stack.training.one_crop import one_crop
 from aloha_stack.training.recipes import DataRecipe, Recipe, RecipeError
 from aloha_stack.training.run_folder import RunFolder
 from aloha_stack.training.vinn_card import added, card
@@ -116,7 +115,8 @@ def add(model: Path, data: Sequence[Path], tell: Tell) -> str:
         recipe = DataRecipe(
             cameras=spec.cameras,
             image_size=spec.image_size,
-            crop=config.crop if spec.cameras else None,
+            crop=config.crop,
+            seen=config.seen,
             step_hz=spec.rate_hz,
             validation=0.0,
             cache=False,
@@ -181,7 +181,8 @@ def _config(settings: Mapping[str, Any], data: TrainingData) -> VinnConfig:
             encoder=EncoderConfig.from_dict(settings["encoder"]),
             grid=settings["grid"],
             dims=settings["dims"],
-            crop=one_crop(data.train),
+            crop=data.train.settings.crop,
+            seen=data.train.settings.seen,
             apart=settings["apart"],
             chunk=settings["chunk"],
             every=settings["every"],

@@ -40,7 +40,9 @@ def eyes(source: str, config: VinnConfig, store: EpisodeStore) -> Eyes:
     generator. Raises PolicyError, which names what does not fit.
     """
     if source == JOINTS_ALONE:
-        config = replace(config, features=JOINTS_ALONE, encoder=None, dims=None, crop=None)
+        config = replace(
+            config, features=JOINTS_ALONE, encoder=None, dims=None, crop=None, seen=None
+        )
         return Eyes(config, Embedding(config, ()))
     if not store.cameras:
         raise PolicyError(f"encoder {source}: there is no camera to see with; take 'joints'")
@@ -76,7 +78,7 @@ def _of_byol(path: Path, config: VinnConfig, store: EpisodeStore) -> Eyes:
     if found.picture is not None and found.picture != store.picture_shape[1:3]:
         raise PolicyError(
             f"encoder {path}: trained on pictures of {found.picture} px (height, width), these "
-            f"are {store.picture_shape[1:3]}: give data.image_size and data.crop as it has them"
+            f"are {store.picture_shape[1:3]}: give data.image_size, crop and seen as it has them"
         )
     config = replace(config, features="byol", encoder=found.config)
     made = Embedding(config, store.cameras)
