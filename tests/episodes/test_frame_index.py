@@ -49,6 +49,7 @@ def episode_with(tmp_path: Path, topic: str, kind: str, messages: list[bytes]) -
         ("rgba8", np.dstack([PICTURE, PICTURE[:, :, 0]]).tobytes(), 24, PICTURE),
         ("mono8", PICTURE[:, :, 0].tobytes(), 6, np.dstack([PICTURE[:, :, 0]] * 3)),
     ],
+    ids=["rgb8", "bgr8", "rgba8", "mono8"],
 )
 def test_raw_pictures_of_other_drivers_come_back_as_rgb(
     tmp_path: Path, encoding: str, data: bytes, step: int, expected: np.ndarray
@@ -72,6 +73,7 @@ def test_yuyv_is_decoded() -> None:
         (raw(START_NS, "16UC1", bytes(48), 12), "'16UC1' cannot be decoded; known are jpeg, png"),
         (raw(START_NS, "rgb8", bytes(96), 24), "rows of .* have 24 bytes, 6 pixels .* have 18"),
     ],
+    ids=["encoding", "padding"],  # not the bytes: what lies between a message's fields is chance
 )
 def test_raw_pictures_that_cannot_be_used_are_named(
     tmp_path: Path, message: bytes, words: str
