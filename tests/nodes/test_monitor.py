@@ -68,8 +68,10 @@ class Robot(Node):
 def safety() -> Iterator[Safety]:
     node = Safety(parameter_overrides=with_parameters(robot="twin", answer_time=0.1))
     with spinning(node):
-        yield node
-        node.close()
+        try:
+            yield node
+        finally:
+            node.close()
     node.time.close()
     node.destroy_node()
 
@@ -96,13 +98,17 @@ def test_it_follows_who_comes_falls_silent_and_comes_back(robot: Robot) -> None:
     assert (alone.level, alone.message.partition(":")[0]) == (RobotSummary.ERROR, "safety")
     assert alone.clock_rate == 0.0
     with safety():
-        well = robot.until(lambda s: s.level == RobotSummary.OK)
+        well = robot.until(
+            lambda s: (
+                s.level == RobotSummary.OK
+                and s.cameras[0].state == "streaming"
+                and {"safety", "monitor"} <= {n.name for n in s.nodes if not n.stale}
+            )
+        )
         assert (well.message, well.safety.state) == ("all is well", "running")
         assert well.arms[2].name == "follower_left"
         assert well.arms[2].command_age < STALE_S
-        assert well.cameras[0].state == "streaming"
         assert well.cameras[1].reason == "missing"
-        assert {"safety", "monitor"} <= {n.name for n in well.nodes if not n.stale}
         call(robot, "/e_stop")
         stopped = robot.until(lambda s: s.safety.e_stopped == SafetySummary.YES)
         assert "/e_stop" in stopped.message
