@@ -9,7 +9,7 @@ from typing import Any
 
 from aloha_stack.policies.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from aloha_stack.policies.policy import PolicyError
-from aloha_stack.policies.sight import Crops, Sight, Size, crops_of
+from aloha_stack.policies.sight import Crops, Sight, Size, chosen, crops_of
 from aloha_stack.policies.transformer import ACTIVATIONS
 
 RESNET18, LIGHT = "resnet18", "light"
@@ -95,9 +95,7 @@ class ActConfig:
 
     def sight(self, picture: Size) -> Sight | None:
         """What is seen of pictures of that size; None: all of it. Raises ValueError."""
-        if self.crop is None and self.seen is None:
-            return None
-        return Sight.of(self.crop, self.seen, self.cameras, picture)
+        return chosen(self.crop, self.seen, self.cameras, picture)
 
     def _check_type(self, name: str, value: Any, default: Any) -> None:
         if isinstance(default, bool):

@@ -51,6 +51,13 @@ class Sight:
         return cv2.resize(part, self.size[::-1], interpolation=cv2.INTER_AREA)
 
 
+def chosen(crop: Crops | None, seen: Size | None, cameras: int, picture: Size) -> Sight | None:
+    """As Sight.of; None where nothing was said, so that pictures are taken as they are."""
+    if crop is None and seen is None:
+        return None
+    return Sight.of(crop, seen, cameras, picture)
+
+
 def crops_of(crop: Crops | None, cameras: int) -> tuple[Crop, ...] | None:
     """A crop for each camera. Raises ValueError for what is none."""
     if crop is None:

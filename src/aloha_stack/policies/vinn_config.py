@@ -6,7 +6,7 @@ from typing import Any
 
 from aloha_stack.policies.encoders import EncoderConfig, Grid
 from aloha_stack.policies.policy import PolicyError
-from aloha_stack.policies.sight import Crops, Sight, Size
+from aloha_stack.policies.sight import Crops, Sight, Size, chosen
 
 JOINTS_ALONE = "joints"
 """The features of a VINN that sees nothing."""
@@ -76,10 +76,8 @@ class VinnConfig:
 
     def sight(self, cameras: int, picture: Size) -> Sight | None:
         """What is seen of pictures of that size; None: all of it. Raises PolicyError."""
-        if self.crop is None and self.seen is None:
-            return None
         try:
-            return Sight.of(self.crop, self.seen, cameras, picture)
+            return chosen(self.crop, self.seen, cameras, picture)
         except ValueError as error:
             raise PolicyError(str(error)) from error
 

@@ -7,7 +7,7 @@ from aloha_stack.episodes.commanders import COMMANDERS
 from aloha_stack.episodes.joint_numbers import NAMES
 from aloha_stack.episodes.quality import GOOD
 from aloha_stack.episodes.scaled import Size
-from aloha_stack.policies.sight import Crops, Sight
+from aloha_stack.policies.sight import Crops, Sight, chosen
 
 STATES = ("position", "velocity", "effort")
 ACTIONS = ("executed", "leader")
@@ -51,9 +51,9 @@ class ReadSettings:
             nested = self.crop is not None and isinstance(self.crop[0], tuple)
             self.sight(len(self.cameras or (self.crop if nested else (None,))), self.image_size)  # type: ignore[arg-type]
 
-    def sight(self, cameras: int, picture: Size) -> Sight:
-        """What is seen of pictures of that size. Raises ValueError."""
-        return Sight.of(self.crop, self.seen, cameras, picture)
+    def sight(self, cameras: int, picture: Size) -> Sight | None:
+        """What is seen of pictures of that size; None: all of it. Raises ValueError."""
+        return chosen(self.crop, self.seen, cameras, picture)
 
     @property
     def state_names(self) -> tuple[str, ...]:

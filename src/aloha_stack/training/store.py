@@ -68,8 +68,6 @@ class EpisodeStore:
         return RecordedFrames(episodes, self.image_size, self._sight())
 
     def _sight(self) -> Sight | None:
-        if self.settings.crop is None and self.settings.seen is None:
-            return None
         try:
             return self.settings.sight(len(self.cameras), self.image_size)
         except ValueError as error:
