@@ -4,9 +4,10 @@ Source: Zhao et al. 2023 (arXiv 2304.13705), tonyzhaozh/act.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
+from aloha_stack.policies.config import Checked, finite, tuples, whole
 from aloha_stack.policies.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from aloha_stack.policies.policy import PolicyError
 from aloha_stack.policies.sight import Crops, Sight, Size, chosen, crops_of
@@ -17,7 +18,7 @@ _AT_LEAST_ZERO = ("encoder_layers", "cvae_layers", "keypoints")
 
 
 @dataclass(frozen=True)
-class ActConfig:
+class ActConfig(Checked):
     """Raises PolicyError, which names the key, for sizes that cannot be.
 
     The paper's network has 83.92 million parameters as tonyzhaozh/act counts them (trainable
@@ -60,38 +61,36 @@ class ActConfig:
     def __post_init__(self) -> None:
         for field in fields(self):
             self._check_type(field.name, getattr(self, field.name), field.default)
-        self._need(self.hidden % self.heads == 0, "hidden", f"a multiple of heads ({self.heads})")
-        self._need(self.hidden % 4 == 0, "hidden", "a multiple of 4, for sines and cosines")
-        self._need(0 <= self.dropout < 1, "dropout", "0 … 1")
-        self._need(self.activation in ACTIVATIONS, "activation", " or ".join(ACTIVATIONS))
-        self._need(self.backbone in (RESNET18, LIGHT), "backbone", f"{RESNET18} or {LIGHT}")
-        grouped = all(_positive(n) and n % self.norm_groups == 0 for n in self.stages)
-        self._need(
+        self.need(self.hidden % self.heads == 0, "hidden", f"a multiple of heads ({self.heads})")
+        self.need(self.hidden % 4 == 0, "hidden", "a multiple of 4, for sines and cosines")
+        self.need(0 <= self.dropout < 1, "dropout", "0 … 1")
+        self.need(self.activation in ACTIVATIONS, "activation", " or ".join(ACTIVATIONS))
+        self.need(self.backbone in (RESNET18, LIGHT), "backbone", f"{RESNET18} or {LIGHT}")
+        grouped = all(whole(n) and n % self.norm_groups == 0 for n in self.stages)
+        self.need(
             bool(self.stages) and grouped,
             "stages",
             f"channels, each a multiple of norm_groups ({self.norm_groups})",
         )
-        self._need(self.stem_kernel >= self.stem_stride, "stem_kernel", "at least stem_stride")
+        self.need(self.stem_kernel >= self.stem_stride, "stem_kernel", "at least stem_stride")
         try:
             crops_of(self.crop, self.cameras)
         except ValueError as error:
             raise PolicyError(str(error)) from error
-        size = self.seen is None or (len(self.seen) == 2 and all(map(_positive, self.seen)))
-        self._need(size, "seen", "height and width in px")
+        size = self.seen is None or (len(self.seen) == 2 and all(map(whole, self.seen)))
+        self.need(size, "seen", "height and width in px")
         for name in ("image_mean", "image_std"):
             rows = getattr(self, name)
-            self._need(
+            self.need(
                 len(rows) in (1, self.cameras)
                 and all(
-                    isinstance(row, tuple) and len(row) == 3 and all(map(_number, row))
+                    isinstance(row, tuple) and len(row) == 3 and all(map(finite, row))
                     for row in rows
                 ),
                 name,
                 f"three numbers for all cameras, or for each of {self.cameras}",
             )
-        self._need(
-            all(value > 0 for row in self.image_std for value in row), "image_std", "above 0"
-        )
+        self.need(all(value > 0 for row in self.image_std for value in row), "image_std", "above 0")
 
     def sight(self, picture: Size) -> Sight | None:
         """What is seen of pictures of that size; None: all of it. Raises ValueError."""
@@ -99,25 +98,17 @@ class ActConfig:
 
     def _check_type(self, name: str, value: Any, default: Any) -> None:
         if isinstance(default, bool):
-            self._need(isinstance(value, bool), name, "true or false")
+            self.need(isinstance(value, bool), name, "true or false")
         elif isinstance(default, int):
             least = 0 if name in _AT_LEAST_ZERO else 1
             whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
-            self._need(whole, name, f"a whole number from {least}")
+            self.need(whole, name, f"a whole number from {least}")
         elif isinstance(default, float):
-            self._need(_number(value), name, "a number")
+            self.need(finite(value), name, "a number")
         elif isinstance(default, str):
-            self._need(isinstance(value, str), name, "a name")
+            self.need(isinstance(value, str), name, "a name")
         else:
-            self._need(isinstance(value, tuple) or value is default, name, "a list")
-
-    def _need(self, holds: bool, name: str, what: str) -> None:
-        if not holds:
-            raise PolicyError(f"{name}: expected {what}, found {getattr(self, name)!r}")
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
+            self.need(isinstance(value, tuple) or value is default, name, "a list")
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> "ActConfig":
@@ -126,16 +117,4 @@ class ActConfig:
         unknown = [key for key in data if key not in known]
         if unknown:
             raise PolicyError(f"config: unknown: {', '.join(unknown)}; it has {', '.join(known)}")
-        return ActConfig(**{key: _tuples(value) for key, value in data.items()})
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
-
-
-def _positive(number: Any) -> bool:
-    return isinstance(number, int) and not isinstance(number, bool) and number >= 1
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
+        return ActConfig(**{key: tuples(value) for key, value in data.items()})

@@ -5,7 +5,7 @@ what is published; a `grid` of means keeps where things are, which a mean over a
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aloha_stack.policies.backbones import LightResNet
+from aloha_stack.policies.config import Checked, whole
 from aloha_stack.policies.normalisation import IMAGENET_MEAN, IMAGENET_STD, ImageNormaliser
 from aloha_stack.policies.policy import PolicyError
 from aloha_stack.policies.resnet import ResNet
@@ -24,7 +25,7 @@ WHOLE: Grid = (1, 1)
 
 
 @dataclass(frozen=True)
-class EncoderConfig:
+class EncoderConfig(Checked):
     """Raises PolicyError, which names the key. The light backbone is for processors without a GPU;
     its norms are over groups of channels, so that it does the same in training and later."""
 
@@ -36,24 +37,16 @@ class EncoderConfig:
     norm_groups: int = 8
 
     def __post_init__(self) -> None:
-        self._need(self.backbone in BACKBONES, "backbone", " or ".join(BACKBONES))
+        self.need(self.backbone in BACKBONES, "backbone", " or ".join(BACKBONES))
         for name in ("blocks", "stem_kernel", "stem_stride", "norm_groups"):
-            self._need(_whole(getattr(self, name)), name, "a whole number from 1")
+            self.need(whole(getattr(self, name)), name, "a whole number from 1")
         stages = self.stages
         grouped = isinstance(stages, tuple) and all(
-            _whole(one) and one % self.norm_groups == 0 for one in stages
+            whole(one) and one % self.norm_groups == 0 for one in stages
         )
         multiples = f"channels, each a multiple of norm_groups ({self.norm_groups})"
-        self._need(grouped and bool(stages), "stages", multiples)
-        self._need(self.stem_kernel >= self.stem_stride, "stem_kernel", "at least stem_stride")
-
-    def _need(self, holds: bool, name: str, what: str) -> None:
-        if not holds:
-            raise PolicyError(f"{name}: expected {what}, found {getattr(self, name)!r}")
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
+        self.need(grouped and bool(stages), "stages", multiples)
+        self.need(self.stem_kernel >= self.stem_stride, "stem_kernel", "at least stem_stride")
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> "EncoderConfig":
@@ -97,7 +90,3 @@ class Encoder(nn.Module):
         kind = next(self.backbone.parameters()).dtype
         maps = self.backbone(self.normaliser(pictures[:, None], kind)).float()
         return F.adaptive_avg_pool2d(maps, grid).movedim(1, -1).flatten(1)
-
-
-def _whole(number: Any) -> bool:
-    return isinstance(number, int) and not isinstance(number, bool) and number >= 1

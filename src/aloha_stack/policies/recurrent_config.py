@@ -1,9 +1,10 @@
 """What every recurrent network's sizes have in common, and how they come from a checkpoint."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
+from aloha_stack.policies.config import Checked, finite, tuples, whole
 from aloha_stack.policies.policy import PolicyError
 from aloha_stack.robot.joints import JOINTS, SIDES
 
@@ -11,7 +12,7 @@ Config = TypeVar("Config", bound="RecurrentConfig")
 
 
 @dataclass(frozen=True)
-class RecurrentConfig:
+class RecurrentConfig(Checked):
     """Raises PolicyError, which names the key, for sizes that cannot be."""
 
     joints: int = 7  # that go in and that are predicted
@@ -25,7 +26,7 @@ class RecurrentConfig:
         for field in fields(self):
             self._check_type(field.name, getattr(self, field.name), field.default)
         size = self.image_size
-        self.need(len(size) == 2 and all(map(_whole, size)), "image_size", "height and width, px")
+        self.need(len(size) == 2 and all(map(whole, size)), "image_size", "height and width, px")
         known = all(arm in SIDES for arm in self.arms) and len(set(self.arms)) == len(self.arms)
         self.need(known, "arms", f"of {', '.join(SIDES)}, each once")
         fits = not self.arms or self.joints == len(self.arms) * len(JOINTS)
@@ -35,17 +36,8 @@ class RecurrentConfig:
             inside = inside and min(self.crop[:2]) >= 0 and self.crop[2:] == size
             self.need(inside, "crop", "top, left and the image_size's height and width, px")
         low_high = self.value_range
-        ordered = len(low_high) == 2 and all(map(_number, low_high)) and low_high[0] < low_high[1]
+        ordered = len(low_high) == 2 and all(map(finite, low_high)) and low_high[0] < low_high[1]
         self.need(ordered, "value_range", "two numbers, the lower one first")
-
-    def need(self, holds: bool, name: str, what: str) -> None:
-        """Raises PolicyError for the key `name` unless `holds`."""
-        if not holds:
-            raise PolicyError(f"{name}: expected {what}, found {getattr(self, name)!r}")
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
 
     @classmethod
     def from_dict(cls: type[Config], data: Mapping[str, Any]) -> Config:
@@ -54,28 +46,16 @@ class RecurrentConfig:
         unknown = [key for key in data if key not in known]
         if unknown:
             raise PolicyError(f"config: unknown: {', '.join(unknown)}; it has {', '.join(known)}")
-        return cls(**{key: _tuples(value) for key, value in data.items()})
+        return cls(**{key: tuples(value) for key, value in data.items()})
 
     def _check_type(self, name: str, value: Any, default: Any) -> None:
         if isinstance(default, bool):
             self.need(isinstance(value, bool), name, "true or false")
         elif isinstance(default, int):
-            self.need(_whole(value), name, "a whole number from 1")
+            self.need(whole(value), name, "a whole number from 1")
         elif isinstance(default, float):
-            self.need(_number(value), name, "a number")
+            self.need(finite(value), name, "a number")
         elif isinstance(default, str):
             self.need(isinstance(value, str), name, "a name")
         else:
             self.need(isinstance(value, tuple) or value is default, name, "a list")
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
-
-
-def _whole(number: Any) -> bool:
-    return isinstance(number, int) and not isinstance(number, bool) and number >= 1
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9

@@ -1,11 +1,12 @@
 """What an SNDS network is made of, and what it knows of the motion that it learnt."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
+from aloha_stack.policies.config import Checked
 from aloha_stack.policies.lyapunov import ANCHORS, TANGENT
 from aloha_stack.policies.policy import NAMES, PolicyError
 from aloha_stack.robot.joints import ARM_JOINTS, JOINTS, SIDES
@@ -15,7 +16,7 @@ SPACES = (JOINT_SPACE, POSE_SPACE)
 
 
 @dataclass(frozen=True)
-class SndsConfig:
+class SndsConfig(Checked):
     """Raises PolicyError, which names the key, for what cannot be.
 
     The defaults of the networks are the released ones (arXiv 2403.04118): 256-256-256 and 64-64.
@@ -35,23 +36,19 @@ class SndsConfig:
     tolerance_rad: float = 0.15  # how far arms may be from where they were sent, before that counts
 
     def __post_init__(self) -> None:
-        self._need(self.space in SPACES, "space", " or ".join(SPACES))
+        self.need(self.space in SPACES, "space", " or ".join(SPACES))
         known = isinstance(self.arms, tuple) and set(self.arms) <= set(SIDES)
         once = known and len(set(self.arms)) == len(self.arms) > 0
-        self._need(once, "arms", f"some of {', '.join(SIDES)}, each once")
+        self.need(once, "arms", f"some of {', '.join(SIDES)}, each once")
         for name in ("hidden", "lyapunov_hidden"):
             sizes = getattr(self, name)
             good = isinstance(sizes, tuple) and len(sizes) > 0 and all(map(_size, sizes))
-            self._need(good, name, "a list of layers' sizes, from 1")
+            self.need(good, name, "a list of layers' sizes, from 1")
         for name in ("alpha", "epsilon", "tolerance_rad"):
-            self._need(_positive(getattr(self, name)), name, "a number above 0")
+            self.need(_positive(getattr(self, name)), name, "a number above 0")
         good = isinstance(self.warps, int) and not isinstance(self.warps, bool)
-        self._need(good and 0 <= self.warps <= 64, "warps", "a whole number, 0 to 64")
-        self._need(self.anchor in ANCHORS, "anchor", " or ".join(ANCHORS))
-
-    def _need(self, holds: bool, name: str, what: str) -> None:
-        if not holds:
-            raise PolicyError(f"{name}: expected {what}, found {getattr(self, name)!r}")
+        self.need(good and 0 <= self.warps <= 64, "warps", "a whole number, 0 to 64")
+        self.need(self.anchor in ANCHORS, "anchor", " or ".join(ANCHORS))
 
     @property
     def dim(self) -> int:
@@ -63,10 +60,6 @@ class SndsConfig:
         """Of the 14 numbers, those of the arms' joints (dim,); grippers are held."""
         starts = [SIDES.index(arm) * len(JOINTS) for arm in self.arms]
         return np.concatenate([start + np.arange(len(ARM_JOINTS)) for start in starts])
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> "SndsConfig":

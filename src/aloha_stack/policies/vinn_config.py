@@ -1,9 +1,10 @@
 """What a VINN is told: what it sees with, how near is judged, how many neighbours act, how far."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from aloha_stack.policies.config import Checked, tuples, whole
 from aloha_stack.policies.encoders import EncoderConfig, Grid
 from aloha_stack.policies.policy import PolicyError
 from aloha_stack.policies.sight import Crops, Sight, Size, chosen
@@ -13,7 +14,7 @@ JOINTS_ALONE = "joints"
 
 
 @dataclass(frozen=True)
-class VinnConfig:
+class VinnConfig(Checked):
     """Raises PolicyError, which names the key.
 
     Distances are those of embeddings (root mean square 1 from their mean, for each camera) plus
@@ -39,27 +40,19 @@ class VinnConfig:
 
     def __post_init__(self) -> None:
         for name in ("neighbours", "chunk", "every"):
-            self._need(_whole(getattr(self, name), 1), name, "a whole number from 1")
-        self._need(_whole(self.blend, 0), "blend", "a whole number from 0")
-        self._need(self.dims is None or _whole(self.dims, 1), "dims", "a whole number from 1")
-        self._need(isinstance(self.apart, bool), "apart", "true or false")
-        self._need(self.every <= self.chunk, "every", f"at most chunk ({self.chunk})")
+            self.need(whole(getattr(self, name), 1), name, "a whole number from 1")
+        self.need(whole(self.blend, 0), "blend", "a whole number from 0")
+        self.need(self.dims is None or whole(self.dims, 1), "dims", "a whole number from 1")
+        self.need(isinstance(self.apart, bool), "apart", "true or false")
+        self.need(self.every <= self.chunk, "every", f"at most chunk ({self.chunk})")
         grid = self.grid
-        is_grid = isinstance(grid, tuple) and len(grid) == 2 and all(_whole(n, 1) for n in grid)
-        self._need(is_grid, "grid", "rows and columns")
-        self._need(_number(self.joint_weight, 0), "joint_weight", "a number from 0")
-        self._need(_number(self.temperature, 1e-6), "temperature", "a number above 0")
-        self._need(isinstance(self.index, Mapping), "index", "what the index is made of")
+        is_grid = isinstance(grid, tuple) and len(grid) == 2 and all(whole(n, 1) for n in grid)
+        self.need(is_grid, "grid", "rows and columns")
+        self.need(_number(self.joint_weight, 0), "joint_weight", "a number from 0")
+        self.need(_number(self.temperature, 1e-6), "temperature", "a number above 0")
+        self.need(isinstance(self.index, Mapping), "index", "what the index is made of")
         if self.encoder is None:
-            self._need(self.joint_weight > 0, "joint_weight", "above 0, where joints are all")
-
-    def _need(self, holds: bool, name: str, what: str) -> None:
-        if not holds:
-            raise PolicyError(f"{name}: expected {what}, found {getattr(self, name)!r}")
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
+            self.need(self.joint_weight > 0, "joint_weight", "above 0, where joints are all")
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> "VinnConfig":
@@ -68,7 +61,7 @@ class VinnConfig:
         unknown = [key for key in data if key not in known]
         if unknown:
             raise PolicyError(f"{unknown[0]}: unknown; expected one of {', '.join(known)}")
-        values: dict[str, Any] = {key: _tuples(value) for key, value in data.items()}
+        values: dict[str, Any] = {key: tuples(value) for key, value in data.items()}
         encoder = values.get("encoder")
         if isinstance(encoder, Mapping):
             values["encoder"] = EncoderConfig.from_dict(encoder)
@@ -98,14 +91,6 @@ class VinnConfig:
         except ValueError:
             raise PolicyError(f"{name}: expected a number, found '{value}'") from None
         return replace(self, **{name: number})
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
-
-
-def _whole(number: Any, least: int) -> bool:
-    return isinstance(number, int) and not isinstance(number, bool) and number >= least
 
 
 def _number(number: Any, least: float) -> bool:
