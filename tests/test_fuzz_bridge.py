@@ -174,7 +174,7 @@ def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
 def assert_nothing_forbidden(arm: BenchArm) -> None:
     assert not arm.violations, arm.violations[0]
     assert arm.written_goals
-    assert {servo for _, servo, _ in arm.written_goals} <= {s.id for s in arm.arm.addressed}
+    assert {servo for _, servo, _ in arm.written_goals.copy()} <= {s.id for s in arm.arm.addressed}
 
 
 def assert_speed_limits(arm: TamperedArm) -> None:
@@ -188,7 +188,7 @@ def assert_soft_limits(arm: BenchArm) -> None:
     joints = zip(arm.arm.addressed, lower, upper, strict=True)
     for servo, low, high in joints:
         virtual = arm.servos[servo.id]
-        for _, i, ticks in arm.written_goals:
+        for _, i, ticks in arm.written_goals.copy():
             if i == servo.id:
                 angle = virtual.direction * (ticks - virtual.zero_ticks) * RAD_PER_TICK
                 assert low - RAD_PER_TICK <= angle <= high + RAD_PER_TICK

@@ -6,15 +6,18 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from xdist.remote import Producer
 
-from workers import LIVE, POLITE, is_live
+from workers import LIVE, POLITE, ByFile, is_live
 
 TESTS = Path(__file__).parent
 LIVE_TEST = """
 import os
 import pytest
+from xdist.remote import Producer
 
 @pytest.mark.parametrize("n", range({count}))
 def test_live(n):
@@ -110,3 +113,43 @@ def test_a_few_that_were_chosen_run_in_one_process(suite: Path) -> None:
 
 def test_workers_that_find_no_test_say_so_by_the_exit_status(suite: Path) -> None:
     assert run(suite, "-n", "2", "-k", "nothing").returncode == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+class Worker:
+    """As the scheduler sees one. Nothing can be sent to one that died, known or not."""
+
+    shutting_down = False
+    gateway = SimpleNamespace(id="gw")
+
+    def __init__(self, dead: bool) -> None:
+        self.dead = dead
+        self.sent: list[int] = []
+
+    def send_runtest_some(self, indices: list[int]) -> None:
+        if self.dead:
+            raise OSError("cannot send (already closed?)")
+        self.sent += indices
+
+    def shutdown(self) -> None:
+        self.shutting_down = True
+
+
+def test_what_was_sent_to_a_worker_that_had_just_died_is_done_by_another(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request.config.option, "tx", ["2*popen"])
+    monkeypatch.setattr(request.config.option, "loadscopereorder", False, raising=False)
+    files = sorted((TESTS / "control").glob("test_*.py"))
+    tests = [f"tests/control/{file.name}::test_something" for file in files]
+    scheduler = ByFile(request.config, Producer("scheduler", enabled=False))
+    dead, alive = Worker(dead=True), Worker(dead=False)
+    for worker in (dead, alive):
+        scheduler.add_node(worker)
+        scheduler.add_node_collection(worker, tests)
+    scheduler.schedule()
+    killer = scheduler.remove_node(dead)
+    for done in alive.sent:  # which grows
+        scheduler.mark_test_complete(alive, done)
+    assert {tests[k] for k in alive.sent} == {test for test in tests if test != killer}
+    assert killer in tests
+    assert alive.shutting_down

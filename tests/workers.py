@@ -9,6 +9,7 @@ its fixtures are set up once.
 import os
 import re
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -95,6 +96,11 @@ class ByFile(LoadScopeScheduling):
             self._assign_work_unit(node)
         if not self.workqueue:
             node.shutdown()
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        """Also to a worker that is dead, but not known to be: remove_node() takes it back then."""
+        with suppress(OSError):
+            super()._assign_work_unit(node)
 
     def remove_node(self, node: WorkerController) -> str | None:
         """Of a worker that died: the test that killed it, which is not tried again, or None."""

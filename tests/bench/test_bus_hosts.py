@@ -55,7 +55,7 @@ def test_both_hosts_put_the_same_goals_on_the_wire(line: tuple[Arm, BenchArm]) -
         host.write(wanted)
         assert eventually(lambda: len(virtual.written_goals) >= len(JOINTS))
         host.close()
-        written.append([goal[1:] for goal in virtual.written_goals])
+        written.append([goal[1:] for goal in virtual.written_goals.copy()])
         virtual.written_goals.clear()
     assert written[0] == written[1] != []
 

@@ -134,7 +134,7 @@ def test_goals_go_to_the_seven_addressed_servos_and_never_to_a_shadow(live, bus)
     bus.set_torque(True)
     written = bus.write_goals(live.arm.start_pose)
     assert eventually(lambda: len(live.virtual.written_goals) == 7)
-    goals = {servo_id: ticks for _, servo_id, ticks in live.virtual.written_goals}
+    goals = {servo_id: ticks for _, servo_id, ticks in live.virtual.written_goals.copy()}
     assert tuple(goals) == (1, 2, 4, 6, 7, 8, 9)
     assert np.allclose((np.array(list(goals.values())) - 2048) * np.pi / 2048, written)
     # The shadows obey all the same, through their secondary IDs.

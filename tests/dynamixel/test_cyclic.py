@@ -187,7 +187,7 @@ def test_goals_arrive_as_written(live, port):
     ticks = [1000, 1001, 1002, 1003, 1004, 1005, -70_000]
     goal_writer(port, IDS).write(ticks)
     SyncReader(port, IDS).read()
-    logged = [(servo_id, value) for _, servo_id, value in live.virtual.written_goals]
+    logged = [(servo_id, value) for _, servo_id, value in live.virtual.written_goals.copy()]
     assert logged == list(zip(IDS, ticks, strict=True))
     assert live.virtual.servos[9].goal_ticks == -70_000
     assert np.isfinite(live.virtual.goals()[0]).all()

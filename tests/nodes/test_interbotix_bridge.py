@@ -21,7 +21,7 @@ def messages():
 def written(servos: BenchArm) -> dict[int, set[int]]:
     """All goals on the wire so far, ticks, by ID."""
     goals: dict[int, set[int]] = {}
-    for _, servo_id, ticks in servos.written_goals:
+    for _, servo_id, ticks in servos.written_goals.copy():
         goals.setdefault(servo_id, set()).add(ticks)
     return goals
 
