@@ -1,4 +1,4 @@
-"""Installs nodes, launch files and robot files where `ros2 run` and `ros2 launch` look for them."""
+"""Installs nodes, and launch files, robot files and models where ROS looks for what is shared."""
 
 from pathlib import Path
 
@@ -49,6 +49,7 @@ setup(
         (SHARE, ["package.xml"]),
         *shared_files("config"),
         *shared_files("launch"),
+        *shared_files("models"),
     ],
     install_requires=["setuptools"],
     zip_safe=True,

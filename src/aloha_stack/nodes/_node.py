@@ -19,6 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from aloha_stack.nodes._executor import LeanExecutor
 from aloha_stack.nodes._parameters import declare, refuse_unknown_parameters
+from aloha_stack.nodes._realtime import come_first
 from aloha_stack.nodes._time import RosTime
 from aloha_stack.shared_memory import heal_ports
 from aloha_stack.transport import udp_alone
@@ -85,6 +86,9 @@ class Ending:
 
 class SimpleNode(Ending, Node):
     """A node without life cycle: it works from its making until close()."""
+
+    realtime_priority = 0
+    """Of its process, once it runs (_realtime.py); 0: as all others."""
 
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options)
@@ -218,6 +222,8 @@ def run(
             print(error, file=sys.stderr)
             return 2
         spare_started()
+        if isinstance(node, SimpleNode):
+            come_first(node.realtime_priority, node.get_logger())
         return _live(node, stop, executor())
 
 

@@ -31,6 +31,7 @@ from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._parameters import declare
 from aloha_stack.nodes._qos import COMMAND, STATE
 from aloha_stack.nodes._qos import JOINTS as JOINTS_QOS
+from aloha_stack.nodes._realtime import declare_priority
 from aloha_stack.nodes._rollout import Clients, RolloutStory
 from aloha_stack.nodes._rollout_links import PolicyLink, TaskLink
 from aloha_stack.nodes._state_diagnostics import of_player
@@ -62,6 +63,7 @@ class ChunkPlayer(SimpleNode):
             self, "end_on_success", False, "whether the task's success (twin) ends a rollout"
         )
         self._dt_ns = round(1e9 / self.rate_hz)
+        self.realtime_priority = declare_priority(self)
         schedule = ChunkSchedule(
             self._dt_ns,
             declare(self, "mode", "ensemble", "how chunks are merged", choices=MODES),

@@ -17,6 +17,7 @@ from aloha_stack.nodes._diagnostics import Findings, NodeDiagnostics, Rate, numb
 from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._parameters import declare
 from aloha_stack.nodes._qos import COMMAND, STATE
+from aloha_stack.nodes._realtime import declare_priority
 from aloha_stack.nodes._state_diagnostics import STARTING, of_teleop
 from aloha_stack.robot.description import load_robot
 from aloha_stack.robot.joints import leader_of
@@ -33,6 +34,7 @@ class Teleop(SimpleNode):
             declare(self, "robot", "aloha", "robot file: a name in config/robots, or a path")
         )
         self._rate_hz = declare(self, "rate_hz", 50.0, "targets per second of ROS time", (10, 200))
+        self.realtime_priority = declare_priority(self)
         settings = TeleopSettings(
             tolerance_rad=declare(
                 self, "tolerance", 0.2, "rad; how far each joint may be off to match", (0.01, 1.0)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def share_folder() -> Path:
-    """The folder that holds config/ and launch/.
+    """The folder that holds config/, launch/ and models/.
 
     A checkout comes first; an installed package is found through AMENT_PREFIX_PATH.
     """
