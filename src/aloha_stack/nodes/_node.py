@@ -19,7 +19,6 @@ from rclpy.signals import SignalHandlerOptions
 
 from aloha_stack.nodes._executor import LeanExecutor
 from aloha_stack.nodes._parameters import declare, refuse_unknown_parameters
-from aloha_stack.nodes._realtime import come_first
 from aloha_stack.nodes._time import RosTime
 from aloha_stack.shared_memory import heal_ports
 from aloha_stack.transport import udp_alone
@@ -87,12 +86,12 @@ class Ending:
 class SimpleNode(Ending, Node):
     """A node without life cycle: it works from its making until close()."""
 
-    realtime_priority = 0
-    """Of its process, once it runs (_realtime.py); 0: as all others."""
-
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options)
         self.time = RosTime(self)
+
+    def on_process(self) -> None:
+        """Called before it spins if it has a process of its own, and may change that."""
 
     def close(self) -> None:
         """Ends the node's own threads. Time and messages still go on while this runs."""
@@ -223,7 +222,7 @@ def run(
             return 2
         spare_started()
         if isinstance(node, SimpleNode):
-            come_first(node.realtime_priority, node.get_logger())
+            node.on_process()
         return _live(node, stop, executor())
 
 

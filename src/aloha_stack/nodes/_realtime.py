@@ -15,8 +15,13 @@ PRIORITY = 40
 
 def declare_priority(node: Node) -> int:
     """The parameter of nodes whose process `run` is to put first."""
-    told = "SCHED_FIFO's for this process, where the system allows it; 0: as all others"
-    return declare(node, "realtime_priority", PRIORITY, told, (0, 98))
+    return declare(
+        node,
+        "realtime_priority",
+        PRIORITY,
+        "SCHED_FIFO's for this process, where the system allows it; 0: as all others",
+        (0, 98),
+    )
 
 
 def come_first(priority: int, logger: Any) -> None:

@@ -31,7 +31,7 @@ from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._parameters import declare
 from aloha_stack.nodes._qos import COMMAND, STATE
 from aloha_stack.nodes._qos import JOINTS as JOINTS_QOS
-from aloha_stack.nodes._realtime import declare_priority
+from aloha_stack.nodes._realtime import come_first, declare_priority
 from aloha_stack.nodes._rollout import Clients, RolloutStory
 from aloha_stack.nodes._rollout_links import PolicyLink, TaskLink
 from aloha_stack.nodes._state_diagnostics import of_player
@@ -63,7 +63,7 @@ class ChunkPlayer(SimpleNode):
             self, "end_on_success", False, "whether the task's success (twin) ends a rollout"
         )
         self._dt_ns = round(1e9 / self.rate_hz)
-        self.realtime_priority = declare_priority(self)
+        self._priority = declare_priority(self)
         schedule = ChunkSchedule(
             self._dt_ns,
             declare(self, "mode", "ensemble", "how chunks are merged", choices=MODES),
@@ -119,6 +119,9 @@ class ChunkPlayer(SimpleNode):
         self._tick_rate, self._ticks = Rate(), 0
         self._diagnostics = NodeDiagnostics(self, "rollout", self._diagnose)
         self._thread = self.start_thread(self._run_ticks, "ticks")
+
+    def on_process(self) -> None:
+        come_first(self._priority, self.get_logger())
 
     def close(self) -> None:
         self.time.poke(self._ending)

@@ -17,7 +17,7 @@ from aloha_stack.nodes._diagnostics import Findings, NodeDiagnostics, Rate, numb
 from aloha_stack.nodes._node import SimpleNode, run
 from aloha_stack.nodes._parameters import declare
 from aloha_stack.nodes._qos import COMMAND, STATE
-from aloha_stack.nodes._realtime import declare_priority
+from aloha_stack.nodes._realtime import come_first, declare_priority
 from aloha_stack.nodes._state_diagnostics import STARTING, of_teleop
 from aloha_stack.robot.description import load_robot
 from aloha_stack.robot.joints import leader_of
@@ -34,7 +34,7 @@ class Teleop(SimpleNode):
             declare(self, "robot", "aloha", "robot file: a name in config/robots, or a path")
         )
         self._rate_hz = declare(self, "rate_hz", 50.0, "targets per second of ROS time", (10, 200))
-        self.realtime_priority = declare_priority(self)
+        self._priority = declare_priority(self)
         settings = TeleopSettings(
             tolerance_rad=declare(
                 self, "tolerance", 0.2, "rad; how far each joint may be off to match", (0.01, 1.0)
@@ -86,6 +86,9 @@ class Teleop(SimpleNode):
         self._diagnostics = NodeDiagnostics(self, "engagement", self._diagnose)
         self._ending = threading.Event()
         self._thread = self.start_thread(self._run_ticks, "ticks")
+
+    def on_process(self) -> None:
+        come_first(self._priority, self.get_logger())
 
     def close(self) -> None:
         self.time.poke(self._ending)
