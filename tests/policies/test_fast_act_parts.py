@@ -7,13 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from aloha_stack.policies import fast_act, fast_act_layers, fast_act_transformer
 from aloha_stack.policies.act import Act
 from aloha_stack.policies.act_config import ActConfig
 from aloha_stack.policies.backbones import FrozenBatchNorm
 from aloha_stack.policies.fast_act import FastAct
+from aloha_stack.policies.fast_act_backbones import shrunk
 from policies import small_act
 
 LIGHT = replace(small_act.CONFIG, camera_embedding=True)
@@ -38,6 +42,7 @@ STILL = {
 features of a ResNet18 that was not trained two biases are too small to tell."""
 
 CLOSE = 2e-5
+KINDS = (torch.float32, torch.bfloat16)
 
 
 def lively(config: ActConfig) -> Act:
@@ -161,3 +166,12 @@ def test_what_is_done_to_the_network_later_is_not_seen() -> None:
             if isinstance(module, nn.Linear):
                 module.weight.zero_()
     torch.testing.assert_close(fast(list(pictures), state), before)
+
+
+@settings(deadline=None, max_examples=30)
+@given(height=st.integers(1, 9), width=st.integers(1, 9), kind=st.sampled_from(KINDS))
+def test_maps_are_shrunk_as_by_pooling(height: int, width: int, kind: torch.dtype) -> None:
+    noise = torch.Generator().manual_seed(height * 10 + width)
+    maps = torch.randn(2, 4, height, width, generator=noise).relu_().to(kind)
+    maps = maps.contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(shrunk(maps), F.max_pool2d(maps, 3, 2, 1), rtol=0, atol=0)

@@ -86,8 +86,7 @@ class FastAct:
         self._tokens[1] = F.linear(self._state, *self._state_projection)
         self._tokens[self._patches] = self._image_projection(self._backbone())
         if self._keypoints is not None:
-            early = torch.cat([maps.float() for maps in self._backbone.early])
-            self._tokens[self._points] = self._keypoints(early)
+            self._tokens[self._points] = self._keypoints(self._backbone.early.float())
         x = self._tokens
         for layer in self._encoder:
             x = layer(x)

@@ -108,30 +108,64 @@ class FastBackbone:
         kind: torch.dtype,
     ) -> None:
         self._steps: list[Step]
-        self.early: list[Tensor] = []
-        """The early maps (cameras of a group, channels, h, w) of the last call, group by group."""
+        self.early: Tensor
+        """The early maps (cameras, channels, h, w) of the last call."""
         if isinstance(backbone, ResNet18):
             self.stem = Stem(backbone.conv1, normaliser, backbone.bn1, size, kind)
-            self._steps, self.size = _resnet(backbone, self.stem.size, kind)
-            self._early_steps = 1 + len(backbone.get_submodule("layer1"))  # type: ignore[arg-type]
+            self._shrink: Step = shrunk
+            _, height, width = self.stem.size
+            size = (size[0], (height + 1) // 2, (width + 1) // 2)
+            self._steps, self.size = _resnet(backbone, size, kind)
+            self._early_steps = len(backbone.get_submodule("layer1"))  # type: ignore[arg-type]
         else:
             self.stem = Stem(backbone.stem, normaliser, None, size, kind)
-            self._steps, self.size = _light(backbone, self.stem.size, kind)
-            self._early_steps = 1 + backbone.first_stage
+            self._shrink = _GroupNorm(backbone.norm, kind)
+            self._steps, self.size = _light(backbone, (size[0], *self.stem.size[1:]), kind)
+            self._early_steps = backbone.first_stage
 
     def __call__(self) -> Tensor:
-        """(cameras * h * w, channels) of the pictures that the stem was given."""
-        maps = []
-        self.early = []
-        for group in self.stem.groups:
-            x = self.stem(group)
-            for step in self._steps[: self._early_steps]:
-                x = step(x)
-            self.early.append(x)
-            for step in self._steps[self._early_steps :]:
-                x = step(x)
-            maps.append(x.permute(0, 2, 3, 1).flatten(0, 2))
-        return maps[0] if len(maps) == 1 else torch.cat(maps)
+        """(cameras * h * w, channels) of the pictures that the stem was given.
+
+        From the smaller maps on all cameras at once: each weight is fetched once. Four pictures of
+        480x640 one by one took a fifth more there.
+        """
+        maps = [self._shrink(self.stem(group)) for group in self.stem.groups]
+        x = maps[0] if len(maps) == 1 else torch.cat(maps)
+        for step in self._steps[: self._early_steps]:
+            x = step(x)
+        self.early = x
+        for step in self._steps[self._early_steps :]:
+            x = step(x)
+        return x.permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def shrunk(maps: Tensor) -> Tensor:
+    """The largest of each 3x3, every second one, of channels-last maps that are not negative.
+
+    On a CPU: rows, then columns, and as whole numbers, whose order is that of such floats. One map
+    of 64 x 240 x 320 in bfloat16 takes 0.55 ms, torch's pooling, which notes places too, 1.9 ms.
+    """
+    if maps.device.type != "cpu":
+        return F.max_pool2d(maps, 3, 2, 1)
+    whole = torch.int16 if maps.itemsize == 2 else torch.int32
+    largest = _largest_of_three(maps.permute(0, 2, 3, 1).view(whole), 1)
+    return _largest_of_three(largest, 2).view(maps.dtype).permute(0, 3, 1, 2)
+
+
+def _largest_of_three(x: Tensor, dim: int) -> Tensor:
+    """Of each second place of a dimension and the two beside it."""
+    count, length = (x.shape[dim] + 1) // 2, x.shape[dim] // 2
+    here = x[(slice(None),) * dim + (slice(0, None, 2),)]
+    after = x[(slice(None),) * dim + (slice(1, None, 2),)]
+    if length == count:
+        largest = torch.maximum(here, after)
+    else:  # nothing is after the last
+        largest = here.clone()
+        inner = largest.narrow(dim, 0, length)
+        torch.maximum(inner, after, out=inner)
+    inner = largest.narrow(dim, 1, count - 1)
+    torch.maximum(inner, after.narrow(dim, 0, count - 1), out=inner)
+    return largest
 
 
 def folded(convolution: nn.Conv2d, norm: FrozenBatchNorm | None) -> tuple[Tensor, Tensor]:
@@ -146,9 +180,7 @@ def folded(convolution: nn.Conv2d, norm: FrozenBatchNorm | None) -> tuple[Tensor
 
 
 def _resnet(backbone: ResNet18, size: Size, kind: torch.dtype) -> tuple[list[Step], Size]:
-    count, height, width = size
-    size = (count, (height - 1) // 2 + 1, (width - 1) // 2 + 1)
-    steps: list[Step] = [lambda x: F.max_pool2d(x, 3, 2, 1)]
+    steps: list[Step] = []
     for layer in range(1, 5):
         for block in backbone.get_submodule(f"layer{layer}"):  # type: ignore[attr-defined]
             steps.append(made := _ResNetBlock(block, size, kind))
@@ -172,7 +204,7 @@ class _ResNetBlock:
 
 
 def _light(backbone: LightResNet, size: Size, kind: torch.dtype) -> tuple[list[Step], Size]:
-    steps: list[Step] = [_GroupNorm(backbone.norm, kind)]
+    steps: list[Step] = []
     for block in backbone.blocks:
         steps.append(made := _LightBlock(block, size, kind))
         size = made.size
