@@ -90,9 +90,10 @@ class ResNet18(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def early(self, x: Tensor) -> Tensor:
-        """The stem and the first stage."""
-        x = F.relu(conv_norm(self.conv1, self.bn1, x), inplace=True)
-        return self.get_submodule("layer1")(F.max_pool2d(x, 3, 2, 1))
+        """The stem and the first stage. The largest of what ReLU leaves is what ReLU leaves of the
+        largest, and so it has a quarter to do."""
+        x = F.max_pool2d(conv_norm(self.conv1, self.bn1, x), 3, 2, 1)
+        return self.get_submodule("layer1")(F.relu_(x))
 
     def late(self, early: Tensor) -> Tensor:
         """The other stages."""

@@ -20,6 +20,7 @@ from aloha_stack.training.computing import adamw, computed_in, counts, sums, wei
 from aloha_stack.training.dataset import Sample
 from aloha_stack.training.draws import Draws
 from aloha_stack.training.errors import TrainingError
+from aloha_stack.training.memory import keep_freed_memory
 from aloha_stack.training.objective import Network, Objective
 from aloha_stack.training.place import Place, Validation, packed, unpack
 from aloha_stack.training.prefetching import prefetched
@@ -94,6 +95,7 @@ class Trainer:
 
         Raises TrainingError (a loss that is no number, a full disk), EpisodeError.
         """
+        keep_freed_memory()
         with closing(prefetched(self._batches())) as batches:
             while not (reason := self._ended()):
                 began = time.monotonic()
