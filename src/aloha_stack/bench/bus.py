@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from aloha_stack.arguments import new_file
 from aloha_stack.bench.bus_four import four_arm_rows
 from aloha_stack.bench.bus_line import lost_reply_rows, rate_rows
 from aloha_stack.bench.bus_nodes import node_rows
 from aloha_stack.bench.emulator import Emulator, bench_robot
+from aloha_stack.bench.options import bench_parser
 from aloha_stack.bench.report import Report
 from aloha_stack.bench.telling import begin, finish
 
@@ -47,12 +47,6 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="aloha bench bus",
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = bench_parser("bus", __doc__, EXAMPLE)
     parser.add_argument("--quick", action="store_true", help="half a minute, coarse figures")
-    parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
     return parser

@@ -16,10 +16,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from aloha_stack.arguments import new_file
 from aloha_stack.bench.fault_cases import Case, chosen
 from aloha_stack.bench.fault_tape import Motion
 from aloha_stack.bench.fault_watch import LIMIT_S, MOST_MOTION_RAD, Outcome
+from aloha_stack.bench.options import bench_parser
 from aloha_stack.bench.report import FAILED, USAGE_ERROR, Bar, Report, Row, machine
 from aloha_stack.episodes.tables import Column, table
 from aloha_stack.graph import Graph, GraphFailed
@@ -176,14 +176,8 @@ def _seconds(value: float | None) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="aloha bench faults",
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = bench_parser("faults", __doc__, EXAMPLE)
     parser.add_argument("--only", nargs="+", default=[], metavar="FAULT", help="these kinds only")
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=ARMS, metavar="ARM")
     parser.add_argument("--words", action="store_true", help="all that the operator reads")
-    parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
     return parser

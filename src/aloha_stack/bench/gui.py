@@ -8,15 +8,14 @@ the bridge's cycles at 100 Hz while the panel hangs beside those while it is loo
 
 import argparse
 import math
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from aloha_stack.arguments import new_file, seconds
 from aloha_stack.bench.footage import footage
 from aloha_stack.bench.gui_graph import Phase, measure
 from aloha_stack.bench.gui_life import ALONE, HUNG, PHASES, SHOWN
 from aloha_stack.bench.node_processes import BenchFailed
+from aloha_stack.bench.options import add_folder, add_seconds, bench_parser
 from aloha_stack.bench.report import FAILED, NO_TORCH, Bar, Report, Row, at_fault, busy, machine
 from aloha_stack.bench.scratch import scratch_folder
 from aloha_stack.progress import Progress
@@ -112,24 +111,7 @@ def _small_policy(folder: Path) -> Path:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="aloha bench gui",
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--seconds",
-        type=seconds(2.0, 600.0),
-        default=10.0,
-        help="how long the panel is away, looked at, and hangs, each (10)",
-    )
-    parser.add_argument(
-        "--folder",
-        type=Path,
-        default=Path(tempfile.gettempdir()),
-        metavar="DIR",
-        help="takes pictures and logs, which are removed after",
-    )
-    parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
+    parser = bench_parser("gui", __doc__, EXAMPLE)
+    add_seconds(parser, 10.0, "how long the panel is away, looked at, and hangs, each")
+    add_folder(parser, "pictures and logs")
     return parser

@@ -8,18 +8,17 @@ the recorder, and one that sends them for the camera node.
 """
 
 import argparse
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from aloha_stack.arguments import new_file, seconds
 from aloha_stack.bench.footage import footage
 from aloha_stack.bench.image_log import Heard
 from aloha_stack.bench.images_graph import Outcome, Setting, measure
 from aloha_stack.bench.node_processes import BenchFailed
-from aloha_stack.bench.report import USAGE_ERROR, Bar, Report, Row
+from aloha_stack.bench.options import add_folder, add_seconds, bench_parser
+from aloha_stack.bench.report import USAGE_ERROR, Bar, Report, Row, percentile
 from aloha_stack.bench.scratch import scratch_folder
 from aloha_stack.bench.telling import begin, finish, give_up, has_room
 from aloha_stack.progress import Progress
@@ -84,7 +83,7 @@ def outcome_rows(
         ages, its_ages = _ages(mine), _ages(its)
         until = "exposure to decoded" if len(mine.decoded_ms) else "exposure to receipt"
         for percent in (50, 99):
-            value, peer_value = _percentile(ages, percent), _percentile(its_ages, percent)
+            value, peer_value = percentile(ages, percent), percentile(its_ages, percent)
             in_time = IN_TIME if barred and percent == 99 else None
             metric = f"{kind}, {name}: {until}, p{percent}"
             rows.append(Row(metric, value, "ms", peer, peer_value, in_time))
@@ -106,29 +105,10 @@ def _ages(heard: Heard) -> np.ndarray:
     return heard.decoded_ms if len(heard.decoded_ms) else heard.latency_ms
 
 
-def _percentile(values: np.ndarray, percent: float) -> float | None:
-    return float(np.percentile(values, percent)) if len(values) else None
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="aloha bench images",
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = bench_parser("images", __doc__, EXAMPLE)
+    add_seconds(
+        parser, 60.0, f"how long the graph is measured; the others {PEER_SECONDS:g} s at most"
     )
-    parser.add_argument(
-        "--seconds",
-        type=seconds(2.0, 600.0),
-        default=60.0,
-        help=f"how long the graph is measured (60); the others {PEER_SECONDS:g} s at most",
-    )
-    parser.add_argument(
-        "--folder",
-        type=Path,
-        default=Path(tempfile.gettempdir()),
-        metavar="DIR",
-        help="takes the episode, which is removed after",
-    )
-    parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
+    add_folder(parser, "the episode")
     return parser

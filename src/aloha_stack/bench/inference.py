@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aloha_stack.arguments import new_file
 from aloha_stack.bench.foreign import PEERS, ForeignError
+from aloha_stack.bench.options import bench_parser
 from aloha_stack.bench.report import NO_TORCH, Bar, Report, Row, at_fault
 from aloha_stack.bench.telling import begin, finish, give_up
 from aloha_stack.episodes.errors import EpisodeError
@@ -158,12 +158,7 @@ def _difference(subject: "Subject", apart: np.ndarray, peer: str, bar: Bar) -> R
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="aloha bench inference",
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = bench_parser("inference", __doc__, EXAMPLE)
     parser.add_argument(
         "--model", type=Path, metavar="FOLDER", help="a checkpoint of ACT, or of --policy"
     )
@@ -179,7 +174,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--rounds", type=_count, default=9, help="of all in turns (9)")
     parser.add_argument("--threads", type=_count, help="of each (all processors)")
-    parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
     return parser
 
 

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from aloha_stack.arguments import new_file, seconds
+from aloha_stack.arguments import seconds
 from aloha_stack.bench.load_data import LoadData, bytes_needed, prepare, read_through, size_of
+from aloha_stack.bench.options import bench_parser
 from aloha_stack.bench.report import NO_TORCH, Bar, Report, Row, at_fault
 from aloha_stack.bench.telling import begin, finish, give_up
 from aloha_stack.episodes.errors import EpisodeError
@@ -140,12 +141,7 @@ def _processes(workers: int) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="aloha bench load",
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = bench_parser("load", __doc__, EXAMPLE)
     parser.add_argument(
         "--seconds",
         type=seconds(0.1, 60.0),
@@ -155,5 +151,4 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--folder", type=Path, metavar="DIR", help="takes the files, 9 GB, and keeps them"
     )
-    parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
     return parser

@@ -9,18 +9,17 @@ starts them. Beside them runs an empty loop, a process that does nothing but sle
 
 import argparse
 import statistics
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from aloha_stack.arguments import new_file, seconds
 from aloha_stack.bench.footage import footage
 from aloha_stack.bench.loop_graph import PLAYER, Outcome, measure, measure_alone
 from aloha_stack.bench.loop_ticks import Ticks
 from aloha_stack.bench.node_processes import BenchFailed
-from aloha_stack.bench.report import NO_TORCH, Bar, Report, Row, at_fault
+from aloha_stack.bench.options import add_folder, add_seconds, bench_parser
+from aloha_stack.bench.report import NO_TORCH, Bar, Report, Row, at_fault, percentile
 from aloha_stack.bench.scratch import scratch_folder
 from aloha_stack.bench.telling import begin, finish, give_up
 from aloha_stack.policies.policy import PolicyError
@@ -95,7 +94,7 @@ def outcome_rows(found: Outcome, alone: Ticks) -> list[Row]:
         Row("empty loop alone: period error, p99", alone.percentile(99), "ms"),
         Row(f"empty loop alone: ticks skipped, of {alone.count}", alone.skipped, "ticks"),
         *(
-            Row(f"tick to command heard, p{percent}", _percentile(found.heard_ms, percent), "ms")
+            Row(f"tick to command heard, p{percent}", percentile(found.heard_ms, percent), "ms")
             for percent in (50, 99)
         ),
         Row("a chunk, median", statistics.median(inference_ms or [np.nan]), "ms"),
@@ -110,30 +109,9 @@ def outcome_rows(found: Outcome, alone: Ticks) -> list[Row]:
     ]
 
 
-def _percentile(values: np.ndarray, percent: float) -> float | None:
-    return float(np.percentile(values, percent)) if len(values) else None
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="aloha bench loop",
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--seconds",
-        type=seconds(2.0, 600.0),
-        default=60.0,
-        help="how long the ticks are measured (60)",
-    )
+    parser = bench_parser("loop", __doc__, EXAMPLE)
+    add_seconds(parser, 60.0, "how long the ticks are measured")
     parser.add_argument("--checkpoint", type=Path, metavar="FOLDER", help="the policy to run")
-    parser.add_argument(
-        "--folder",
-        type=Path,
-        default=Path(tempfile.gettempdir()),
-        metavar="DIR",
-        help="takes a network of 340 MB and pictures, which are removed after",
-    )
-    parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
+    add_folder(parser, "a network of 340 MB and pictures")
     return parser

@@ -9,15 +9,13 @@ beside the file while it was written; it is compared with the one that a reading
 """
 
 import argparse
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from aloha_stack.arguments import new_file, seconds
 from aloha_stack.bench.footage import footage
 from aloha_stack.bench.node_processes import BenchFailed
+from aloha_stack.bench.options import add_folder, add_seconds, bench_parser
 from aloha_stack.bench.record_graph import RECORDER, Outcome, measure
 from aloha_stack.bench.report import USAGE_ERROR, Bar, Report, Row
 from aloha_stack.bench.scratch import scratch_folder
@@ -88,24 +86,7 @@ def _ends(values: np.ndarray) -> tuple[float, float]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="aloha bench record",
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--seconds",
-        type=seconds(2.0, 1800.0),
-        default=SECONDS,
-        help=f"length of the episode ({SECONDS:g})",
-    )
-    parser.add_argument(
-        "--folder",
-        type=Path,
-        default=Path(tempfile.gettempdir()),
-        metavar="DIR",
-        help="takes the episode, which is removed after",
-    )
-    parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
+    parser = bench_parser("record", __doc__, EXAMPLE)
+    add_seconds(parser, SECONDS, "length of the episode", 1800.0)
+    add_folder(parser, "the episode")
     return parser

@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from aloha_stack.episodes.tables import Column, table
 
 PASSED, FAILED, USAGE_ERROR = 0, 1, 2
@@ -34,6 +36,11 @@ def at_fault(bench: str, text: str) -> int:
     """Tells why nothing was measured; the exit status for it."""
     print(f"aloha bench {bench}: {text}", file=sys.stderr)
     return USAGE_ERROR
+
+
+def percentile(values: np.ndarray, percent: float) -> float | None:
+    """None of nothing."""
+    return float(np.percentile(values, percent)) if len(values) else None
 
 
 @dataclass(frozen=True)

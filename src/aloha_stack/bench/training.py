@@ -12,7 +12,6 @@ that has it.
 import argparse
 import os
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -20,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aloha_stack.arguments import new_file
 from aloha_stack.bench.foreign import PEERS, ForeignError
+from aloha_stack.bench.options import add_folder, bench_parser
 from aloha_stack.bench.report import NO_TORCH, Bar, Report, Row, at_fault
 from aloha_stack.bench.scratch import scratch_folder
 from aloha_stack.bench.telling import begin, finish, give_up
@@ -154,12 +153,7 @@ def measured(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="aloha bench training",
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = bench_parser("training", __doc__, EXAMPLE)
     parser.add_argument("--cameras", type=int, choices=range(1, 5), default=1, help="(1)")
     parser.add_argument(
         "--picture", type=_size, default=(480, 640), metavar="WxH", help="size (640x480)"
@@ -169,14 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=_count, default=5, help="turns of each side (5)")
     parser.add_argument("--steps", type=_count, default=3, help="of a turn (3)")
     parser.add_argument("--threads", type=_count, help="of each side (all processors)")
-    parser.add_argument(
-        "--folder",
-        type=Path,
-        default=Path(tempfile.gettempdir()),
-        metavar="DIR",
-        help="takes episodes and weights, which are removed after",
-    )
-    parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures here")
+    add_folder(parser, "episodes and weights")
     return parser
 
 

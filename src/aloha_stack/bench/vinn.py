@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aloha_stack.arguments import count, new_file
+from aloha_stack.arguments import count
+from aloha_stack.bench.options import bench_parser
 from aloha_stack.bench.report import FAILED, NO_TORCH, Bar, Report, Row, at_fault, busy, machine
 from aloha_stack.progress import Progress
 
@@ -139,14 +140,8 @@ def _took_ms(work: Callable[[], object]) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="./aloha bench vinn",
-        description=(__doc__ or "").split("\n\n")[0],
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = bench_parser("vinn", (__doc__ or "").split("\n\n")[0], EXAMPLE)
     parser.add_argument("--rows", type=count, default=ROWS, metavar="N", help="(%(default)s)")
     parser.add_argument("--dims", type=count, default=DIMS, metavar="N", help="(%(default)s)")
     parser.add_argument("--rounds", type=count, default=30, metavar="N", help="(%(default)s)")
-    parser.add_argument("--json", type=new_file, metavar="FILE", help="also write it here")
     return parser
