@@ -1,6 +1,6 @@
 """The network: sizes as published, every layer in use, padding and latent as the paper has them."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -224,6 +224,7 @@ def test_other_numbers_of_cameras_are_an_error() -> None:
         ({"crop": [0, 0, 10]}, "crop .0, 0, 10.: expected top, left, height, width"),
         ({"crop": [-1, 0, 10, 10]}, "crop .-1, 0, 10, 10.: expected top"),
         ({"crop": [[0, 0, 10, 10]]}, "crop has parts for 1 cameras; there are 2"),
+        ({"crop": []}, "crop .*: expected top, left, height, width"),
         ({"seen": [0, 10]}, "seen: expected height and width"),
         ({"image_std": [[1, 1, 0]]}, "image_std: expected above 0"),
         ({"image_mean": [[0.5, 0.5]]}, "image_mean: expected three numbers"),
@@ -232,4 +233,14 @@ def test_other_numbers_of_cameras_are_an_error() -> None:
 )
 def test_sizes_that_cannot_be_are_refused_by_name(change: dict[str, object], message: str) -> None:
     with pytest.raises(PolicyError, match=message):
+        ActConfig.from_dict({**small_act.CONFIG.as_dict(), **change})
+
+
+@pytest.mark.parametrize(
+    "name", [one.name for one in fields(ActConfig) if type(one.default) is int] + ["stages"]
+)
+def test_a_size_that_no_memory_holds_is_refused_before_any_is_asked_for(name: str) -> None:
+    huge = 10**12
+    change = {name: [huge] if name == "stages" else huge}
+    with pytest.raises(PolicyError, match=f"{name}: expected"):
         ActConfig.from_dict({**small_act.CONFIG.as_dict(), **change})

@@ -135,7 +135,9 @@ def statistics(part: str, **values: Any) -> Change:
         (lambda c: c["spec"].update(cameras=["a", "a"]), "cameras: a, a has one twice"),
         (lambda c: c["spec"].update(image_size=[0, 4]), "image_size: expected"),
         (lambda c: c["spec"].update(rate_hz="fast"), "rate_hz: expected"),
+        (lambda c: c["spec"].update(stateful="false"), "stateful: expected true or false"),
         (lambda c: c["spec"].update(cameras=["cam_high"]), "cameras 2, spec 1"),
+        (lambda c: c["config"].update(crop=[]), "crop .*: expected top, left, height, width"),
         (lambda c: c["config"].update(heads=3), "hidden: expected a multiple of heads"),
         (lambda c: c["config"].update(feedforward=64), "weights of another shape: .*linear1"),
         (lambda c: c["config"].update(cvae=False), "weights unknown: latent_encoder"),
@@ -147,6 +149,7 @@ def statistics(part: str, **values: Any) -> Change:
         (statistics("action", mean=[0.0] * 13), "statistics of action: statistics of .13,."),
         (statistics("state", std=[None] * 14), "statistics of state: "),
         (statistics("state", names=["a"] * 14), "statistics of state: statistics of .'a'"),
+        (statistics("state", names=3), "statistics of state: statistics of 3"),
         (lambda c: c.update(sha256="0"), "its SHA-256 is not"),
     ],
 )

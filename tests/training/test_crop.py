@@ -13,9 +13,9 @@ from aloha_stack.policies.act import Act
 from aloha_stack.policies.act_policy import ActPolicy
 from aloha_stack.policies.policy import Observation
 from aloha_stack.training.act import ActObjective
-from aloha_stack.training.data import open_data
+from aloha_stack.training.data import open_data, read_settings
 from aloha_stack.training.dataset import EpisodeDataset
-from aloha_stack.training.recipes import load_recipe
+from aloha_stack.training.recipes import RecipeError, load_recipe
 from aloha_stack.training.settings import ReadSettings
 from aloha_stack.training.store import open_episodes
 from training.tiny_training import TINY
@@ -66,3 +66,8 @@ def test_a_policy_sees_in_whole_pictures_what_was_cut_out_for_learning(
     top, left, *size = crop
     for corner in ((top + 1, left), (top, left - 1)):
         assert np.abs(found((*corner, *size)) - expected[0].numpy()).max() > 1e-4
+
+
+def test_a_crop_of_nothing_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"data: crop .*: expected top, left, height, width"):
+        read_settings(load_recipe("act_cpu", ["data.crop=[]"]).data)

@@ -56,6 +56,8 @@ def test_resuming_needs_a_training(tmp_path: Path) -> None:
 def test_a_training_goes_on_with_its_own_network_and_episodes(begun: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="goes on with the network that it began with"):
         train(resumed(begun, changes={"network.hidden": 32}))
+    with pytest.raises(TrainingError, match=r"2 steps are done already, and training\.steps is 1"):
+        train(resumed(begun, changes={"training.steps": 1}))
     for number in range(3):
         write(tmp_path / "others", number=number + 7, size=(24, 32))
     request = replace(resumed(begun), data=(tmp_path / "others",))

@@ -37,8 +37,9 @@ def come_first(priority: int, logger: Any) -> None:
         for task in Path("/proc/self/task").iterdir():
             with suppress(ProcessLookupError):  # it has ended meanwhile
                 os.sched_setscheduler(int(task.name), os.SCHED_FIFO, os.sched_param(priority))
-    except PermissionError:
+    except OSError as error:  # not permitted; or, in some containers, not known
         logger.info(
-            f"no real-time priority: on a busy machine ticks may be some ms late; the line "
-            f"'@dialout - rtprio {priority}' in /etc/security/limits.d/aloha.conf allows it"
+            f"no real-time priority ({error.strerror}): on a busy machine ticks may be "
+            f"some ms late; the line '@dialout - rtprio {priority}' in "
+            "/etc/security/limits.d/aloha.conf allows it, where the system knows of it"
         )

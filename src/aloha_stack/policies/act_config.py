@@ -15,6 +15,12 @@ from aloha_stack.policies.transformer import ACTIVATIONS
 
 RESNET18, LIGHT = "resnet18", "light"
 _AT_LEAST_ZERO = ("encoder_layers", "cvae_layers", "keypoints")
+_LARGEST = 1 << 14
+_FEW = 100
+_AT_MOST_FEW = frozenset(
+    ("cameras", "encoder_layers", "decoder_layers", "cvae_layers", "blocks", "stem_kernel")
+)
+"""Beyond that a size is damage, which would take all memory before any weight is compared."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +72,9 @@ class ActConfig(Checked):
         self.need(0 <= self.dropout < 1, "dropout", "0 … 1")
         self.need(self.activation in ACTIVATIONS, "activation", " or ".join(ACTIVATIONS))
         self.need(self.backbone in (RESNET18, LIGHT), "backbone", f"{RESNET18} or {LIGHT}")
-        grouped = all(whole(n) and n % self.norm_groups == 0 for n in self.stages)
+        grouped = all(whole(n) and n <= _LARGEST and n % self.norm_groups == 0 for n in self.stages)
         self.need(
-            bool(self.stages) and grouped,
+            0 < len(self.stages) <= _FEW and grouped,
             "stages",
             f"channels, each a multiple of norm_groups ({self.norm_groups})",
         )
@@ -101,8 +107,9 @@ class ActConfig(Checked):
             self.need(isinstance(value, bool), name, "true or false")
         elif isinstance(default, int):
             least = 0 if name in _AT_LEAST_ZERO else 1
-            whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
-            self.need(whole, name, f"a whole number from {least}")
+            most = _FEW if name in _AT_MOST_FEW else _LARGEST
+            fits = whole(value, least) and value <= most
+            self.need(fits, name, f"a whole number from {least} to {most}")
         elif isinstance(default, float):
             self.need(finite(value), name, "a number")
         elif isinstance(default, str):

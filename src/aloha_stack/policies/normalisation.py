@@ -55,7 +55,8 @@ class Normaliser(nn.Module):
         except (KeyError, TypeError, ValueError) as error:
             raise NormalisationError(f"no usable mean and std: {error!r}") from error
         found = statistics.get("names")
-        if found is not None and list(found) != list(names):
+        alike = isinstance(found, list | tuple) and list(found) == list(names)
+        if found is not None and not alike:
             raise NormalisationError(f"statistics of {found}, expected those of {list(names)}")
         if mean.shape != (len(names),) or std.shape != (len(names),):
             raise NormalisationError(

@@ -80,6 +80,8 @@ class PolicySpec:
         rate = self.rate_hz
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= 1000:
             raise PolicyError(f"rate_hz: expected 0 … 1000 Hz, found {rate!r}")
+        if not isinstance(self.stateful, bool):
+            raise PolicyError(f"stateful: expected true or false, found {self.stateful!r}")
 
     @property
     def dt_s(self) -> float:

@@ -62,7 +62,7 @@ def crops_of(crop: Crops | None, cameras: int) -> tuple[Crop, ...] | None:
     """A crop for each camera. Raises ValueError for what is none."""
     if crop is None:
         return None
-    each = (crop,) * cameras if not isinstance(crop[0], tuple) else crop
+    each = crop if crop and isinstance(crop[0], tuple) else (crop,) * cameras
     if len(each) != cameras:
         raise ValueError(f"crop has parts for {len(each)} cameras; there are {cameras}")
     return tuple(_checked(one) for one in each)

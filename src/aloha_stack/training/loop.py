@@ -85,8 +85,14 @@ class Trainer:
         self._terms: tuple[str, ...] = ()
 
     def resume(self, saved: Saved) -> None:
-        """Goes on from there. Raises TrainingError for what is of another network."""
+        """Goes on from there. Raises TrainingError for what is of another network, and for fewer
+        steps than are done."""
         self.place = unpack(saved, self.module, self.average, self.optimizer)
+        if self.recipe.minutes is None and self.place.step > self.recipe.steps:
+            raise TrainingError(
+                f"{self.place.step} steps are done already, and training.steps is "
+                f"{self.recipe.steps}: --set training.steps=… to a larger number"
+            )
         self._earlier_s = self.place.elapsed_s
         self._done = self.schedule.done(self.place.step, self._elapsed())
 

@@ -48,7 +48,7 @@ class ReadSettings:
         if self.crop is not None or self.seen is not None:
             if self.image_size is None:
                 raise ValueError("crop is a part of image_size, which has to be given too")
-            nested = self.crop is not None and isinstance(self.crop[0], tuple)
+            nested = bool(self.crop) and isinstance(self.crop[0], tuple)  # type: ignore[index]
             self.sight(len(self.cameras or (self.crop if nested else (None,))), self.image_size)  # type: ignore[arg-type]
 
     def sight(self, cameras: int, picture: Size) -> Sight | None:
