@@ -112,6 +112,12 @@ def test_pickled_files_are_refused_and_never_read(tmp_path: Path, name: str) -> 
         load(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_who_names_a_file_of_a_checkpoint_is_told_its_folder(folder: Path, name: str) -> None:
+    with pytest.raises(CheckpointError, match=f"the folder of this file: {folder}$"):
+        load(folder / name)
+
+
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="there is no such folder"):
         load(tmp_path / "nowhere")
@@ -134,6 +140,7 @@ def statistics(part: str, **values: Any) -> Change:
         (lambda c: c["spec"].update(cameras="cam_high"), "cameras: expected names"),
         (lambda c: c["spec"].update(cameras=["a", "a"]), "cameras: a, a has one twice"),
         (lambda c: c["spec"].update(image_size=[0, 4]), "image_size: expected"),
+        (lambda c: c["spec"].update(image_size=[10**9, 4]), "image_size: expected"),
         (lambda c: c["spec"].update(rate_hz="fast"), "rate_hz: expected"),
         (lambda c: c["spec"].update(stateful="false"), "stateful: expected true or false"),
         (lambda c: c["spec"].update(cameras=["cam_high"]), "cameras 2, spec 1"),

@@ -119,6 +119,8 @@ def read_config(folder: str | Path) -> dict[str, Any]:
             f"{path}: a checkpoint is a folder with {WEIGHTS} and {CONFIG}; pickled files can run "
             "code and are never loaded. `./aloha models import` converts those of ACT and LeRobot"
         )
+    if path.is_file():
+        raise CheckpointError(f"{path}: a checkpoint is the folder of this file: {path.parent}")
     if not path.is_dir():
         raise CheckpointError(f"{path}: there is no such folder")
     file = path / CONFIG

@@ -21,6 +21,9 @@ from aloha_stack.robot.joints import JOINTS, SIDES
 NAMES = tuple(f"{side}_{joint}" for side in SIDES for joint in JOINTS)
 """Of the 14 numbers, in their order."""
 
+LARGEST_PX = 4096
+"""No camera's picture is higher or wider; a warm-up takes one of the size that is said."""
+
 
 class PolicyError(ValueError):
     """A policy cannot do what was asked of it."""
@@ -72,9 +75,13 @@ class PolicySpec:
             raise PolicyError("action_names: a policy has to move something")
         size = self.image_size
         if size is not None and (
-            not isinstance(size, tuple) or len(size) != 2 or not all(_whole(px) for px in size)
+            not isinstance(size, tuple)
+            or len(size) != 2
+            or not all(_whole(px) and px <= LARGEST_PX for px in size)
         ):
-            raise PolicyError(f"image_size: expected (height, width) in px, found {size!r}")
+            raise PolicyError(
+                f"image_size: expected (height, width) of 1 … {LARGEST_PX} px, found {size!r}"
+            )
         if not _whole(self.chunk):
             raise PolicyError(f"chunk: expected a number of ticks from 1, found {self.chunk!r}")
         rate = self.rate_hz
