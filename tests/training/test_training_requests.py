@@ -71,6 +71,7 @@ def test_a_training_goes_on_with_its_own_network_and_episodes(begun: Path, tmp_p
         (lambda data: data[: len(data) // 2], "truncated or damaged"),
         (lambda data: b"", "truncated or damaged"),
         (lambda data: data.replace(b"exp_avg_sq", b"exp_avg_xx"), "does not fit the network"),
+        (lambda data: data.replace(b"average/", b"averagx/"), "without an average of weights"),
     ],
 )
 def test_what_was_saved_and_is_damaged_is_refused_by_name(

@@ -65,6 +65,11 @@ def unpack(
     """The reverse, into what is there. Raises TrainingError for weights of another network."""
     live = {f"weights/{name}": value for name, value in module.state_dict().items()}
     if average.decay:
+        if not any(name.startswith("average/") for name in saved.tensors):
+            raise TrainingError(
+                "this training began without an average of weights and goes on without one: "
+                "--set training.ema=0"
+            )
         live |= {f"average/{name}": value for name, value in average.weights.items()}
     for name, parameter in module.named_parameters():
         if f"adam/{name}/step" not in saved.tensors:
