@@ -67,10 +67,13 @@ def test_actions_are_in_the_units_of_the_statistics() -> None:
         np.testing.assert_allclose(chunk, np.tile(expected, (5, 1)), atol=1e-6)
 
 
-def test_a_network_that_gives_no_numbers_is_an_error_that_names_the_joints() -> None:
+@pytest.mark.parametrize("said", [torch.nan, torch.inf, 1e37, -40.0])
+def test_a_network_that_gives_no_numbers_or_absurd_ones_is_an_error_that_names_the_joints(
+    said: float,
+) -> None:
     policy = small_act.policy()
     with torch.no_grad():
-        policy.network.action_head.bias[3] = torch.nan
+        policy.network.action_head.bias[3] = said
     with pytest.raises(ChunkError, match="left_forearm_roll, first at row 0"):
         policy.act(seen(policy))
 

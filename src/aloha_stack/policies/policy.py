@@ -178,8 +178,13 @@ def _check_image(spec: PolicySpec, camera: str, image: np.ndarray) -> None:
         )
 
 
+ABSURD = 12.0
+"""rad; two turns. Joints have less than one, and grippers go from 0 to 1."""
+
+
 def check_chunk(spec: PolicySpec, chunk: np.ndarray) -> None:
-    """Raises ChunkError: a chunk of another shape, or with numbers that are none."""
+    """Raises ChunkError: a chunk of another shape, with numbers that are none, or out of all
+    reach."""
     shape = (spec.chunk, len(spec.action_names))
     if not isinstance(chunk, np.ndarray) or chunk.dtype != np.float32 or chunk.shape != shape:
         raise ChunkError(f"the policy gave {_shape(chunk)} instead of float32 {shape}")
@@ -189,6 +194,15 @@ def check_chunk(spec: PolicySpec, chunk: np.ndarray) -> None:
         raise ChunkError(
             f"the policy gave no number (NaN or infinite) for {wrong}, first at row "
             f"{int(np.argmin(finite.all(axis=1)))}; nothing of this chunk may move the robot"
+        )
+    near = np.abs(chunk) <= ABSURD
+    if not near.all():
+        wrong = _bad(spec.action_names, near.all(axis=0))
+        row = int(np.argmin(near.all(axis=1)))
+        raise ChunkError(
+            f"the policy gave targets that no joint has ever had (more than {ABSURD} rad) for "
+            f"{wrong}, first at row {row}: is it of another robot, or its statistics of other "
+            "data? Nothing of this chunk may move the robot"
         )
 
 
