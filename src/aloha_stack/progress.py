@@ -6,6 +6,8 @@ from typing import TextIO
 
 PLAIN_S = 5.0
 """Time between two lines where there is no terminal to redraw one on."""
+SAME_S = 60.0
+"""Time between two that say the same."""
 
 BAR = 24
 
@@ -20,7 +22,7 @@ class Progress:
         self._out = out or sys.stdout
         self._live = self._out.isatty()
         self._width = 0
-        self._shown_s = -float("inf")
+        self._shown, self._shown_s = "", -float("inf")
 
     def say(self, text: str) -> None:
         """A line that stays."""
@@ -39,9 +41,9 @@ class Progress:
             self._out.write(f"  {text}")
             self._width = len(text) + 2
             self._out.flush()
-        elif now - self._shown_s >= PLAIN_S:
+        elif now - self._shown_s >= (SAME_S if text == self._shown else PLAIN_S):
             print(f"  {text}", file=self._out, flush=True)
-            self._shown_s = now
+            self._shown, self._shown_s = text, now
 
     def clear(self) -> None:
         """Takes the live line away."""

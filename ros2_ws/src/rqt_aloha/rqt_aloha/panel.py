@@ -49,7 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="whose arms, limits and cameras: a name in config/robots, or a robot file (twin)",
     )
     parser.add_argument("--light", action="store_true", help="light colours instead of dark ones")
-    parser.add_argument("--pictures", type=Path, metavar="DIR", help="saves pictures and ends")
+    parser.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="DIR",
+        help="saves a picture of each panel, once data are there, and ends",
+    )
     parser.add_argument(
         "--figures",
         type=Path,
