@@ -227,7 +227,7 @@ def test_without_a_terminal_changes_are_lines_and_keys_come_from_standard_input(
     tool = tools(graph.domain, terminal=False)
     keys = tool.process.stdin
     assert keys is not None
-    wait_for(lambda: "recorder" in tool.text and "IDLE" in tool.text)
+    tool.tells("IDLE")
     keys.write(b" \n")
     keys.flush()
     tool.tells("RECORDING episode_000000")
