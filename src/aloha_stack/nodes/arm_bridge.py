@@ -225,12 +225,13 @@ class ArmBridge(ManagedNode):
             self._floating.dead_man.renew(time.monotonic())
 
     def _on_adopt(self, _: Any, response: Any) -> Any:
-        """In place of an activation; and again, where an active bridge has lost its port."""
+        """In place of an activation, or after one that is just going on; and again, where an active
+        bridge has lost its port."""
         if self.state == "active":
             return self._answer(response, self.driver.adopt)
-        if self.state == "inactive":
+        if self.state in ("inactive", "activating"):
             self._adopting = True
-            response.success = self.transition("activate")
+            response.success = self.transition("activate") or self.state == "active"
             self._adopting = False
         response.message = (
             f"{self.arm.name} was taken over as it was found"
