@@ -1,5 +1,6 @@
 """A training from its request: recipe, data, objective, folder, loop."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -157,7 +158,7 @@ def _train(request: Request, stop: Callable[[], bool], processes: Processes) -> 
     )
     workers = request.workers
     if workers is None:
-        workers = 0 if cache is not None else 2
+        workers = 0 if cache is not None else min(2, len(os.sched_getaffinity(0)))
     parts = Parts(
         objective=objective,
         recipe=recipe.training,
