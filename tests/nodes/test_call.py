@@ -50,6 +50,7 @@ def graph(monkeypatch):
         (["/torque", "data:=false"], 1, "torque False"),
         (["/torque", "date:=true"], 2, "expected field:=value of: data (boolean)"),
         (["/torque", "data:=perhaps"], 2, "expected a boolean"),
+        (["/torque", "data:={"], 2, "expected a boolean"),
         (["/estop"], 2, "no service or action '/estop'; there is /e_stop, /torque"),
         ([], 0, "/e_stop  (std_srvs/srv/Trigger)"),
     ],

@@ -96,6 +96,11 @@ def test_an_unknown_recipe_is_refused_and_the_known_ones_are_named(tmp_path: Pat
         load_recipe(str(file))
 
 
+def test_a_value_that_contains_itself_is_refused() -> None:
+    with pytest.raises(RecipeError, match="contains itself"):
+        load_recipe("act_cpu", ["data.cameras=&all [*all]"])
+
+
 def test_step_sizes_warm_up_and_go_down_with_a_cosine() -> None:
     schedule = Schedule(TrainingRecipe(steps=1000, warmup=99))
     factors = [schedule.factor(step, schedule.done(step, 0.0)) for step in range(1001)]

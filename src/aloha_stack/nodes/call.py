@@ -101,14 +101,10 @@ def _fill(message: Any, fields: list[str]) -> Any:
         if not mark or key not in known:
             expected = ", ".join(f"{name} ({kind})" for name, kind in known.items()) or "none"
             raise CallError(f"'{field}': no such field; expected field:=value of: {expected}")
-        value = yaml.safe_load(text)
-        if known[key] in ("double", "float"):
-            value = float(value)
-        elif known[key] == "string":
-            value = text
         try:
-            setattr(message, key, value)
-        except (AssertionError, TypeError, ValueError) as error:
+            value = text if known[key] == "string" else yaml.safe_load(text)
+            setattr(message, key, float(value) if known[key] in ("double", "float") else value)
+        except (AssertionError, TypeError, ValueError, RecursionError, yaml.YAMLError) as error:
             raise CallError(f"'{field}': expected a {known[key]} ({error})") from error
     return message
 

@@ -1,5 +1,6 @@
 """Recipes: everything that a training is told, from config/policies/NAME.yaml and --set."""
 
+import json
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -130,6 +131,12 @@ def recipe_of(data: Any, changes: Iterable[str] = (), source: str = "recipe") ->
         raise RecipeError(f"{source}: expected a mapping (key: value), found {shown(data)}")
     for change in changes:
         data = _changed(data, change)
+    try:
+        json.dumps(data, default=str)
+    except ValueError as error:
+        raise RecipeError(
+            f"{source}: a value contains itself (an alias within its anchor)"
+        ) from error
     recipe = _build(Recipe, data, source, "")
     _check(recipe, source)
     return recipe
