@@ -273,6 +273,7 @@ def test_cnnrnn_starts_from_an_auto_encoder() -> None:
         ("each_layer_lstm", {"crop": (0, 0, 32, 64)}, "crop"),
         ("each_layer_lstm", {"value_range": (1.0, 0.0)}, "value_range"),
         ("each_layer_lstm", {"hidden": 0}, "hidden: expected a whole number from 1"),
+        ("each_layer_lstm", {"hidden": 10**9}, "hidden: expected a whole number from 1 to 16384"),
     ],
 )
 def test_sizes_that_cannot_be_are_refused_by_name(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from aloha_stack.policies.config import Checked, finite, tuples, whole
+from aloha_stack.policies.config import LARGEST, Checked, finite, tuples, whole
 from aloha_stack.policies.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from aloha_stack.policies.policy import PolicyError
 from aloha_stack.policies.sight import Crops, Sight, Size, chosen, crops_of
@@ -15,7 +15,6 @@ from aloha_stack.policies.transformer import ACTIVATIONS
 
 RESNET18, LIGHT = "resnet18", "light"
 _AT_LEAST_ZERO = ("encoder_layers", "cvae_layers", "keypoints")
-_LARGEST = 1 << 14
 _FEW = 100
 _AT_MOST_FEW = frozenset(
     ("cameras", "encoder_layers", "decoder_layers", "cvae_layers", "blocks", "stem_kernel")
@@ -72,7 +71,7 @@ class ActConfig(Checked):
         self.need(0 <= self.dropout < 1, "dropout", "0 … 1")
         self.need(self.activation in ACTIVATIONS, "activation", " or ".join(ACTIVATIONS))
         self.need(self.backbone in (RESNET18, LIGHT), "backbone", f"{RESNET18} or {LIGHT}")
-        grouped = all(whole(n) and n <= _LARGEST and n % self.norm_groups == 0 for n in self.stages)
+        grouped = all(whole(n) and n <= LARGEST and n % self.norm_groups == 0 for n in self.stages)
         self.need(
             0 < len(self.stages) <= _FEW and grouped,
             "stages",
@@ -107,7 +106,7 @@ class ActConfig(Checked):
             self.need(isinstance(value, bool), name, "true or false")
         elif isinstance(default, int):
             least = 0 if name in _AT_LEAST_ZERO else 1
-            most = _FEW if name in _AT_MOST_FEW else _LARGEST
+            most = _FEW if name in _AT_MOST_FEW else LARGEST
             fits = whole(value, least) and value <= most
             self.need(fits, name, f"a whole number from {least} to {most}")
         elif isinstance(default, float):

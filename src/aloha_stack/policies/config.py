@@ -24,9 +24,18 @@ def tuples(value: Any) -> Any:
     return tuple(map(tuples, value)) if isinstance(value, list | tuple) else value
 
 
+LARGEST = 1 << 14
+"""Of sizes: what is larger was not meant, and would fill the memory before anything is told."""
+
+
 def whole(number: Any, least: int = 1) -> bool:
     """Whether it is a whole number from `least`."""
     return isinstance(number, int) and not isinstance(number, bool) and number >= least
+
+
+def size(number: Any) -> bool:
+    """Whether it is a whole number that a layer can have of something."""
+    return whole(number) and number <= LARGEST
 
 
 def finite(number: Any) -> bool:

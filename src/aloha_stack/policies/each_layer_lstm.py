@@ -16,6 +16,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from aloha_stack.policies.config import LARGEST, size
 from aloha_stack.policies.recurrent import (
     Encoded,
     LstmLayer,
@@ -58,8 +59,8 @@ class EachLayerConfig(RecurrentConfig):
         self.need(self.feature_into in (EACH, FIRST), "feature_into", f"{EACH} or {FIRST}")
         self.need(not self.matched or self.feature_into == FIRST, "matched", "false for each")
         for name in ("channels", "strides"):
-            whole = all(isinstance(n, int) and n >= 1 for n in getattr(self, name))
-            self.need(whole and bool(getattr(self, name)), name, "whole numbers from 1")
+            sizes = getattr(self, name)
+            self.need(bool(sizes) and all(map(size, sizes)), name, f"numbers from 1 to {LARGEST}")
         self.need(len(self.strides) == len(self.channels), "strides", "one for each of channels")
         self.need(self.kernel % 2 == 1, "kernel", "an odd number")
         self.need(self.temperature > 0, "temperature", "a number above 0")

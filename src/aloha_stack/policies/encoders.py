@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aloha_stack.policies.backbones import LightResNet
-from aloha_stack.policies.config import Checked, whole
+from aloha_stack.policies.config import Checked, size, whole
 from aloha_stack.policies.normalisation import IMAGENET_MEAN, IMAGENET_STD, ImageNormaliser
 from aloha_stack.policies.policy import PolicyError
 from aloha_stack.policies.resnet import ResNet
@@ -42,7 +42,7 @@ class EncoderConfig(Checked):
             self.need(whole(getattr(self, name)), name, "a whole number from 1")
         stages = self.stages
         grouped = isinstance(stages, tuple) and all(
-            whole(one) and one % self.norm_groups == 0 for one in stages
+            size(one) and one % self.norm_groups == 0 for one in stages
         )
         multiples = f"channels, each a multiple of norm_groups ({self.norm_groups})"
         self.need(grouped and bool(stages), "stages", multiples)

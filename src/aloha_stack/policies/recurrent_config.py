@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
-from aloha_stack.policies.config import Checked, finite, tuples, whole
+from aloha_stack.policies.config import LARGEST, Checked, finite, size, tuples
 from aloha_stack.policies.policy import PolicyError
 from aloha_stack.robot.joints import JOINTS, SIDES
 
@@ -25,15 +25,15 @@ class RecurrentConfig(Checked):
     def __post_init__(self) -> None:
         for field in fields(self):
             self._check_type(field.name, getattr(self, field.name), field.default)
-        size = self.image_size
-        self.need(len(size) == 2 and all(map(whole, size)), "image_size", "height and width, px")
+        seen = self.image_size
+        self.need(len(seen) == 2 and all(map(size, seen)), "image_size", "height and width, px")
         known = all(arm in SIDES for arm in self.arms) and len(set(self.arms)) == len(self.arms)
         self.need(known, "arms", f"of {', '.join(SIDES)}, each once")
         fits = not self.arms or self.joints == len(self.arms) * len(JOINTS)
         self.need(fits, "joints", f"{len(JOINTS)} for each of the arms {', '.join(self.arms)}")
         if self.crop is not None:
             inside = len(self.crop) == 4 and all(isinstance(px, int) for px in self.crop)
-            inside = inside and min(self.crop[:2]) >= 0 and self.crop[2:] == size
+            inside = inside and min(self.crop[:2]) >= 0 and self.crop[2:] == seen
             self.need(inside, "crop", "top, left and the image_size's height and width, px")
         low_high = self.value_range
         ordered = len(low_high) == 2 and all(map(finite, low_high)) and low_high[0] < low_high[1]
@@ -52,7 +52,7 @@ class RecurrentConfig(Checked):
         if isinstance(default, bool):
             self.need(isinstance(value, bool), name, "true or false")
         elif isinstance(default, int):
-            self.need(whole(value), name, "a whole number from 1")
+            self.need(size(value), name, f"a whole number from 1 to {LARGEST}")
         elif isinstance(default, float):
             self.need(finite(value), name, "a number")
         elif isinstance(default, str):
