@@ -1,6 +1,7 @@
 """Recurrent policies in `./aloha train`: what is learnt, from what, and what is refused by name."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,9 @@ def test_a_training_leaves_a_policy_that_acts(policy: str, episodes: Path, tmp_p
     np.testing.assert_allclose(chunk[:, :7], 0.1)  # the left arm, which it knows nothing of
     card = (tmp_path / "out/CARD.md").read_text()
     assert "mean squared errors, of joints in units of each one's range" in card
+    samples, rounds = re.search(r"([\d,]+) samples \(([\d.]+) times the data\)", card).groups()
+    learnt_from = int(re.search(r"(\d+) episodes .* to learn from", card)[1])
+    assert float(rounds) == pytest.approx(int(samples.replace(",", "")) / learnt_from, abs=0.05)
 
 
 def test_between_looks_the_last_picture_is_seen_and_none_of_the_future(

@@ -33,6 +33,8 @@ class CardFacts:
     seed: int
     machine: str
     parameters: Mapping[str, int]
+    items: int
+    """Samples that all of the data gives once: its steps, or whole episodes."""
 
 
 def card(facts: CardFacts, place: Place, ended: str) -> str:
@@ -70,7 +72,7 @@ def card(facts: CardFacts, place: Place, ended: str) -> str:
             f"| commanded by | {in_words(data.commanded)} (steps); learnt from: {commanders} |",
             f"| data's SHA-256 | `{data.digest}` |",
             f"| trained | {place.step:,} steps, {samples:,} samples "
-            f"({samples / max(steps, 1):.1f} times the data) |",
+            f"({samples / max(facts.items, 1):.1f} times the data) |",
             f"| wall time | {clock(place.elapsed_s)}, reading and validation included |",
             f"| machine | {facts.machine} |",
             f"| ended | {ended or 'still in training'} |",

@@ -155,6 +155,7 @@ def _train(request: Request, stop: Callable[[], bool], processes: Processes) -> 
         seed=begun.seed,
         machine=machine(),
         parameters=count(objective.module),
+        items=len(objective.dataset(data.train)),
     )
     workers = request.workers
     if workers is None:
