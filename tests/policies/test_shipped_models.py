@@ -18,15 +18,19 @@ MODELS = sorted((share_folder() / "models").iterdir(), key=lambda folder: folder
 @pytest.mark.parametrize("folder", MODELS, ids=[folder.name for folder in MODELS])
 def test_a_shipped_model_acts_on_what_it_was_made_for(folder: Path) -> None:
     policy = load(folder)
-    assert policy.spec.task in TASKS and folder.name.endswith(policy.spec.task)
+    assert policy.spec.task in TASKS
+    assert folder.name.endswith(policy.spec.task)
     policy.reset()
     at_rest = replace(seen(policy), state=np.zeros(len(policy.spec.state_names), np.float32))
     chunk = policy.act(at_rest)
-    assert chunk.shape == (policy.spec.chunk, 14) and np.isfinite(chunk).all()
+    assert chunk.shape == (policy.spec.chunk, 14)
+    assert np.isfinite(chunk).all()
 
 
 @pytest.mark.parametrize("folder", MODELS, ids=[folder.name for folder in MODELS])
 def test_its_card_tells_successes_out_of_attempts_and_how_it_was_made(folder: Path) -> None:
     card = (folder / "CARD.md").read_text()
-    assert re.search(r"\d+ of \d+", card) and "./aloha evaluate" in card
-    assert f"--out models/{folder.name}" in card and "SHA-256" in card
+    assert re.search(r"\d+ of \d+", card)
+    assert "./aloha evaluate" in card
+    assert f"--out models/{folder.name}" in card
+    assert "SHA-256" in card
