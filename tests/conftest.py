@@ -1,13 +1,16 @@
 """What all tests share."""
 
 import os
+import threading
 
 import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import Scheduling
 
 import workers
-from aloha_stack.shared_memory import sweep
+from aloha_stack.shared_memory import heal_ports, sweep
+
+HEALED_S = 5.0
 
 
 def pytest_configure() -> None:
@@ -26,9 +29,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_sessionstart() -> None:
-    """What killed nodes left in shared memory must not hold the tests' own."""
+    """What killed nodes left in shared memory must not hold the tests' own, nor what nodes leave
+    that are killed by tests: whoever opens a port that is half made waits for ever."""
     if not workers.beside_others():
         sweep()
+    threading.Thread(target=_heal_ports, name="heal_ports", daemon=True).start()
+
+
+def _heal_ports() -> None:
+    never = threading.Event()
+    while not never.wait(HEALED_S):
+        heal_ports()
 
 
 def pytest_sessionfinish() -> None:
