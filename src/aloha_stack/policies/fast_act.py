@@ -1,10 +1,10 @@
 """ACT's inference, all that is constant computed once: backend "fast" of policies/act_policy.py.
 
 What differs from `Act.forward` with z = 0 is how it is computed, not what: weights are packed for
-the processor, and rounded to bfloat16 where it multiplies that in hardware (sums within a product
-and norms are computed in float32); batch norm and the pictures' normalisation are in the
-convolutions; the latent's token and the decoder's first self-attention are constants; of the CVAE
-nothing is left. It is a copy: what is done to the
+the processor, and rounded to bfloat16 where it multiplies that in hardware (sums within a product,
+norms and the sums around the layers stay float32); batch norm and the pictures' normalisation are
+in the convolutions; positions times weights, the latent's token and the decoder's first
+self-attention are constants; of the CVAE nothing is left. It is a copy: what is done to the
 original's weights afterwards is not seen here.
 """
 
@@ -50,7 +50,7 @@ class FastAct:
         self._keypoints = copy.deepcopy(network.keypoints)
         self._state_projection = _constant(network.state_projection)
         self._state = torch.zeros(config.state_dim, device=self._device)
-        self._tokens = torch.empty(count, config.hidden, device=self._device, dtype=kind)
+        self._tokens = torch.empty(count, config.hidden, device=self._device)
         self._tokens[0] = network.latent_projection.bias  # z = 0
 
         positions = _positions(network, rows, columns)
@@ -66,7 +66,7 @@ class FastAct:
             FastDecoderLayer(layer, queries, positions, number == 0, kind)  # type: ignore[arg-type]
             for number, layer in enumerate(layers)
         ]
-        self._queries, self._positions = queries, positions.to(kind)
+        self._queries = queries
         self._decoder_norm = LayerNorm(network.decoder.norm)
         self._action_head = _constant(network.action_head)
         on_cuda = self._device.type == "cuda"
@@ -90,12 +90,11 @@ class FastAct:
         x = self._tokens
         for layer in self._encoder:
             x = layer(x)
-        memory = x if self._encoder_norm is None else self._encoder_norm(x)
-        keys_of = memory + self._positions
+        memory = (x if self._encoder_norm is None else self._encoder_norm(x)).to(self._kind)
         y = self._queries
         for decoder_layer in self._decoder:
-            y = decoder_layer(y, keys_of, memory)
-        return F.linear(self._decoder_norm(y.float()), *self._action_head)
+            y = decoder_layer(y, memory)
+        return F.linear(self._decoder_norm(y), *self._action_head)
 
 
 def _positions(network: Act, rows: int, columns: int) -> Tensor:

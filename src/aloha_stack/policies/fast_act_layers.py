@@ -17,9 +17,6 @@ from torch.nn import functional as F
 
 NONE, RELU, GELU = "none", "relu", "gelu"
 
-LEAST_SUM, GREATEST_SUM = 1e-26, 1e30
-"""Sums of exp(score) between which none that counts was lost or overflowed: a score of -87 is 0."""
-
 Size = tuple[int, int, int]
 """Pictures or maps: how many, height, width."""
 
@@ -119,10 +116,9 @@ class Convolution:
 def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     """softmax(query key^T) value of each head: (N, D), (M, D), (M, D) to (N, D).
 
-    In bfloat16 on a CPU head by head, so that nothing is copied to have heads side by side, and
-    with the division by the weights' sum at the end: 1202 tokens, 8 heads, one core of a Zen 4:
-    26 ms; with a softmax of the scores 29 ms, torch's fused attention 50 ms. Elsewhere the fused
-    one is the fastest.
+    In bfloat16 on a CPU head by head: the scores of one stay in its cache, and nothing is copied
+    to have heads side by side. 1202 tokens, 8 heads, one core: 16 ms; torch's fused attention
+    takes 39 ms, all heads at once 40 ms. Elsewhere the fused one is the fastest.
     """
     width = query.shape[1] // heads
     if query.device.type != "cpu" or query.dtype != torch.bfloat16:
@@ -131,20 +127,11 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
         )
         joined = F.scaled_dot_product_attention(q, k, v, scale=1.0)
         return joined[0].transpose(0, 1).flatten(1)
-    of_heads = [slice(start, start + width) for start in range(0, query.shape[1], width)]
     result = torch.empty_like(query, memory_format=torch.contiguous_format)
-    weights = query.new_empty(len(query), len(key))
-    sums = query.new_empty(len(query), heads)
-    for number, head in enumerate(of_heads):
-        torch.mm(query[:, head], key[:, head].t(), out=weights).exp_()
+    for start in range(0, query.shape[1], width):
+        head = slice(start, start + width)
+        weights = (query[:, head] @ key[:, head].t()).softmax(dim=1)
         torch.mm(weights, value[:, head], out=result[:, head])
-        torch.sum(weights, dim=1, out=sums[:, number])
-    least, greatest = torch.aminmax(sums)
-    if least > LEAST_SUM and greatest < GREATEST_SUM:
-        return result.unflatten(1, (heads, width)).div_(sums[..., None]).flatten(1)
-    for head in of_heads:  # scores too far from 0 to be exponents as they are
-        torch.mm(query[:, head], key[:, head].t(), out=weights)
-        torch.mm(weights.softmax(dim=1), value[:, head], out=result[:, head])
     return result
 
 

@@ -1,8 +1,7 @@
 """Transformer layers with constant weights and positions, for one sample (policies/transformer.py).
 
-Tokens are (N, D) of `kind`, the type of the products, between the layers, too: what a part gives
-is added to its input as the last product's result is written, and nothing passes over all tokens
-only to change their type. Norms are computed in float32.
+A position enters as a bias of its token, (x + p) W = x W + p W, and p W is computed once. Tokens
+are (N, D) float32 between the layers; `kind` is the type of the products.
 """
 
 from collections.abc import Callable
@@ -21,7 +20,6 @@ from aloha_stack.policies.transformer import (
 )
 
 Part = Callable[..., Tensor]
-"""Of what it is added to, what it sees, and its memory."""
 
 
 class FastEncoderLayer:
@@ -32,8 +30,8 @@ class FastEncoderLayer:
         attention = _SelfAttention(layer.self_attn, positions, kind)
         feed_forward = _FeedForward(layer, len(positions), kind)
         self._steps = (
-            _Added(attention, layer.norm1, layer.pre_norm),
-            _Added(feed_forward, layer.norm2, layer.pre_norm),
+            _Added(attention, layer.norm1, layer.pre_norm, kind),
+            _Added(feed_forward, layer.norm2, layer.pre_norm, kind),
         )
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -58,83 +56,78 @@ class FastDecoderLayer:
         what its self-attention gives is computed here."""
         self._start: Tensor | None = None
         if first:
-            self._start = _first_self_attention(layer, queries).to(kind)
+            self._start = _first_self_attention(layer, queries)
         else:
             attention = _SelfAttention(layer.self_attn, queries, kind)
-            self._self = _Added(attention, layer.norm1, layer.pre_norm)
-        attention_to_memory = _CrossAttention(layer.multihead_attn, queries, len(positions), kind)
-        self._of_memory = _Added(attention_to_memory, layer.norm2, layer.pre_norm)
+            self._self = _Added(attention, layer.norm1, layer.pre_norm, kind)
+        attention_to_memory = _CrossAttention(layer.multihead_attn, queries, positions, kind)
+        self._of_memory = _Added(attention_to_memory, layer.norm2, layer.pre_norm, kind)
         feed_forward = _FeedForward(layer, len(queries), kind)
-        self._last = _Added(feed_forward, layer.norm3, layer.pre_norm)
+        self._last = _Added(feed_forward, layer.norm3, layer.pre_norm, kind)
 
-    def __call__(self, x: Tensor, keys_of: Tensor, memory: Tensor) -> Tensor:
-        """(T, D), which is not looked at by the first layer; memory (N, D), and the same with its
-        positions added."""
+    def __call__(self, x: Tensor, memory: Tensor) -> Tensor:
+        """(T, D), which is not looked at by the first layer, and memory (N, D) of `kind`."""
         x = self._self(x) if self._start is None else self._start
-        return self._last(self._of_memory(x, keys_of, memory))
+        return self._last(self._of_memory(x, memory))
 
 
 class LayerNorm:
-    """Of each token (N, D)."""
+    """Of each token (N, D), float32."""
 
     def __init__(self, norm: nn.LayerNorm) -> None:
         self._weight, self._bias = norm.weight.detach().clone(), norm.bias.detach().clone()
         self._epsilon = norm.eps
 
     def __call__(self, x: Tensor) -> Tensor:
-        weight, bias = self._weight, self._bias
-        if x.device.type != "cpu":  # of two types it takes there only
-            weight, bias = weight.to(x.dtype), bias.to(x.dtype)
-        return F.layer_norm(x, weight.shape, weight, bias, self._epsilon)
+        return F.layer_norm(x, self._weight.shape, self._weight, self._bias, self._epsilon)
 
 
 class _Added:
     """A part of a layer, added to its input; the norm comes before the part or after the sum."""
 
-    def __init__(self, part: Part, norm: nn.LayerNorm, pre_norm: bool) -> None:
-        self._part, self._norm, self._pre_norm = part, LayerNorm(norm), pre_norm
+    def __init__(self, part: Part, norm: nn.LayerNorm, pre_norm: bool, kind: torch.dtype) -> None:
+        self._part, self._norm = part, LayerNorm(norm)
+        self._pre_norm, self._kind = pre_norm, kind
 
     def __call__(self, x: Tensor, *memory: Tensor) -> Tensor:
         if self._pre_norm:
-            return self._part(x, self._norm(x), *memory)
-        return self._norm(self._part(x, x, *memory))
+            return x + self._part(self._norm(x).to(self._kind), *memory).to(x.dtype)
+        return self._norm(x + self._part(x.to(self._kind), *memory).to(x.dtype))
 
 
 class _SelfAttention:
     def __init__(self, attention: Attention, positions: Tensor, kind: torch.dtype) -> None:
         width, count = attention.width, len(positions)
         weight, bias = _scaled(attention)
-        self._positions = positions.to(kind)
-        self._query_key = Linear(weight[: 2 * width], bias[: 2 * width], count, kind)
-        self._value = Linear(weight[2 * width :], bias[2 * width :], count, kind)
+        of_position = F.linear(positions, weight[: 2 * width])
+        self._bias = (F.pad(of_position, (0, width)) + bias).to(kind)
+        self._project = Linear(weight, None, count, kind)
         self._out = Linear(attention.out_proj.weight, attention.out_proj.bias, count, kind)
         self._heads, self._width = attention.heads, width
 
-    def __call__(self, added: Tensor, x: Tensor) -> Tensor:
-        query, key = self._query_key(x + self._positions).split(self._width, dim=1)
-        return self._out(attend(query, key, self._value(x), self._heads), added)
+    def __call__(self, x: Tensor) -> Tensor:
+        query, key, value = self._project(x, self._bias).split(self._width, dim=1)
+        return self._out(attend(query, key, value, self._heads))
 
 
 class _CrossAttention:
     def __init__(
-        self, attention: Attention, queries: Tensor, memory: int, kind: torch.dtype
+        self, attention: Attention, queries: Tensor, positions: Tensor, kind: torch.dtype
     ) -> None:
         width, count = attention.width, len(queries)
-        weights, biases = (part.split(width) for part in _scaled(attention))
-        # What is added to a query is the same in each call.
-        self._query_bias = (F.linear(queries, weights[0]) + biases[0]).to(kind)
-        self._query = Linear(weights[0], None, count, kind)
-        self._key, self._value = (
-            Linear(weight, bias, memory, kind)
-            for weight, bias in zip(weights[1:], biases[1:], strict=True)
-        )
+        weight, bias = _scaled(attention)
+        self._query_bias = (F.linear(queries, weight[:width]) + bias[:width]).to(kind)
+        self._query = Linear(weight[:width], None, count, kind)
+        of_position = F.linear(positions, weight[width : 2 * width])
+        self._memory_bias = (F.pad(of_position, (0, width)) + bias[width:]).to(kind)
+        self._memory = Linear(weight[width:], None, len(positions), kind)
         self._out = Linear(attention.out_proj.weight, attention.out_proj.bias, count, kind)
-        self._heads = attention.heads
+        self._heads, self._width = attention.heads, width
 
-    def __call__(self, added: Tensor, x: Tensor, keys_of: Tensor, memory: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, memory: Tensor) -> Tensor:
+        key, value = self._memory(memory, self._memory_bias).split(self._width, dim=1)
         query = self._query(x, self._query_bias)
-        attended = attend(query, self._key(keys_of), self._value(memory), self._heads)
-        return self._out(attended, added)
+        return self._out(attend(query, key, value, self._heads))
 
 
 class _FeedForward:
@@ -143,8 +136,8 @@ class _FeedForward:
         self._first = Linear(layer.linear1.weight, layer.linear1.bias, rows, kind, name)
         self._second = Linear(layer.linear2.weight, layer.linear2.bias, rows, kind)
 
-    def __call__(self, added: Tensor, x: Tensor) -> Tensor:
-        return self._second(self._first(x), added)
+    def __call__(self, x: Tensor) -> Tensor:
+        return self._second(self._first(x))
 
 
 def _scaled(attention: Attention) -> tuple[Tensor, Tensor]:
