@@ -261,8 +261,9 @@ def test_a_failing_step_says_which_why_and_how_to_mend_it(tmp_path: Path) -> Non
 
 
 SLOW_START = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests
 sys.path.insert(0, {tests!r})
 from house_setup import load_launcher
 launcher = load_launcher()
