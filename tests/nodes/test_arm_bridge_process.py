@@ -140,8 +140,8 @@ def test_after_a_kill_the_arm_stands_still_and_is_adopted_without_a_jerk(arm: Ar
     assert len(arm.servos.written_goals) == number
     assert all(s.get("bus_watchdog") == -1 for s in arm.servos.servos.values())
 
-    # Its own start may still be about to end: then it says that it is activating.
-    wait_for(lambda: call(arm.operator, f"/{NAME}/adopt").success)
+    response = call(arm.operator, f"/{NAME}/adopt")
+    assert response.success, response.message
     arm.wait_mode(Mode.HOLDING, "waiting for commands")
     written = list(arm.servos.written_goals)[number:]
     assert len(written) > 14

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from aloha_stack.policies.config import LARGEST, Checked, finite, tuples, whole
+from aloha_stack.policies.config import LARGEST, Checked, finite, size, tuples, whole
 from aloha_stack.policies.normalisation import IMAGENET_MEAN, IMAGENET_STD
 from aloha_stack.policies.policy import PolicyError
 from aloha_stack.policies.sight import Crops, Sight, Size, chosen, crops_of
@@ -71,7 +71,7 @@ class ActConfig(Checked):
         self.need(0 <= self.dropout < 1, "dropout", "0 … 1")
         self.need(self.activation in ACTIVATIONS, "activation", " or ".join(ACTIVATIONS))
         self.need(self.backbone in (RESNET18, LIGHT), "backbone", f"{RESNET18} or {LIGHT}")
-        grouped = all(whole(n) and n <= LARGEST and n % self.norm_groups == 0 for n in self.stages)
+        grouped = all(size(n) and n % self.norm_groups == 0 for n in self.stages)
         self.need(
             0 < len(self.stages) <= _FEW and grouped,
             "stages",
@@ -82,8 +82,8 @@ class ActConfig(Checked):
             crops_of(self.crop, self.cameras)
         except ValueError as error:
             raise PolicyError(str(error)) from error
-        size = self.seen is None or (len(self.seen) == 2 and all(map(whole, self.seen)))
-        self.need(size, "seen", "height and width in px")
+        seen = self.seen is None or (len(self.seen) == 2 and all(map(whole, self.seen)))
+        self.need(seen, "seen", "height and width in px")
         for name in ("image_mean", "image_std"):
             rows = getattr(self, name)
             self.need(

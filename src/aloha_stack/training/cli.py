@@ -171,7 +171,8 @@ def _parser() -> argparse.ArgumentParser:
         type=_workers,
         default=None,
         metavar="N",
-        help="processes that read pictures (default: 0 with the cache, else 2)",
+        help="processes that read pictures (default: 0 with the cache, else as many as there are "
+        "processors, 2 at most)",
     )
     parser.add_argument(
         "--cache",
