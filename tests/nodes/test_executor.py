@@ -1,7 +1,8 @@
 """The executor of all nodes at its end.
 
 Regressions pinned: a callback that became ready while shutdown() was under way ended the process
-with "cannot schedule new futures after shutdown", status 1.
+with "cannot schedule new futures after shutdown", status 1; one whose subscription was destroyed by
+a callback between two waits ended with "cannot use Destroyable because destruction was requested".
 """
 
 import threading
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from rclpy.node import Node
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from aloha_stack.nodes._executor import LeanExecutor
@@ -73,4 +75,57 @@ def test_what_is_submitted_to_a_pool_that_ended_for_another_reason_is_an_error(
     task = executor.create_task(lambda: None)
     with pytest.raises(RuntimeError, match="after shutdown"):
         executor._submit(task)
+    executor.shutdown(timeout_sec=0)
+
+
+class DestroyedBefore(LeanExecutor):
+    """A callback in another thread destroys `ear` just before `what` is done the second time: what
+    is waited for was found and held before."""
+
+    def __init__(self, node: Node, ear: Any, what: str) -> None:
+        super().__init__()
+        self.times = 0
+        do = getattr(self, what)
+
+        def do_after_destruction(*given: Any) -> Any:
+            self.times += 1
+            if self.times == 2:
+                node.destroy_subscription(ear)
+            return do(*given)
+
+        setattr(self, what, do_after_destruction)
+
+
+@pytest.mark.parametrize("what", ["_wait", "_fill"])
+def test_a_subscription_destroyed_between_two_waits_is_no_longer_waited_for(
+    server: Node, what: str
+) -> None:
+    heard: list[str] = []
+    ear = server.create_subscription(String, "news", lambda message: heard.append("destroyed"), 1)
+    server.create_subscription(String, "news", lambda message: heard.append("kept"), 1)
+    mouth = server.create_publisher(String, "news", 1)
+    executor = DestroyedBefore(server, ear, what)
+    executor.add_node(server)
+    while executor.times < 4:
+        executor.spin_once(0.05)
+    heard.clear()
+    mouth.publish(String(data="news"))
+    for _ in range(100):
+        executor.spin_once(0.05)
+        if heard:
+            break
+    assert heard == ["kept"]
+    executor.shutdown(timeout_sec=0)
+    executor.release()
+
+
+def test_an_event_of_a_subscription_that_is_destroyed_before_it_is_taken_is_dropped(
+    server: Node,
+) -> None:
+    ear = server.create_subscription(String, "news", lambda message: None, 1)
+    (event, *_) = ear.event_handlers
+    event._ready_to_take_data = True
+    server.destroy_subscription(ear)
+    executor = LeanExecutor()
+    assert executor._take_waitable(event) is None
     executor.shutdown(timeout_sec=0)

@@ -108,15 +108,30 @@ class LeanExecutor(Executor):
         timeout_sec: float | None,
     ) -> dict[str, Any] | None:
         """The ready entities by kind; None after a shutdown, or if an entity is gone by now."""
-        entities = [*subscriptions, *timers, *clients, *services, *waitables]
-        if entities != self._waited or self._wait_set is None:
-            try:
-                self._hold(entities, subscriptions, timers, clients, services, waitables)
-            except _rclpy.InvalidHandle:
-                self.release()
+        kinds = (subscriptions, timers, clients, services, waitables)
+        entities = list(chain.from_iterable(kinds))
+        try:
+            if entities != self._waited or self._wait_set is None:
+                self._hold(entities, *kinds)
+            if not self._fill(*kinds):
                 return None
+        except _rclpy.InvalidHandle:  # a callback has destroyed one of them in the meantime
+            self.release()
+            return None
+        wait_set = self._wait_set
+        wait_set.wait(-1 if timeout_sec is None or timeout_sec < 0 else int(timeout_sec * 1e9))
+        if self._is_shutdown:
+            return None
+        if not self.context.ok():
+            raise ExternalShutdownException
+        names = ("subscription", "timer", "client", "service")
+        return {name: wait_set.get_ready_entities(name) for name in names}
+
+    def _fill(self, *kinds: list[Any]) -> bool:
+        """Puts the entities into the wait set; False after a shutdown."""
         wait_set = self._wait_set
         wait_set.clear_entities()
+        subscriptions, timers, clients, services, waitables = kinds
         for sub in subscriptions:
             wait_set.add_subscription(sub.handle)
         for timer in timers:
@@ -127,17 +142,11 @@ class LeanExecutor(Executor):
             wait_set.add_service(service.handle)
         for guard in (self._guard, self._sigint_gc):
             if guard is None:
-                return None
+                return False
             wait_set.add_guard_condition(guard.handle)
         for waitable in waitables:
             waitable.add_to_wait_set(wait_set)
-        wait_set.wait(-1 if timeout_sec is None or timeout_sec < 0 else int(timeout_sec * 1e9))
-        if self._is_shutdown:
-            return None
-        if not self.context.ok():
-            raise ExternalShutdownException
-        kinds = ("subscription", "timer", "client", "service")
-        return {kind: wait_set.get_ready_entities(kind) for kind in kinds}
+        return True
 
     def _hold(self, entities: list[Any], *kinds: list[Any]) -> None:
         """A new wait set; its entities are kept from being destroyed while it may wait for them."""
@@ -162,6 +171,13 @@ class LeanExecutor(Executor):
             ]
         self._wait_set = _rclpy.WaitSet(*counts, self.context.handle)
         self._waited = entities
+
+    def _take_waitable(self, waitable: Any) -> Any:
+        """As in rclpy, where a waitable alone is an error if it was destroyed in the meantime."""
+        try:
+            return super()._take_waitable(waitable)  # type: ignore[no-untyped-call]
+        except _rclpy.InvalidHandle:
+            return None
 
     def _start(self, entity: Any, take: Any) -> None:
         if not self._is_shutdown:
