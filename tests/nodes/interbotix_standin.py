@@ -93,20 +93,24 @@ class XsSdk:
         ):
             node.create_service(kind, name, self._served(serve))
         node.create_timer(0.01, self._publish)
+        self.stopping = threading.Event()
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(node)
         self.thread = threading.Thread(target=self._spin, name="xs_sdk")
         self.thread.start()
 
     def _spin(self) -> None:
+        # Not spin(): a shutdown() by another thread may end it in the midst of a callback's start.
         with contextlib.suppress(ExternalShutdownException):
-            self.executor.spin()
+            while not self.stopping.is_set():
+                self.executor.spin_once(timeout_sec=0.05)
 
     def die(self) -> None:
         """Ends the driver as it is. May be called twice."""
         if self.thread.is_alive():
-            self.executor.shutdown(timeout_sec=0)
+            self.stopping.set()
             self.thread.join()
+            self.executor.shutdown()
             self.node.destroy_node()
             self.port.closePort()
 
@@ -202,7 +206,7 @@ class XsSdk:
 
     def _served(self, serve: Any) -> Any:
         def answer(request: Any, response: Any) -> Any:
-            while self.deaf and self.executor._is_shutdown is False:
+            while self.deaf and not self.stopping.is_set():
                 time.sleep(0.01)
             motors = list(self._motors(request))
             if motors:

@@ -296,15 +296,26 @@ def test_old_numbers_are_no_reading(live, bus):
     assert eventually(lambda: bus.read().complete)
 
 
-def test_a_driver_that_falls_silent_costs_patience_only_once(live):
+def test_a_driver_that_falls_silent_costs_patience_only_once(live, monkeypatch):
+    from aloha_stack.nodes import interbotix_driver
     from aloha_stack.nodes.interbotix_bus import InterbotixBus
+
+    waits, newer = [], interbotix_driver.XsDriver.newer
+
+    def noted(driver, than, patience_s):
+        sample = newer(driver, than, patience_s)
+        if sample is None:
+            waits.append(patience_s)
+        return sample
 
     bus = InterbotixBus(live.arm, live.node, patience_s=0.3)
     bus.open()
     assert eventually(lambda: bus.read().complete)
+    monkeypatch.setattr(interbotix_driver, "GONE_S", 60.0)
+    monkeypatch.setattr(interbotix_driver.XsDriver, "newer", noted)
     live.driver.mute = True
-    assert eventually(lambda: not bus.read().complete and bus.round_trip_s >= 0.3)
-    assert eventually(lambda: not bus.read().complete and bus.round_trip_s < 0.1)
+    assert eventually(lambda: not bus.read().complete and len(waits) >= 3)
+    assert waits == [0.3, 0.0, 0.0]
     bus.close()
 
 
