@@ -34,11 +34,18 @@ def graph(monkeypatch):
     node.create_service(SetBool, "/torque", on_torque)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
-    thread = threading.Thread(target=executor.spin, daemon=True)
+    stopping = threading.Event()
+
+    def spin():
+        while not stopping.is_set():
+            executor.spin_once(timeout_sec=0.05)
+
+    thread = threading.Thread(target=spin)
     thread.start()
     yield
-    executor.shutdown()
+    stopping.set()
     thread.join()
+    executor.shutdown()
     rclpy.shutdown(context=context)
 
 
