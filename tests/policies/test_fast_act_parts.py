@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aloha_stack.policies import fast_act, fast_act_layers, fast_act_transformer
+from aloha_stack.policies import fast_act, fast_act_transformer, fast_layers
 from aloha_stack.policies.act import Act
 from aloha_stack.policies.act_config import ActConfig
 from aloha_stack.policies.backbones import FrozenBatchNorm
@@ -135,13 +135,13 @@ def as_it_is(call: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 BROKEN = {
-    "a product without its bias": (fast_act_layers.Linear, "__init__", without_bias),
-    "a convolution without its bias": (fast_act_layers.Convolution, "__init__", without_bias),
+    "a product without its bias": (fast_layers.Linear, "__init__", without_bias),
+    "a convolution without its bias": (fast_layers.Convolution, "__init__", without_bias),
     "heads of another width": (fast_act_transformer, "attend", other_heads),
     "values of other tokens": (fast_act_transformer, "attend", swapped),
     "no positions": (fast_act, "_positions", unmoved),
     "a norm that is none": (fast_act_transformer.LayerNorm, "__call__", as_it_is),
-    "rows one further": (fast_act_layers.Linear, "__call__", by_one),
+    "rows one further": (fast_layers.Linear, "__call__", by_one),
 }
 
 

@@ -121,11 +121,12 @@ def test_the_arms_of_the_config_are_those_that_move(
 
 def test_what_the_network_says_is_in_the_units_of_the_bounds() -> None:
     """0 is the least that a joint was, 1 the greatest."""
-    policy = small.policy("points")
-    output = policy.network.get_submodule("output")
+    made = small.policy("points")
+    output = made.network.get_submodule("output")
     for said, key in ((0.0, "minimum"), (1.0, "maximum")):
         torch.nn.init.zeros_(output.weight)  # type: ignore[arg-type]
         torch.nn.init.constant_(output.bias, said)  # type: ignore[arg-type]
+        policy = RecurrentPolicy(made.spec, made.network, made.joints)
         chunk = played(policy, episode(policy, 1))[0]
         np.testing.assert_allclose(chunk[:, RIGHT], np.tile(small.JOINTS[key], (6, 1)), atol=1e-6)
 
@@ -211,7 +212,7 @@ def test_a_network_that_gives_no_numbers_is_an_error_and_no_memory() -> None:
     expected = played(policy, [first, second])[1]
     policy.reset()
     policy.act(first)
-    bias = policy.network.get_submodule("output").bias
+    bias = policy._acting.get_submodule("output").bias
     kept = bias.detach().clone()  # type: ignore[operator]
     with torch.no_grad():
         bias[3] = torch.nan  # type: ignore[index]

@@ -196,3 +196,18 @@ def test_the_flow_is_the_nominal_networks_where_that_lowers_v_fast_enough() -> N
     assert fine.any()
     assert (~fine).any()
     assert (same == fine).all()
+
+
+@quick
+@given(dims, seeds, spreads, anchors, st.integers(0, 3))
+def test_for_acting_the_same_steps_are_made(
+    dim: int, seed: int, spread: float, anchor: str, warps: int
+) -> None:
+    made = dynamics(dim, seed, spread, anchor, warps=warps)
+    acting = made.for_acting()
+    x = states(dim, seed)
+    for time in (0.02, 1.0):
+        wanted = made.step(x, time, lambda y: y.clamp(-9, 9))
+        torch.testing.assert_close(acting.step(x, time, lambda y: y.clamp(-9, 9)), wanted)
+        one_by_one = [acting.step(one, time, lambda y: y.clamp(-9, 9)) for one in x.split(1)]
+        torch.testing.assert_close(torch.cat(one_by_one), wanted)

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from aloha_stack.policies.cloning import PlainDynamics
 from aloha_stack.policies.lyapunov import Lyapunov
-from aloha_stack.policies.stable_dynamics import Limit, StableDynamics
+from aloha_stack.policies.stable_dynamics import StableDynamics
+from aloha_stack.policies.stable_steps import Limit
 from aloha_stack.training.snds_loss import VELOCITY_ONLY, Alignment
 
 HIDDEN, LYAPUNOV_HIDDEN = (128, 128, 128), (64, 64)

@@ -14,7 +14,8 @@ from aloha_stack.policies.flow_policy import FlowPolicy
 from aloha_stack.policies.policy import PolicySpec
 from aloha_stack.policies.snds_config import Motion, SndsConfig
 from aloha_stack.policies.snds_robot import kinematics
-from aloha_stack.policies.stable_dynamics import SLOPE, Limit
+from aloha_stack.policies.stable_dynamics import SLOPE
+from aloha_stack.policies.stable_steps import Limit
 from aloha_stack.policies.state_spaces import StateSpace, state_space
 from aloha_stack.policies.weights import load_weights
 

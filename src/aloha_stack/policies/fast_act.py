@@ -18,12 +18,12 @@ from torch.nn import functional as F
 from aloha_stack.policies.act import Act
 from aloha_stack.policies.fast_act_backbones import FastBackbone
 from aloha_stack.policies.fast_act_cuda import Replayed
-from aloha_stack.policies.fast_act_layers import Linear, computing_type
 from aloha_stack.policies.fast_act_transformer import (
     FastDecoderLayer,
     FastEncoderLayer,
     LayerNorm,
 )
+from aloha_stack.policies.fast_layers import Linear, computing_type
 
 
 class FastAct:

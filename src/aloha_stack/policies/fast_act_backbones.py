@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aloha_stack.policies.backbones import FrozenBatchNorm, LightResNet, ResNet18, ResNetBlock
-from aloha_stack.policies.fast_act_layers import NONE, RELU, Convolution, Size
+from aloha_stack.policies.fast_layers import NONE, RELU, Convolution, Size
 from aloha_stack.policies.normalisation import ImageNormaliser
 
 WHITE = 255

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aloha_stack.policies.fast_act_layers import Linear, attend
+from aloha_stack.policies.fast_layers import Linear, attend
 from aloha_stack.policies.transformer import (
     ACTIVATIONS,
     Attention,

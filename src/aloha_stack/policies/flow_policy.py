@@ -26,7 +26,7 @@ from aloha_stack.policies.policy import (
     check_observation,
 )
 from aloha_stack.policies.snds_config import Motion, SndsConfig
-from aloha_stack.policies.stable_dynamics import Limit
+from aloha_stack.policies.stable_steps import Limit
 from aloha_stack.policies.state_spaces import StateSpace, check_goal
 
 LAG_S = 0.3

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aloha_stack.policies.fast_stack import for_acting
 from aloha_stack.policies.min_max import min_max
 from aloha_stack.policies.normalisation import NormalisationError, Normaliser
 from aloha_stack.policies.policy import (
@@ -74,8 +75,8 @@ class RecurrentPolicy:
         device: str = "cpu",
         input_param: float = 1.0,
     ) -> None:
-        """`joints` normalises those of the config's arms. Raises PolicyError if the parts do not
-        belong together."""
+        """`joints` normalises those of the config's arms. It acts with a copy of the network as it
+        is now (policies/fast_stack.py). Raises PolicyError if the parts do not belong together."""
         config = network.config
         self._columns = _columns(spec, config)
         _check(spec, config, len(joints.mean))
@@ -83,6 +84,7 @@ class RecurrentPolicy:
         self.device = torch.device(device)
         self.network: RecurrentNetwork = network.to(self.device).eval()
         _lay_out(self.network)
+        self._acting = for_acting(self.network)
         self.joints = joints.to(self.device)
         self.input_param = input_param
         self.adjust("input_param", str(input_param))
@@ -158,7 +160,7 @@ class RecurrentPolicy:
                 read = part * joints + (1 - part) * step.predicted.joints
                 if step.predicted.image is not None:
                     seen = part * image + (1 - part) * step.predicted.image
-        predicted, memory = self.network.step(seen, read, memory, part < 1)
+        predicted, memory = self._acting.step(seen, read, memory, part < 1)
         return _Step(number, joints, predicted, memory)
 
     def _image(self, picture: np.ndarray) -> Tensor:

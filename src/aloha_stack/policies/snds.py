@@ -35,7 +35,7 @@ class SndsPolicy(FlowPolicy):
     ) -> None:
         """Raises PolicyError for a spec of other numbers, or a goal outside the limits."""
         self.dynamics = dynamics.double().eval()
-        super().__init__(spec, self.dynamics, space, config, motion)
+        super().__init__(spec, self.dynamics.for_acting(), space, config, motion)
 
     def lyapunov(self, state: np.ndarray) -> float:
         """V of a state (14,), with the present goal: falls along the way; 0 at the goal."""

@@ -22,7 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aloha_stack.policies.stable_dynamics import ARRIVED, StableDynamics
+from aloha_stack.policies.stable_dynamics import StableDynamics
+from aloha_stack.policies.stable_steps import ARRIVED
 
 ROUNDING = 1e-9
 """Of |V'| |f| + alpha V: what is no more than that above the bound is rounding."""

@@ -10,44 +10,24 @@ asymptotically stable. Written with the unit normal n, nothing is divided by |V'
 at the goal; the correction is at most |f^| + alpha |x|, by (1) of lyapunov.py, and so vanishes
 there, too. `alpha` is per unit of the network's time.
 
-A control loop moves in steps of h, not continuously. `step` keeps the guarantee there, too:
-
-    V(step(x)) <= exp(-alpha h / 2) V(x)                                                     (3)
-
-It integrates with forward Euler, in 1, 2, 4, 8 sub-steps until (3) holds at what the limits leave
-of the result. If it does not even then, the point is drawn towards the goal by as much as it takes.
-Of a V that is convex (2) of lyapunov.py tells without a search how much that is:
-V(k x) <= exp(-alpha h / 2) V(x) for k = exp(-alpha h / 2) V(x) / V(x'). Of one that is warped it is
-the least of PARTS parts of the way with which (3) holds, which at its end, in the goal, it does.
-The limits are a convex set around the goal, so that drawing leaves none of them: both guarantees
-hold at once, for any weights. A point nearer than ARRIVED is at the goal: there rounding would hide
-what V does.
+How a control loop keeps that, step by step, is in policies/stable_steps.py.
 
 Sources: Manek & Kolter 2019 (arXiv 2001.06116) for the projection; Abyaneh, Sosa, Lin 2024 (arXiv
-2403.04118) for joint learning of both networks as a policy; Lawrence et al. 2020, "Almost surely
-stable deep dynamics" (arXiv 2103.14722) for drawing towards the minimum of a convex V.
+2403.04118) for joint learning of both networks as a policy.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from aloha_stack.policies.lyapunov import TANGENT, Lyapunov
+from aloha_stack.policies.stable_steps import Limit, Steps, traced
 
 SLOPE = 0.01
 """Of the nominal network's leaky ReLU below 0, as released with the paper."""
 LEAST_NORM = 1e-12
 """Instead of |V'| = 0, at the goal."""
-MOST_SUBSTEPS = 8
-PARTS = 64
-"""Of the way to the goal, in which a point is drawn there."""
-ARRIVED = 1e-4
-"""Distance from the goal, in the network's unit, that is none."""
-
-Limit = Callable[[Tensor], Tensor]
-"""Maps points (B, dim) into the limits, a convex set with the goal inside it."""
 
 
 class StableDynamics(nn.Module):
@@ -64,6 +44,7 @@ class StableDynamics(nn.Module):
         warps: int = 0,
     ) -> None:
         super().__init__()
+        self.dim = dim
         layers: list[nn.Module] = []
         for before, after in zip((dim, *hidden[:-1]), hidden, strict=True):
             layers += [nn.Linear(before, after), nn.LeakyReLU(SLOPE)]
@@ -83,47 +64,13 @@ class StableDynamics(nn.Module):
 
     @torch.no_grad()
     def step(self, x: Tensor, time: float, limit: Limit | None = None) -> Tensor:
-        """Where states (B, dim) are `time` later: inside the limits, and (3) holds."""
-        with torch.inference_mode():  # a tenth quicker, where steps are small
-            reached = self._reached(x, time, limit)
-        near = torch.linalg.vector_norm(x, dim=-1, keepdim=True) < ARRIVED
-        return torch.where(near, torch.zeros_like(x), reached)
+        """Where states (B, dim) are `time` later: inside the limits, and V fell as it should."""
+        return Steps(self.flow_and_value, self.lyapunov, self.alpha).step(x, time, limit)
 
-    def _reached(self, x: Tensor, time: float, limit: Limit | None) -> Tensor:
-        flow, before = self.flow_and_value(x)
-        bound = math.exp(-self.alpha * time / 2) * before
-        reached = x + time * flow
-        if limit is not None:
-            reached = limit(reached)
-        value = self.lyapunov(reached)
-        parts = 2
-        while parts <= MOST_SUBSTEPS and bool((high := _above(value, bound)).any()):
-            again = self._euler(x[high], time, parts, limit)
-            reached[high], value[high] = again, self.lyapunov(again)
-            parts *= 2
-        high = _above(value, bound)
-        if bool(high.any()):
-            lost = ~torch.isfinite(value)
-            stays = x if limit is None else limit(x)
-            reached = torch.where(lost[:, None], stays, reached)
-            factor = self._drawn(reached, bound)
-            reached = torch.where(high[:, None], factor[:, None] * reached, reached)
-        return reached
-
-    def _drawn(self, x: Tensor, bound: Tensor) -> Tensor:
-        """Factors (B,) of 1 at most with which V of x (B, dim) is within `bound` (B,)."""
-        factor = (bound / self.lyapunov(x)).clamp(max=1)
-        for part in range(PARTS + 1):
-            high = _above(self.lyapunov(factor[:, None] * x), bound)
-            if not bool(high.any()):
-                break
-            factor = torch.where(high, torch.full_like(factor, 1 - part / PARTS), factor)
-        return factor
-
-    def _euler(self, x: Tensor, time: float, parts: int, limit: Limit | None) -> Tensor:
-        for _ in range(parts):
-            x = x + time / parts * self(x)
-        return x if limit is None else limit(x)
+    def for_acting(self) -> Steps:
+        """The same steps in less than half of the time, for weights that stay as they are."""
+        flow_and_value = traced(self.flow_and_value, self, self.dim)
+        return Steps(flow_and_value, traced(self.lyapunov, self.lyapunov, self.dim), self.alpha)
 
 
 def project(nominal: Tensor, value: Tensor, slope: Tensor, alpha: float) -> Tensor:
@@ -133,8 +80,3 @@ def project(nominal: Tensor, value: Tensor, slope: Tensor, alpha: float) -> Tens
     normal = slope / norm[..., None]
     excess = torch.relu((normal * nominal).sum(-1) + alpha * value / norm)
     return nominal - excess[..., None] * normal
-
-
-def _above(value: Tensor, bound: Tensor) -> Tensor:
-    """What is no number is above any bound."""
-    return ~(value <= bound)

@@ -12,10 +12,10 @@ GFLOP/s in bfloat16 430 packed and 250 plain, in float32 200 packed and 85 plain
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-NONE, RELU, GELU = "none", "relu", "gelu"
+NONE, RELU, GELU, TANH, LEAKY = "none", "relu", "gelu", "tanh", "leaky_relu"
 
 Size = tuple[int, int, int]
 """Pictures or maps: how many, height, width."""
@@ -43,7 +43,7 @@ class Linear:
         self._activation = activation
         self._weight = weight.to(kind).contiguous()
         self._bias = None if bias is None else bias.to(kind)
-        self._packed = _packs(weight.device)
+        self._packed = packs(weight.device)
         if self._packed:
             self._weight = torch.ops.mkldnn._reorder_linear_weight(self._weight, rows)
 
@@ -64,7 +64,8 @@ class Linear:
 
 
 class Convolution:
-    """A convolution with bias of channels-last maps, then, after what is to be added, ReLU."""
+    """A convolution with bias of channels-last maps, then, after what is to be added, an
+    activation; `slope` is that of a leaky ReLU below 0."""
 
     def __init__(
         self,
@@ -75,10 +76,12 @@ class Convolution:
         size: Size,
         kind: torch.dtype,
         activation: str = NONE,
+        slope: float = 0.0,
     ) -> None:
         """weight (outputs, inputs, height, width), bias (outputs,); for maps of `size`."""
         self._stride, self._padding = list(stride), [padding, padding]
-        self._activation = activation
+        self._activation, self._slope = activation, slope
+        self._scalars = [slope] if activation == LEAKY else []
         self._weight = weight.to(kind).contiguous(memory_format=torch.channels_last)
         self._bias = None if bias is None else bias.to(kind)
         count, *lengths = size
@@ -88,7 +91,7 @@ class Convolution:
             for length, taps, step in zip(lengths, kernel, stride, strict=True)
         )
         self.size: Size = (count, height, width)  # of what comes out
-        self._packed = _packs(weight.device)
+        self._packed = packs(weight.device)
         if self._packed:
             shape = [count, weight.shape[1], *lengths]
             self._weight = torch.ops.mkldnn._reorder_convolution_weight(
@@ -96,19 +99,53 @@ class Convolution:
             )
 
     def __call__(self, x: Tensor, added: Tensor | None = None) -> Tensor:
-        """x (count, inputs, height, width); added as what comes out."""
+        """x (count, inputs, height, width); added as what comes out, for none or ReLU."""
         place = (self._padding, self._stride, [1, 1], 1)
         if not self._packed:
             y = F.conv2d(x, self._weight, self._bias, self._stride, self._padding)
-            return _activated(y if added is None else y + added, self._activation)
+            y = y if added is None else y + added
+            return _activated(y, self._activation, self._slope)
         if added is not None:
             after = None if self._activation == NONE else self._activation
             result: Tensor = torch.ops.mkldnn._convolution_pointwise.binary(
                 x, added, self._weight, self._bias, *place, "add", None, after, [], None
             )
             return result
+        after, numbers, how = self._activation, self._scalars, _algorithm(self._activation)
         result = torch.ops.mkldnn._convolution_pointwise(
-            x, self._weight, self._bias, *place, self._activation, [], _algorithm(self._activation)
+            x, self._weight, self._bias, *place, after, numbers, how
+        )
+        return result
+
+
+class Deconvolution:
+    """The way back from `Convolution`s: a transposed convolution with bias of channels-last maps,
+    then an activation; `slope` as there."""
+
+    def __init__(
+        self,
+        layer: nn.ConvTranspose2d,
+        size: Size,
+        kind: torch.dtype,
+        activation: str = NONE,
+        slope: float = 0.0,
+    ) -> None:
+        """As `layer`, without groups and dilation, for maps of `size` on a CPU that packs."""
+        after = [slope] if activation == LEAKY else []
+        self._after = (activation, after, _algorithm(activation))
+        weight = layer.weight.detach().to(kind)
+        self._bias = None if layer.bias is None else layer.bias.detach().to(kind)
+        place = (layer.padding, layer.output_padding, layer.stride, layer.dilation)
+        self._place = (*(list(lengths) for lengths in place), layer.groups)
+        shape = [size[0], len(weight), *size[1:]]
+        self._weight = torch.ops.mkldnn._reorder_convolution_transpose_weight(
+            weight, *self._place, shape
+        )
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """x (count, inputs, height, width)."""
+        result: Tensor = torch.ops.mkldnn._convolution_transpose_pointwise(
+            x, self._weight, self._bias, *self._place, *self._after
         )
         return result
 
@@ -135,7 +172,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     return result
 
 
-def _packs(device: torch.device) -> bool:
+def packs(device: torch.device) -> bool:
+    """Whether weights are packed for this device's processor."""
     return (
         device.type == "cpu"
         and torch.backends.mkldnn.is_available()
@@ -144,9 +182,13 @@ def _packs(device: torch.device) -> bool:
     )
 
 
-def _activated(x: Tensor, activation: str) -> Tensor:
+def _activated(x: Tensor, activation: str, slope: float = 0.0) -> Tensor:
     if activation == NONE:
         return x
+    if activation == LEAKY:
+        return F.leaky_relu(x, slope)
+    if activation == TANH:
+        return x.tanh()
     return F.relu(x) if activation == RELU else F.gelu(x)
 
 
