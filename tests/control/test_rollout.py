@@ -6,7 +6,7 @@ import pytest
 from aloha_stack.control.arm_modes import Mode
 from aloha_stack.control.chunks import ChunkSchedule
 from aloha_stack.control.ramps import smooth
-from aloha_stack.control.rollout import Commander, RolloutPlayer, Stage
+from aloha_stack.control.rollout import START_S, Commander, RolloutPlayer, Stage
 from aloha_stack.control.takeover import STOP_S, Takeover
 from aloha_stack.control.teleop import ArmView, Pair
 from aloha_stack.robot.joints import ARMS, FOLLOWERS, LEADERS, leader_of
@@ -119,6 +119,30 @@ def test_it_waits_for_the_bridges_and_their_joint_states(bench: Bench) -> None:
     assert not bench.targets
     bench.age["follower_left"] = 0.0
     assert bench.run(0.1) == Stage.RAMPING
+
+
+def test_one_that_cannot_begin_is_over_before_anybody_forgets_it(bench: Bench) -> None:
+    bench.mode["follower_right"] = Mode.INACTIVE
+    bench.player.start()
+    assert bench.run(START_S - 0.5) == Stage.STARTING
+    assert bench.run(1.0) == Stage.IDLE
+    assert bench.player.ended == "waited 10 s: follower_right is inactive"
+    bench.mode["follower_right"] = Mode.HOLDING
+    assert bench.run(0.5) == Stage.IDLE
+    assert not bench.targets
+
+
+@pytest.mark.parametrize("stage", [Stage.STARTING, Stage.RAMPING])
+def test_an_e_stop_ends_one_that_has_not_begun_to_play_for_good(bench: Bench, stage: Stage) -> None:
+    bench.mode["follower_right"] = Mode.INACTIVE if stage == Stage.STARTING else Mode.HOLDING
+    bench.player.start()
+    assert bench.run(0.2) == stage
+    bench.e_stop = "button"
+    assert bench.run(0.1) == Stage.IDLE
+    assert bench.player.ended == "e-stop: button"
+    bench.e_stop, bench.mode["follower_right"] = "", Mode.HOLDING
+    assert bench.run(0.5) == Stage.IDLE
+    assert not bench.targets
 
 
 def test_without_a_ramp_it_begins_where_the_followers_are(bench: Bench) -> None:

@@ -55,6 +55,11 @@ def test_what_is_started_is_what_was_asked_for() -> None:
     assert monitor.parameters == ({"robot": "aloha", "camera_names": "", "use_sim_time": False},)
 
 
+def test_who_looks_on_needs_no_ports_from_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ALOHA_PORTS", raising=False)
+    assert all(node.environment["ALOHA_PORTS"] for node in plan(rqt="true"))
+
+
 def test_what_is_not_installed_is_named_with_how_to_get_it(
     prefix: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

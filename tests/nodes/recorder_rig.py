@@ -1,5 +1,6 @@
 """A recorder among real publishers, and a client that asks it."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,12 +10,13 @@ from typing import Any
 import pytest
 import rclpy
 from aloha_interfaces.action import RecordEpisode
-from aloha_interfaces.msg import RecorderState
+from aloha_interfaces.msg import RecorderState, TaskState
 from aloha_interfaces.srv import LabelEpisode, StopRecording
 from rclpy.action import ActionClient
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, JointState
 from std_srvs.srv import Trigger
 
@@ -126,6 +128,22 @@ class Graph:
         response = resolved(self.stops.call_async(StopRecording.Request(**request)))
         assert isinstance(response, StopRecording.Response)
         return response
+
+    def tell_world(self, seed: int) -> None:
+        """As the twin: tells of the world of `seed` until the recorder has heard it."""
+        (tap,) = (tap for tap in self.recorder.taps.all if tap.stream.name == "/task/state")
+        publisher = self.client.create_publisher(TaskState, "/task/state", 5)
+        message = TaskState(task="transfer_cube", seed=seed)
+
+        def heard() -> bool:
+            return bool(tap.latest) and deserialize_message(tap.latest, TaskState).seed == seed
+
+        wait_for(lambda: publisher.get_subscription_count() > 0)
+        while not heard():  # the first may be lost: the recorder may know of no publisher yet
+            publisher.publish(message)
+            with contextlib.suppress(AssertionError):
+                wait_for(heard, 1.0)
+        self.client.destroy_publisher(publisher)
 
     def ask(self, name: str) -> Trigger.Response:
         client = self.client.create_client(Trigger, f"/recorder/{name}")

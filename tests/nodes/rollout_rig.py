@@ -11,13 +11,13 @@ from unittest.mock import patch
 
 import numpy as np
 from aloha_interfaces.action import RecordEpisode, Rollout
-from aloha_interfaces.msg import ArmStatus, PlayerState, PolicyState
+from aloha_interfaces.msg import ArmStatus, PlayerState, PolicyState, TaskState
 from aloha_interfaces.srv import LoadPolicy, StopRecording
 from rclpy.action import ActionClient, ActionServer
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
-from std_srvs.srv import SetBool
+from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from aloha_stack.control.arm_modes import Mode
@@ -44,7 +44,7 @@ class Rig(Node):
         self.states: list[PlayerState] = []
         self.speed, self.problem, self.infers, self.silent = 0.2, "", False, False
         self.thinks_s, self.rows, self.rate_hz = 0.0, 50, 50.0
-        self.refuses = ""
+        self.refuses, self.unloaded = "", False
         self._thought: tuple[int, JointTrajectory] | None = None
         self.outcomes: list[str] = []
         group = ReentrantCallbackGroup()
@@ -67,7 +67,11 @@ class Rig(Node):
         self._recorder = ActionServer(
             self, RecordEpisode, "/recorder/record_episode", self._record, callback_group=group
         )
+        self.create_service(Trigger, "/recorder/check", self._check, callback_group=group)
         self.create_service(StopRecording, "/recorder/stop", self._stop, callback_group=group)
+        self.recorder_says, self.seeds = "", list[int]()
+        self._world = self.create_publisher(TaskState, "/task/state", 5)
+        self.world: TaskState | None = None
         self.client = ActionClient(self, Rollout, "/chunk_player/rollout")
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._live)
@@ -89,9 +93,13 @@ class Rig(Node):
                 self._joints[arm].publish(message)
                 if count % 5 == 0:
                     self._status[arm].publish(ArmStatus(arm=arm, mode=int(self.mode[arm])))
+            if self.world is not None:
+                self._world.publish(self.world)
             if count % 5 == 0 and not self.silent:
                 stage = PolicyState.READY
-                if self.infers:
+                if self.unloaded:
+                    stage = PolicyState.UNLOADED
+                elif self.infers:
                     stage = PolicyState.STOPPED if self.problem else PolicyState.INFERRING
                 self._policy.publish(PolicyState(state=stage, reason=self.problem))
             if count % 5 == 0 and self.infers and not self.problem and not self.silent:
@@ -155,7 +163,12 @@ class Rig(Node):
         response.success = True
         return response
 
+    def _check(self, request: Any, response: Any) -> Any:
+        response.success, response.message = not self.recorder_says, self.recorder_says
+        return response
+
     def _record(self, goal: Any) -> RecordEpisode.Result:
+        self.seeds.append(goal.request.seed)
         goal.publish_feedback(RecordEpisode.Feedback(messages=1))
         self._recorded.wait(20.0)
         goal.succeed()

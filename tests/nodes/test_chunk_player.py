@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from aloha_interfaces.msg import PlayerState
+from aloha_interfaces.msg import PlayerState, TaskState
 from trajectory_msgs.msg import JointTrajectory
 
 from aloha_stack.control.arm_modes import Mode
@@ -103,6 +103,47 @@ def test_a_rollout_is_refused_in_words(rig: Rig) -> None:
     wait_for(lambda: rig.count_publishers("/follower_left/command") == 2)
     assert "/rig command the followers" in rig.result(rig.ask()).message
     rig.destroy_publisher(other)
+
+
+def test_nothing_moves_for_a_rollout_that_could_not_be_played_or_recorded(rig: Rig) -> None:
+    for name in FOLLOWERS:
+        rig.position[name][1] += 0.1
+    rig.recorder_says = "the output folder cannot be made"
+    result = rig.result(rig.ask(record=True))
+    assert result.message == "no recording: the output folder cannot be made"
+    rig.unloaded, rig.problem = True, "the policy needs cam_low"
+    time.sleep(0.5)  # until the player has heard it
+    assert "the policy needs cam_low" in rig.result(rig.ask()).message
+    assert not rig.commands
+    rig.unloaded, rig.problem, rig.recorder_says = False, "", ""
+    time.sleep(0.5)
+    assert rig.result(rig.ask(duration=0.3, record=True)).completed
+    assert rig.commands
+
+
+@pytest.mark.parametrize(
+    ("rewards", "outcome", "words"),
+    [
+        ((0, 4), "success", ""),
+        ((0, 3), "failure", ""),
+        ((4, 4), "", "nobody can tell whether it succeeded"),
+        ((2, 4), "", "nobody can tell whether it succeeded"),
+    ],
+)
+def test_what_a_used_world_shows_is_no_success_of_this_rollout(
+    rig: Rig, rewards: tuple[int, int], outcome: str, words: str
+) -> None:
+    before, after = (TaskState(seed=1005, reward=one, max_reward=4) for one in rewards)
+    rig.world = before
+    handle = rig.ask(duration=2.0, record=True)
+    wait_for(lambda: rig.state == PlayerState.PLAYING)
+    rig.world = after
+    result = rig.result(handle)
+    assert result.completed
+    assert result.outcome == outcome
+    assert words in result.message
+    assert rig.outcomes == [outcome]
+    assert rig.seeds == [1005]  # the world's, not the goal's
 
 
 def test_a_policy_that_stops_or_dies_is_a_hold_and_a_human_may_take_over(rig: Rig) -> None:

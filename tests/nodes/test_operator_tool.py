@@ -18,6 +18,7 @@ from aloha_stack.nodes._operator_session import Plan, Session
 from aloha_stack.nodes._operator_tally import Tallied
 from aloha_stack.nodes._qos import STATE
 from aloha_stack.robot.joints import ARMS
+from nodes.domains import free_domain
 from nodes.operator_rig import Stand, Tool, stand_maker, tool_maker
 from nodes.recorder_rig import Graph, graph_maker, wait_for
 
@@ -168,6 +169,14 @@ def test_the_terminal_is_as_it_was_after_a_signal(
     assert tool.process.wait(10.0) == 0
     assert tool.restored
     assert tool.text.endswith("\x1b[?25h\x1b[?1049l")
+
+
+def test_the_arms_of_a_robot_are_shown_without_its_ports(
+    tools: Callable[..., Tool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ALOHA_PORTS", raising=False)
+    tool = tools(free_domain(), "--robot", "twin")
+    tool.sees("leader_left     missing", "follower_right  missing")
 
 
 def test_who_falls_silent_is_shown_as_silent_and_shown_again_when_he_is_back(

@@ -308,6 +308,44 @@ def test_a_policy_whose_camera_was_not_chosen_for_this_graph_is_refused_by_name(
     with policy_rig(camera_names="cam_high,cam_left_wrist") as (robot, _):
         answer = robot.load(folder)
         assert "needs cam_low; robot 'twin' has cam_high, cam_left_wrist" in answer.message
+        assert f"start with camera_names:={','.join(SPEC.cameras)}" in answer.message
+
+
+def test_a_checkpoint_that_stays_refused_is_told_once_and_to_whoever_asks(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    copy = shutil.copytree(folder, tmp_path / "model")
+    given = with_parameters(
+        robot="twin",
+        autostart=False,
+        checkpoint=str(copy),
+        camera_names="cam_high,cam_left_wrist",
+    )
+    with ros(), patch.dict(os.environ, ALOHA_PORTS="none"):
+        node, robot = PolicyNode(parameter_overrides=given), Robot()
+        with spinning(node), spinning(robot):
+            try:
+                for _ in range(3):
+                    assert not node.transition("configure")
+                    robot.says(PolicyState.UNLOADED, "needs cam_low")
+                said = capfd.readouterr().err
+                assert said.count("needs cam_low") == said.count("LOADING") == 1, said
+                for answer in (robot.load(copy), robot.run()):
+                    assert not answer.success
+                    assert "needs cam_low" in answer.message
+                shutil.rmtree(copy)
+                for _ in range(2):
+                    assert not node.transition("configure")
+                    robot.says(PolicyState.UNLOADED, "no such folder")
+                said = capfd.readouterr().err
+                assert said.count("no such folder") == 1, said
+                assert "needs cam_low" not in said
+            finally:
+                node.close()
+                node.time.close()
+                robot.close()
+        node.destroy_node()
+        robot.destroy_node()
 
 
 def test_a_node_whose_checkpoint_is_wrong_says_so_and_is_not_configured(tmp_path: Path) -> None:

@@ -182,6 +182,9 @@ def test_a_folder_that_takes_no_recording_is_refused_before_it_begins(
 ) -> None:
     graph = make_graph(Path(directory) if directory else tmp_path, **parameters)
     graph.wait_for_streams()
+    asked = graph.ask("check")
+    assert not asked.success
+    assert words in asked.message
     result = result_of(graph.start())
     assert not result.kept
     assert words in result.message
@@ -192,8 +195,10 @@ def test_a_disk_that_fills_up_ends_the_recording_with_its_reason(
 ) -> None:
     graph = make_graph(tmp_path)
     graph.wait_for_streams()
+    assert graph.ask("check").success
     handle = graph.start()
     wait_for(lambda: (tmp_path / "episode_000000").exists())
+    wait_for(lambda: "is being recorded" in graph.ask("check").message)
     monkeypatch.setattr("aloha_stack.nodes._recorder_watch.free_gib", lambda _: 0.05)
     answer = resolved(handle.get_result_async())
     assert answer.status == GoalStatus.STATUS_ABORTED

@@ -1,4 +1,4 @@
-"""A recording that begins at the moment in which another ends, or the recorder does."""
+"""How a recording begins: whether it can, in which world, and at another's end."""
 
 import threading
 import time
@@ -17,6 +17,56 @@ from aloha_stack.nodes._recorder_taps import Taps
 from nodes.recorder_rig import Graph, graph_maker, result_of, wait_for
 
 __all__ = ["graph_maker"]  # pytest finds the fixture by its presence here
+
+
+@pytest.mark.parametrize(
+    ("asked", "seed"), [({}, 1005), ({"seed": -1}, 1005), ({"seed": 0}, 1005), ({"seed": 4}, 4)]
+)
+def test_an_episode_has_the_seed_of_the_twins_present_world_unless_another_is_asked_for(
+    tmp_path: Path, make_graph: Callable[..., Graph], asked: dict[str, int], seed: int
+) -> None:
+    graph = make_graph(tmp_path)
+    graph.wait_for_streams()
+    graph.tell_world(3)
+    graph.tell_world(1005)
+    handle = graph.start(**asked)
+    wait_for(lambda: graph.recorder.take is not None)
+    graph.stop()
+    assert Episode(result_of(handle).path).info.seed == seed
+
+
+@pytest.mark.parametrize("asked", [-1, 0, 4])
+def test_where_no_world_has_been_told_of_since_the_activation_the_seed_is_what_was_asked_for(
+    tmp_path: Path, make_graph: Callable[..., Graph], asked: int
+) -> None:
+    graph = make_graph(tmp_path)
+    graph.wait_for_streams()
+    graph.tell_world(1005)
+    assert graph.recorder.transition("deactivate")
+    assert graph.recorder.transition("activate")
+    graph.wait_for_streams()
+    take = graph.recorder.begin(Wanted(seed=asked))
+    assert isinstance(take, Take)
+    graph.stop()
+    assert take.over.wait(10.0)
+    assert Episode(take.recording.path).info.seed == asked
+
+
+def test_a_recorder_whose_folder_cannot_be_made_says_so_once_and_not_that_it_is_ready(
+    make_graph: Callable[..., Graph], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    in_the_way = tmp_path / "episodes"
+    in_the_way.write_text("no folder")
+    graph = make_graph(in_the_way)
+    said = capfd.readouterr().err
+    assert said.count(f"no recording will start: the output folder {in_the_way} cannot be") == 1
+    assert "ready to record" not in said
+    assert graph.recorder.transition("deactivate")
+    in_the_way.unlink()
+    assert graph.recorder.transition("activate")
+    said = capfd.readouterr().err
+    assert "ready to record" in said
+    assert "no recording will start" not in said
 
 
 @pytest.mark.parametrize("end", ["deactivate", "close"])

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -75,6 +76,7 @@ def test_the_twin_gives_time_tells_the_task_and_leaves_in_order(tmp_path, domain
             if not refused.success:  # else homing was over before it was asked
                 assert "not ready" in refused.message
             else:
+                assert "the operator performs 'transfer_cube'" in refused.message
                 wait_for(lambda: twin.states[-1].operator_state != "homing", 30)
 
             assert call(twin.node, "/twin/reset", ResetTask, seed=8).success
@@ -159,6 +161,37 @@ def test_two_twins_never_share_a_folder(tmp_path, domain):
             assert (tmp_path / "ttyDXL_follower_left").exists()
     finally:
         assert first.end() == 0
+
+
+@pytest.fixture
+def idle_node(tmp_path, domain, monkeypatch):
+    """A twin's node in this process that tells nothing of the task unasked."""
+    monkeypatch.setenv("ALOHA_PORTS", str(tmp_path))
+    monkeypatch.setattr(TwinNode, "_publish", lambda node: None)
+    node = TwinNode()
+    yield node
+    node.close()
+    node.time.close()
+    node.destroy_node()
+
+
+def test_a_reset_is_told_before_it_is_answered(idle_node, monkeypatch):
+    told: list[TaskState] = []
+    monkeypatch.setattr(idle_node, "_task_publisher", SimpleNamespace(publish=told.append))
+    answer = idle_node._on_reset(ResetTask.Request(seed=8), ResetTask.Response())
+    assert (answer.success, answer.message) == (True, "objects placed by seed 8")
+    assert told[-1].seed == 8
+
+
+def test_who_asks_for_a_performance_hears_of_what_and_how_long(idle_node, monkeypatch):
+    operator = idle_node._simulation.operator
+    monkeypatch.setattr(operator, "perform", lambda: 11.96)
+    answer = idle_node._on_perform(Trigger.Request(), Trigger.Response())
+    words = "the operator performs 'transfer_cube' in the world of seed 0: 12.0 s of model time"
+    assert (answer.success, answer.message) == (True, words)
+    monkeypatch.setattr(idle_node._simulation, "operator", None)
+    answer = idle_node._on_perform(Trigger.Request(), Trigger.Response())
+    assert "there is no operator" in answer.message
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -11,7 +11,13 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aloha_stack.robot.description import Robot, RobotConfigError, load_robot, robot_names
+from aloha_stack.robot.description import (
+    Robot,
+    RobotConfigError,
+    load_robot,
+    load_unopened_robot,
+    robot_names,
+)
 from aloha_stack.robot.gripper import finger_from_joint
 from aloha_stack.robot.joints import ARMS, CAMERAS, JOINTS
 from aloha_stack.robot.share import share_folder
@@ -82,6 +88,18 @@ def test_ports_come_from_the_environment():
     for environment in ({}, {"ALOHA_PORTS": ""}):
         with pytest.raises(RobotConfigError, match=r"ALOHA_PORTS.*not set"):
             load_robot("twin", environment)
+
+
+@pytest.mark.parametrize("set_to", [None, ""])
+def test_who_opens_no_port_needs_no_environment(monkeypatch, set_to):
+    monkeypatch.delenv("ALOHA_PORTS", raising=False)
+    if set_to is not None:
+        monkeypatch.setenv("ALOHA_PORTS", set_to)
+    robot = load_unopened_robot("twin")
+    assert robot.arm("leader_left").port == "/ALOHA_PORTS/ttyDXL_leader_left"
+    assert len(robot.cameras) == 4
+    monkeypatch.setenv("ALOHA_PORTS", "/ports")
+    assert load_unopened_robot("twin").arm("leader_left").port == "/ports/ttyDXL_leader_left"
 
 
 def test_unknown_robot_arm_and_camera_are_named_with_what_exists(tmp_path):

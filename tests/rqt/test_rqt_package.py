@@ -81,18 +81,21 @@ def rqt(monkeypatch: pytest.MonkeyPatch, application: Any) -> Iterator[None]:
     modules["rqt_gui_py.plugin"].Plugin = Plugin  # type: ignore[attr-defined]
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setenv("ALOHA_PORTS", "/nowhere")
+    monkeypatch.delenv("ALOHA_PORTS", raising=False)
     with ros():
         yield
     sys.modules.pop("rqt_aloha.plugin", None)
 
 
-def test_the_shell_that_plugin_xml_names_puts_the_board_into_rqt(rqt: None) -> None:
+@pytest.mark.parametrize("words", [(), ("--robot", "aloha")])
+def test_the_shell_that_plugin_xml_names_puts_the_board_into_rqt(
+    rqt: None, words: tuple[str, ...]
+) -> None:
     shell = ElementTree.parse(FOLDER / "plugin.xml").find("class")
     assert shell is not None
     assert shell.get("base_class_type") == "rqt_gui_py::Plugin"
     module, _, name = str(shell.get("type")).rpartition(".")
-    context = Context("--robot", "aloha")
+    context = Context(*words)
     plugin = getattr(importlib.import_module(module), name)(context)
     [board] = context.widgets
     assert board.windowTitle() == "ALOHA (2)"

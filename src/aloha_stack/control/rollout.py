@@ -20,6 +20,9 @@ from aloha_stack.robot.arm import Arm
 from aloha_stack.robot.joints import JOINTS
 
 RAMP_RAD_S = 0.8
+START_S = 10.0
+"""After so long, the robot's time, a rollout that cannot begin is over: nobody expects it any more
+to set arms in motion."""
 TAKEN = "a human takes over"
 WAITING = "waiting for the first chunk"
 
@@ -47,10 +50,11 @@ class Commander(IntEnum):
 class RolloutPlayer:
     """The followers' commander from `start` to `stop`. Not for several threads at once.
 
-    start() waits for the bridges and brings the followers to their start pose, or keeps them where
-    they are; `ready` says that it is done. play() lets the policy's chunks count. An e-stop, a
-    bridge that fails, leaves or falls silent, or time that goes back end the rollout: `ended` says
-    why. Whatever else is missing is a hold, along the way that was predicted, which ends by itself.
+    start() waits START_S for the bridges and brings the followers to their start pose, or keeps
+    them where they are; `ready` says that it is done. play() lets the policy's chunks count. An
+    e-stop, at any time, a bridge that fails, leaves or falls silent, or time that goes back end the
+    rollout: `ended` says why. Whatever else is missing is a hold, along the way that was predicted,
+    which ends by itself.
     A human may take over at any time while it plays or holds.
     """
 
@@ -70,6 +74,7 @@ class RolloutPlayer:
         self._held: dict[str, np.ndarray] = {}
         self._ramps: dict[str, Ramp] = {}
         self._since_s = 0.0
+        self._asked_ns: int | None = None  # when it was first seen that it is to begin
         self._to_start = True
         self._asked = False
         self._then: Stage | None = None
@@ -162,11 +167,13 @@ class RolloutPlayer:
         self._now_ns = now_ns
         if self.stage == Stage.IDLE:
             return {}
+        if e_stop:
+            self.stop(f"e-stop: {e_stop}")
+            return {}
         starting = self.stage == Stage.STARTING and not self.ready
-        obstacle = f"e-stop: {e_stop}" if e_stop else self._watch.trouble(views)
-        stale = self._watch.stale(views)
+        obstacle, stale = self._watch.trouble(views), self._watch.stale(views)
         if starting and (obstacle or stale):
-            self.reason = obstacle or stale
+            self._wait(now_ns, obstacle or stale)
             return {}
         if obstacle:
             self.stop(obstacle)
@@ -184,6 +191,13 @@ class RolloutPlayer:
                 self.stop(str(back))
                 return {}
         return dict(self._held)
+
+    def _wait(self, now_ns: int, obstacle: str) -> None:
+        self.reason = obstacle
+        if self._asked_ns is None or now_ns < self._asked_ns:
+            self._asked_ns = now_ns
+        if now_ns - self._asked_ns > START_S * 1e9:
+            self.stop(f"waited {START_S:g} s: {obstacle}")
 
     def _begin(self, now_s: float, views: Mapping[str, ArmView]) -> None:
         for arm in self.followers:

@@ -1,25 +1,11 @@
 """The robot that an episode was recorded with: whose gripper constants its numbers are in."""
 
-import os
 from functools import cache
 
 from aloha_stack.episodes.metadata import EpisodeInfo
-from aloha_stack.robot.description import Robot, RobotConfigError, load_robot
+from aloha_stack.robot.description import Robot, RobotConfigError, load_unopened_robot
 
 FALLBACK = "aloha"
-
-
-class _Unset(dict[str, str]):
-    """The environment; a variable that is not set stands for itself.
-
-    Ports and camera sources of a robot file name variables, which matter to those who open them.
-    """
-
-    def get(self, key: str, default: object = None) -> str:  # type: ignore[override]
-        return self[key]
-
-    def __missing__(self, key: str) -> str:
-        return f"/{key}"
 
 
 def robot_of(info: EpisodeInfo) -> tuple[Robot, str]:
@@ -40,4 +26,4 @@ def robot_of(info: EpisodeInfo) -> tuple[Robot, str]:
 @cache
 def _load(name: str) -> Robot:
     """Each file once: a list of episodes is of one robot."""
-    return load_robot(name, _Unset(os.environ))
+    return load_unopened_robot(name)

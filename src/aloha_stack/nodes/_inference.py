@@ -64,6 +64,7 @@ class InferenceSettings:
     goal: str = ""  # of a policy that goes to one, as policies/goals.py reads it
     device: str = "cpu"
     backend: str = "auto"
+    unchosen: tuple[str, ...] = ()  # cameras of the robot that this graph does without
     max_image_age_s: float = 0.2
     max_distance: float = 0.0  # to demonstrations, of a policy that compares; 0: any
 
@@ -205,7 +206,7 @@ class Inference:
         folder = Path(checkpoint).expanduser()
         settings = self._settings
         policy = load(folder, settings.device, settings.backend, options_of(settings.options))
-        check_robot(policy.spec, self._robot)
+        check_robot(policy.spec, self._robot, settings.unchosen)
         check_state_names(policy.spec)
         if self._goal:
             set_goal(policy, self._goal)

@@ -1,4 +1,4 @@
-"""What can be asked of the recorder besides a recording: stop, pause, resume, label, discard."""
+"""What can be asked of the recorder besides a recording: check, stop, pause, resume and more."""
 
 import threading
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from std_srvs.srv import Trigger
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.recording import Ending, Recording
 from aloha_stack.nodes._recorder_kept import check_outcome
+from aloha_stack.nodes._recorder_take import Wanted
 
 if TYPE_CHECKING:
     from aloha_stack.nodes.recorder import Recorder
@@ -31,6 +32,7 @@ class Requests:
     def __init__(self, recorder: "Recorder", group: CallbackGroup) -> None:
         self._recorder = recorder
         services: list[tuple[Any, str, Callable[[Any, Any], Any]]] = [
+            (Trigger, "~/check", self._check),
             (StopRecording, "~/stop", self._stop),
             (Trigger, "~/pause", self._pause),
             (Trigger, "~/resume", self._resume),
@@ -39,6 +41,12 @@ class Requests:
         ]
         for kind, name, serve in services:
             recorder.create_service(kind, name, serve, callback_group=group)
+
+    def _check(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Whether an episode could begin now."""
+        response.message = self._recorder.refusal(Wanted())
+        response.success = not response.message
+        return response
 
     def _stop(
         self, request: StopRecording.Request, response: StopRecording.Response

@@ -48,10 +48,13 @@ class Taps:
         self._node, self._now_ns = node, now_ns
         self.all = tuple(Tap(stream) for stream in streams)
         self.recording: Recording | None = None
+        self.opened_s = float("inf")
+        """Steady time since which it listens."""
         self._taken: list[Any] = []
 
     def open(self) -> None:
         """Listens."""
+        self.opened_s = time.monotonic()
         for tap in self.all:
             self._taken.append(
                 self._node.create_subscription(

@@ -10,7 +10,7 @@ from aloha_interfaces.srv import LoadPolicy, StopRecording
 from rclpy.action import ActionClient
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
-from std_srvs.srv import SetBool
+from std_srvs.srv import SetBool, Trigger
 
 from aloha_stack.nodes._chunks import EVEN
 
@@ -26,6 +26,12 @@ CLOSING_S = 65.0
 while a slow disk takes an episode."""
 
 
+USED = (
+    "the task was under way when it began, so that nobody can tell whether it succeeded; put the "
+    "objects back before (the twin: ./aloha call /twin/reset)"
+)
+
+
 class RolloutFailed(RuntimeError):
     """What did not come about, and why."""
 
@@ -37,6 +43,7 @@ class Clients:
         self.load = node.create_client(LoadPolicy, "/policy/load")
         self.run = node.create_client(SetBool, "/policy/run")
         self.record: Any = ActionClient(node, RecordEpisode, "/recorder/record_episode")
+        self.check = node.create_client(Trigger, "/recorder/check")
         self.stop = node.create_client(StopRecording, "/recorder/stop")
 
 
@@ -56,11 +63,14 @@ class RolloutStory:
         """All of it. The goal succeeds if the rollout came to its limit or the task was done."""
         message, episode = "", ""
         completed = False
+        self._node.forget_end()
         try:
             self._prepare()
+            if self._node.task.used:
+                message = USED
             completed = self._play()
         except RolloutFailed as failure:
-            message = str(failure)
+            message = "; ".join(filter(None, (message, str(failure))))
         duration_s, outcome = self._played_s(), self._node.task.end()
         figures = self._node.finish_rollout()
         self._ask_quietly(self._clients.run, SetBool.Request(data=False))
@@ -101,6 +111,7 @@ class RolloutStory:
                     f"the rate of {goal.checkpoint} is {answer.rate:g} Hz; the player's (rate_hz) "
                     f"is {self._node.rate_hz:g} Hz"
                 )
+        self._check_others()
         self._node.start_rollout()
         self._wait(
             "the followers to be at their start", lambda: self._node.rollout.ready, LOADING_S
@@ -111,6 +122,18 @@ class RolloutStory:
         if not answer.success:
             raise RolloutFailed(f"the policy does not infer: {answer.message}")
         self._wait("the policy to infer", lambda: self._node.policy.asked, ANSWER_S)
+
+    def _check_others(self) -> None:
+        """The policy and the recorder, before anything moves."""
+        policy = self._node.policy
+        self._wait("the policy", lambda: policy.heard, ANSWER_S)
+        self._wait("the policy's checkpoint", lambda: not policy.loading, LOADING_S)
+        if policy.missing:
+            raise RolloutFailed(f"the policy does not infer: {policy.missing}")
+        if self._goal.request.record:
+            answer = self._ask(self._clients.check, Trigger.Request(), ANSWER_S)
+            if not answer.success:
+                raise RolloutFailed(f"no recording: {answer.message}")
 
     def _play(self) -> bool:
         """Until the limit, the task's end or the goal's; True if it was not cut short."""
@@ -140,7 +163,8 @@ class RolloutStory:
             if message.feedback.messages > 0:
                 writing.set()
 
-        wanted = RecordEpisode.Goal(task=goal.task, seed=goal.seed, labels=goal.labels)
+        seed = self._node.task.seed(goal.seed)
+        wanted = RecordEpisode.Goal(task=goal.task, seed=seed, labels=goal.labels)
         sent = self._clients.record.send_goal_async(wanted, feedback_callback=on_feedback)
         self._wait("the recorder's answer", sent.done, ANSWER_S)
         if not sent.result().accepted:

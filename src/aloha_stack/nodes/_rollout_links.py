@@ -31,6 +31,28 @@ class PolicyLink:
         )
 
     @property
+    def heard(self) -> bool:
+        """Whether it ever said anything."""
+        return self._last is not None
+
+    @property
+    def loading(self) -> bool:
+        """Whether it says that it will have a checkpoint soon."""
+        loads = self._last is not None and self._last.state == PolicyState.LOADING
+        return loads and time.monotonic() - self._heard_s <= GONE_S
+
+    @property
+    def missing(self) -> str:
+        """Why there is nothing to ask for chunks; empty if there is."""
+        if self._last is None:
+            return "no policy is running"
+        if time.monotonic() - self._heard_s > GONE_S:
+            return f"the policy is gone: no state for {GONE_S:g} s"
+        if self._last.state == PolicyState.UNLOADED:
+            return self._last.reason or "no checkpoint is loaded"
+        return ""
+
+    @property
     def inference_s(self) -> float:
         """How long its last chunk took."""
         return 0.0 if self._last is None else float(self._last.inference_time)
@@ -38,34 +60,45 @@ class PolicyLink:
     @property
     def problem(self) -> str:
         """Why its chunks must not be followed; empty while they may."""
-        if self._last is None:
-            return "no policy is running"
-        if time.monotonic() - self._heard_s > GONE_S:
-            return f"the policy is gone: no state for {GONE_S:g} s"
+        if self._last is None or self.missing:
+            return self.missing
         if self._last.state != PolicyState.INFERRING:
             return self._last.reason or "the policy does not infer"
         return ""
 
 
 class TaskLink:
-    """The reward, where a world tells it; never a part of what a policy sees."""
+    """The reward, where a world tells it; never a part of what a policy sees.
+
+    A world in which something was achieved already when the rollout began tells nothing of it.
+    """
 
     def __init__(self, node: Node) -> None:
-        self._counts = self._told = self.succeeded = False
+        self._last: TaskState | None = None
+        self._counts = self._fresh = self.succeeded = False
         node.create_subscription(TaskState, "/task/state", self._on_state, JOINTS)
 
     def _on_state(self, message: TaskState) -> None:
-        self._told = True
-        if self._counts and message.max_reward > 0:
+        self._last = message
+        if self._counts and self._fresh and message.max_reward > 0:
             self.succeeded |= message.reward >= message.max_reward
+
+    @property
+    def used(self) -> bool:
+        """Whether the objects are known to be elsewhere than a reset puts them."""
+        return self._last is not None and self._last.reward > 0
+
+    def seed(self, asked: int) -> int:
+        """Of the world as it is; the one that was asked for where no world tells."""
+        return asked if self._last is None else int(self._last.seed)
 
     def begin(self) -> None:
         """Rewards count from now on."""
-        self._counts, self.succeeded = True, False
+        self._counts, self._fresh, self.succeeded = True, not self.used, False
 
     def end(self) -> str:
         """success or failure since `begin`; empty if nobody can tell."""
         counted, self._counts = self._counts, False
-        if not counted or not self._told:
+        if not counted or self._last is None or not self._fresh:
             return ""
         return "success" if self.succeeded else "failure"

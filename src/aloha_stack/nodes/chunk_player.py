@@ -246,6 +246,11 @@ class ChunkPlayer(SimpleNode):
         }
         return " and ".join(sorted(names - {own}))
 
+    def forget_end(self) -> None:
+        """Why the last rollout ended is of no meaning to the next."""
+        with self._lock:
+            self.rollout.stop()
+
     def start_rollout(self) -> None:
         """To the start."""
         with self._lock:

@@ -18,7 +18,7 @@ from aloha_stack.nodes._operator_requests import Requests
 from aloha_stack.nodes._operator_screen import screen, summary
 from aloha_stack.nodes._operator_session import KEYS, Plan, Session
 from aloha_stack.nodes._operator_terminal import Terminal
-from aloha_stack.robot.description import load_robot
+from aloha_stack.robot.description import load_unopened_robot
 from aloha_stack.robot.joints import ARMS
 
 LOOK_S = 0.1
@@ -135,7 +135,7 @@ def main(argv: list[str] | None = None) -> int:
         options.task, tuple(options.label), options.duration, options.episodes, options.reset_time
     )
     try:
-        arms = tuple(load_robot(options.robot).arms) if options.robot else ARMS
+        arms = tuple(load_unopened_robot(options.robot).arms) if options.robot else ARMS
     except ValueError as error:
         parser.error(str(error))
     with Terminal() as terminal:

@@ -28,14 +28,17 @@ from aloha_stack.nodes._inference import Inference, InferenceSettings
 from aloha_stack.nodes._jobs import Refused
 from aloha_stack.nodes._node import ManagedNode, logged, run
 from aloha_stack.nodes._parameters import declare
+from aloha_stack.nodes._policy_refusal import Refusal
 from aloha_stack.nodes._qos import JOINTS as JOINTS_QOS
 from aloha_stack.nodes._qos import STATE
-from aloha_stack.nodes._state_diagnostics import of_policy
+from aloha_stack.nodes._state_diagnostics import POLICY, of_policy
 from aloha_stack.policies.policy import PolicyError
 from aloha_stack.robot.description import load_robot
 
 TELL_S = 0.1
 """Steady time between two words on ~/state: whoever follows the chunks counts on it."""
+
+UNCONFIGURED = "the policy node is not configured"
 
 
 class PolicyNode(ManagedNode):
@@ -47,7 +50,8 @@ class PolicyNode(ManagedNode):
     def __init__(self, **options: Any) -> None:
         super().__init__("policy", **options)
         name = declare(self, "robot", "aloha", "robot file: a name in config/robots, or a path")
-        self._robot = with_chosen_cameras(self, load_robot(name))
+        whole = load_robot(name)
+        self._robot = with_chosen_cameras(self, whole)
         self._preload = declare(
             self, "checkpoint", "", "folder of a checkpoint to load at once; empty: when asked to"
         )
@@ -89,6 +93,7 @@ class PolicyNode(ManagedNode):
                 "auto",
                 "how it is computed: eager, fast, or auto, what is best here",
             ),
+            unchosen=tuple(name for name in whole.cameras if name not in self._robot.cameras),
             max_image_age_s=declare(
                 self, "max_image_age", 0.2, "s; older pictures stop the policy", (0.02, 0.35)
             ),
@@ -110,7 +115,7 @@ class PolicyNode(ManagedNode):
         self.inference: Inference | None = None
         self._working: threading.Thread | None = None
         self._active = False
-        self._refused = ""
+        self._refusal = Refusal()
         self._telling = threading.Lock()
         self._told: tuple[int, str] | None = None
         self._chunk_rate = Rate()
@@ -122,17 +127,17 @@ class PolicyNode(ManagedNode):
 
     @logged
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self.inference = Inference(
+        self._refusal.try_again()
+        self.inference = inference = Inference(
             self, self._robot, self._settings, self._publish_chunk, self._tell
         )
-        self._working = self.start_thread(self.inference.run, "inference")
+        self._working = self.start_thread(inference.run, "inference")
         if self._preload:
-            answer = self._on_load(
-                LoadPolicy.Request(checkpoint=self._preload), LoadPolicy.Response()
-            )
+            answer = self._load(inference, self._preload, LoadPolicy.Response())
             if not answer.success:
                 self._end_inference(answer.message)
                 return TransitionCallbackReturn.FAILURE
+        self._refusal.over()
         return super().on_configure(state)
 
     @logged
@@ -163,7 +168,8 @@ class PolicyNode(ManagedNode):
         self._teller.join()
 
     def _end_inference(self, why: str = "") -> None:
-        inference, self.inference, self._refused = self.inference, None, why
+        self._refusal.why = why  # first: nobody may hear that it is unloaded and not why
+        inference, self.inference = self.inference, None
         if inference is not None and self._working is not None:
             inference.end()
             self._working.join()
@@ -181,9 +187,9 @@ class PolicyNode(ManagedNode):
         with self._telling:
             message = self._state_message()
             told = (message.state, message.reason if message.state != PolicyState.STOPPED else "")
-            if told != self._told:
+            if told != self._told and not self._refusal.was_told(message):
                 self._told = told
-                name = _NAMES[message.state]
+                name = POLICY[message.state].upper()
                 self.get_logger().info(f"{name} {message.reason or message.checkpoint}".rstrip())
             self._state.publish(message)
             if math.isfinite(distance := self._compared()):
@@ -195,7 +201,7 @@ class PolicyNode(ManagedNode):
         return math.nan if inference is None else inference.distance
 
     def _state_message(self) -> PolicyState:
-        message, inference = PolicyState(reason=self._refused), self.inference
+        message, inference = PolicyState(reason=self._refusal.why), self.inference
         set_stamp(message.header.stamp, self.time.now_ns())
         if inference is None:
             return message
@@ -228,18 +234,23 @@ class PolicyNode(ManagedNode):
         self, request: LoadPolicy.Request, response: LoadPolicy.Response
     ) -> LoadPolicy.Response:
         inference = self.inference
-        if inference is None:
-            response.message = "the policy node is not configured"
+        if inference is None or self._refusal.before:
+            response.message = self._refusal.words(UNCONFIGURED)
             return response
+        return self._load(inference, request.checkpoint, response)
+
+    def _load(
+        self, inference: Inference, checkpoint: str, response: LoadPolicy.Response
+    ) -> LoadPolicy.Response:
         try:
-            spec = inference.load(request.checkpoint)
+            spec = inference.load(checkpoint)
         except (PolicyError, Refused) as error:
             response.message = str(error)
             return response
         response.success, response.task, response.cameras = True, spec.task, list(spec.cameras)
         response.chunk, response.rate = inference.rows, self._settings.player_hz
         response.message = (
-            f"{request.checkpoint}: {spec.policy} for {spec.task or 'any task'}, chunks of "
+            f"{checkpoint}: {spec.policy} for {spec.task or 'any task'}, chunks of "
             f"{spec.chunk}, {1e3 * inference.inference_s:.0f} ms each"
         )
         self.get_logger().info(response.message)
@@ -252,7 +263,7 @@ class PolicyNode(ManagedNode):
         if not goals or not goals[0]:
             return SetParametersResult(successful=True)
         if inference is None:
-            return SetParametersResult(reason="the policy node is not configured")
+            return SetParametersResult(reason=self._refusal.words(UNCONFIGURED))
         try:
             inference.set_goal(goals[0])
         except (PolicyError, Refused) as error:
@@ -266,7 +277,7 @@ class PolicyNode(ManagedNode):
                 inference.stop()
             response.success = True
         elif inference is None or not self._active:
-            response.message = "the policy node is not active"
+            response.message = self._refusal.words("the policy node is not active")
         else:
             try:
                 inference.start()
@@ -275,12 +286,6 @@ class PolicyNode(ManagedNode):
             response.success = not response.message
         self._tell()
         return response
-
-
-_NAMES = {
-    getattr(PolicyState, name): name
-    for name in ("UNLOADED", "LOADING", "READY", "INFERRING", "STOPPED")
-}
 
 
 def main(args: list[str] | None = None) -> int:

@@ -35,6 +35,7 @@ from aloha_stack.nodes._recorder_requests import Requests
 from aloha_stack.nodes._recorder_take import Take, Wanted, words
 from aloha_stack.nodes._recorder_taps import Taps
 from aloha_stack.nodes._recorder_watch import Watch, WatchSettings
+from aloha_stack.nodes._recorder_world import seed_of_episode
 from aloha_stack.robot.description import load_robot
 
 FEEDBACK_S = 0.2
@@ -89,6 +90,7 @@ class Recorder(ManagedNode):
         self.taps = Taps(self, streams, self.time.now_ns)
         self.episodes = KeptEpisodes(self._directory)
         self.take: Take | None = None
+        self._folder_fault = ""
         self._beginning = threading.Lock()
         grippers = GripperControl(self._robot, self.taps, stop_hold_s) if by_grippers else None
         settings = WatchSettings(self._directory, self._min_free_gib, self._timeout_s, task)
@@ -110,18 +112,17 @@ class Recorder(ManagedNode):
 
     @logged
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        try:
-            check_folder(self._directory, self._min_free_gib)
-        except EpisodeError as error:
-            self.get_logger().error(f"no recording will start: {error}")
+        self._folder_fault = ""
+        self._check_folder()
         return super().on_configure(state)
 
     @logged
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self.taps.open()
-        self.get_logger().info(
-            f"ready to record {len(self.taps.all)} topics into {self._directory}"
-        )
+        if self._check_folder():
+            self.get_logger().info(
+                f"ready to record {len(self.taps.all)} topics into {self._directory}"
+            )
         return super().on_activate(state)
 
     @logged
@@ -141,6 +142,18 @@ class Recorder(ManagedNode):
         self._leaving.set()
         self._watcher.join()
 
+    def _check_folder(self) -> bool:
+        """Whether the folder takes episodes. Why not is said once, until the reason changes."""
+        try:
+            check_folder(self._directory, self._min_free_gib)
+        except EpisodeError as error:
+            said, self._folder_fault = self._folder_fault, str(error)
+            if self._folder_fault != said:
+                self.get_logger().error(f"no recording will start: {error}")
+            return False
+        self._folder_fault = ""
+        return True
+
     def _run_watch(self) -> None:
         while not self._leaving.is_set():
             pause_s = self._watch.look()
@@ -155,13 +168,13 @@ class Recorder(ManagedNode):
     def begin(self, wanted: Wanted) -> Take | str:
         """Starts a recording; why not, if that is not possible now."""
         with self._beginning:
-            begun = self._refusal(wanted) or self._begin(wanted)
+            begun = self.refusal(wanted) or self._begin(wanted)
         if isinstance(begun, str):
             self.get_logger().error(f"recording refused: {begun}")
             self._watch.refused(begun)
         return begun
 
-    def _refusal(self, wanted: Wanted) -> str:
+    def refusal(self, wanted: Wanted) -> str:
         """Why no recording can start now; empty if one can."""
         if self.state != "active":
             return f"the recorder is {self.state}; activate it first"
@@ -183,7 +196,7 @@ class Recorder(ManagedNode):
     def _begin(self, wanted: Wanted) -> Take | str:
         info = EpisodeInfo(
             task=wanted.task,
-            seed=wanted.seed,
+            seed=seed_of_episode(wanted.seed, self.taps),
             labels=wanted.labels,
             robot=self._robot.name,
             notes={

@@ -102,8 +102,11 @@ class TwinNode(SimpleNode):
             self._clock_publisher.publish(message)
         if now_ns >= self._next_state_ns:
             self._next_state_ns += TASK_STATE_NS
-            self._said = self._task_state(now_ns)
-            self._task_publisher.publish(self._said)
+            self._tell_task(now_ns)
+
+    def _tell_task(self, now_ns: int) -> None:
+        self._said = self._task_state(now_ns)
+        self._task_publisher.publish(self._said)
 
     def _task_state(self, now_ns: int) -> TaskState:
         simulation = self._simulation
@@ -133,32 +136,50 @@ class TwinNode(SimpleNode):
         if not 0 <= request.seed < 2**32:
             response.message = f"seed must lie in 0 … {2**32 - 1}, got {request.seed}"
             return response
-        done = f"objects placed by seed {request.seed}"
-        return self._answer(response, lambda: self._simulation.reset(request.seed), done)
+
+        def place() -> str:
+            self._simulation.reset(request.seed)
+            # At once: the recorder takes the seed of the next episode from it.
+            self._tell_task(self._simulation.world.time_ns)
+            return f"objects placed by seed {request.seed}"
+
+        return self._answer(response, place)
 
     def _on_perform(
         self, _request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        return self._answer(response, self._simulation.perform, "")
+        def perform() -> str:
+            lasts_s = self._simulation.perform()
+            where = f"'{self._task}' in the world of seed {self._simulation.world.seed}"
+            if lasts_s is None:
+                return f"the time of {where} begins; there is no operator to perform it"
+            return f"the operator performs {where}: {lasts_s:.1f} s of model time"
+
+        return self._answer(response, perform)
 
     def _on_fault(
         self, request: InjectFault.Request, response: InjectFault.Response
     ) -> InjectFault.Response:
         kind = request.fault
         if kind == CLEAR:
-            done = "every fault that lasts has ended"
-            return self._answer(response, self._simulation.clear_faults, done)
+            return self._answer(response, self._clear_faults)
 
-        def inject() -> None:
+        def inject() -> str:
             fault = Fault(kind, request.servo, request.duration, request.strength)
             self._simulation.inject(request.arm, fault)
+            return f"{request.arm}: {kind}: {FAULTS[kind]}"
 
-        return self._answer(response, inject, f"{request.arm}: {kind}: {FAULTS.get(kind, '')}")
+        return self._answer(response, inject)
 
-    def _answer(self, response: Any, job: Callable[[], None], done: str) -> Any:
-        """The response after `job` was done between two steps of the world: `done`, or why not."""
+    def _clear_faults(self) -> str:
+        self._simulation.clear_faults()
+        return "every fault that lasts has ended"
+
+    def _answer(self, response: Any, job: Callable[[], str]) -> Any:
+        """The response after `job` was done between two steps of the world: what it says was done,
+        or why it was not."""
         try:
-            self._jobs.ask(job, WORLD_ANSWER_S)
+            done = self._jobs.ask(job, WORLD_ANSWER_S)
         except (NotReadyError, FaultError, Refused) as error:
             response.message = str(error)
         else:

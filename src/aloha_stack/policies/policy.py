@@ -210,15 +210,18 @@ ALIKE = frozenset({"aloha", "twin"})
 """Robots whose policies are exchangeable: their files differ in ports and sources only."""
 
 
-def check_robot(spec: PolicySpec, robot: Robot) -> None:
-    """Raises PolicyError for a policy that was made for another robot than this one."""
+def check_robot(spec: PolicySpec, robot: Robot, unchosen: Sequence[str] = ()) -> None:
+    """Raises PolicyError for a policy that was made for another robot than this one; `unchosen` are
+    cameras that it has beside those of `robot`, which are left out by choice."""
     if spec.robot != robot.name and not {spec.robot, robot.name} <= ALIKE:
         raise PolicyError(f"the policy was trained on robot '{spec.robot}', this is '{robot.name}'")
     missing = [camera for camera in spec.cameras if camera not in robot.cameras]
     if missing:
+        chosen_too = set(missing) <= set(unchosen)
+        mend = f"; start with camera_names:={','.join(spec.cameras)}" if chosen_too else ""
         raise PolicyError(
             f"the policy needs {', '.join(missing)}; robot '{robot.name}' has "
-            f"{', '.join(robot.cameras) or 'no camera'}"
+            f"{', '.join(robot.cameras) or 'no camera'}{mend}"
         )
     for what, names in (("state", spec.state_names), ("action", spec.action_names)):
         if names[: len(NAMES)] != NAMES:

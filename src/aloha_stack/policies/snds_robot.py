@@ -1,14 +1,11 @@
 """What SNDS takes from a robot's file: limits of what may be commanded, and kinematics."""
 
-import os
-from typing import Any
-
 import numpy as np
 
 from aloha_stack.policies.policy import PolicyError
 from aloha_stack.policies.snds_config import POSE_SPACE, SndsConfig
 from aloha_stack.robot.arm import Arm
-from aloha_stack.robot.description import RobotConfigError, load_robot
+from aloha_stack.robot.description import RobotConfigError, load_unopened_robot
 from aloha_stack.robot.gripper_pose import GripperKinematics
 from aloha_stack.robot.joints import SIDES
 
@@ -16,7 +13,7 @@ from aloha_stack.robot.joints import SIDES
 def followers(robot: str) -> list[Arm]:
     """Left and right, of the robot with this name. Raises PolicyError if it is not known here."""
     try:
-        arms = load_robot(robot, _NoPorts(os.environ)).arms
+        arms = load_unopened_robot(robot).arms
         return [arms[f"follower_{side}"] for side in SIDES]
     except (RobotConfigError, KeyError) as error:
         raise PolicyError(
@@ -39,13 +36,3 @@ def kinematics(robot: str, config: SndsConfig) -> list[GripperKinematics]:
         return []
     arms = dict(zip(SIDES, followers(robot), strict=True))
     return [GripperKinematics(arms[side]) for side in config.arms]
-
-
-class _NoPorts(dict[str, str]):
-    """The environment, in which ports that nobody told have some name: none is opened here."""
-
-    def get(self, key: str, default: Any = None) -> str:
-        return self[key]
-
-    def __missing__(self, key: str) -> str:
-        return f"/{key}"

@@ -23,6 +23,7 @@ __all__ = [
     "RobotConfigError",
     "Servo",
     "load_robot",
+    "load_unopened_robot",
     "robot_names",
 ]
 
@@ -120,6 +121,22 @@ def load_robot(name: str | Path, environment: Mapping[str, str] | None = None) -
     )
     robot.check_ports()
     return robot
+
+
+def load_unopened_robot(name: str | Path) -> Robot:
+    """As load_robot, for who opens neither ports nor cameras: variables that are not set stand for
+    themselves, as only those who do need know them."""
+    return load_robot(name, _Named({key: value for key, value in os.environ.items() if value}))
+
+
+class _Named(dict[str, str]):
+    """Variables, of which those that are not set have their own name as value."""
+
+    def get(self, key: str, default: object = None) -> str:  # type: ignore[override]
+        return self[key]
+
+    def __missing__(self, key: str) -> str:
+        return f"/{key}"
 
 
 def _robot_file(text: str) -> Path:

@@ -73,8 +73,8 @@ class Operator:
         """Whether `perform` may be called: at the start pose, followed, the handles open."""
         return self.state == "ready" and self._ended()
 
-    def perform(self) -> None:
-        """Begins the task. Raises NotReadyError unless it is ready."""
+    def perform(self) -> float:
+        """Begins the task; how long its hands will take, s. NotReadyError unless it is ready."""
         if not self.ready:
             doing = "still opening the handles" if self.state == "ready" else self.state
             raise NotReadyError(
@@ -89,6 +89,7 @@ class Operator:
         }
         self.state = "performing"
         self._start(motions)
+        return self._longest_s()
 
     def update(self, time_s: float, engaged: bool | None = None) -> Leaders:
         """Where the hands are at `time_s` (model time, never falling).
@@ -112,8 +113,10 @@ class Operator:
         self._motions, self._began_s = motions, self._time_s
 
     def _ended(self) -> bool:
-        longest = max(motion.end_s for motion in self._motions.values())
-        return self._time_s - self._began_s >= longest
+        return self._time_s - self._began_s >= self._longest_s()
+
+    def _longest_s(self) -> float:
+        return max(motion.end_s for motion in self._motions.values())
 
     def _homing(self, leader: str) -> Motion:
         """To the follower with an open handle, then squeeze it: the gesture is the closing."""

@@ -178,14 +178,15 @@ class Simulation:
         if self.operator is not None:
             self.operator.reset({name: arm.position for name, arm in self._leaders.items()})
 
-    def perform(self) -> None:
+    def perform(self) -> float | None:
         """The demonstration begins: the operator performs the task; best reward and time restart.
 
-        Raises NotReadyError, which says why it cannot begin.
+        How long the operator will take, s of model time; None without one. Raises NotReadyError,
+        which says why it cannot begin.
         """
-        if self.operator is not None:
-            self.operator.perform()
+        lasts_s = None if self.operator is None else self.operator.perform()
         self._best_reward, self._began_s = 0, self.world.time_s
+        return lasts_s
 
     @property
     def best_reward(self) -> int:

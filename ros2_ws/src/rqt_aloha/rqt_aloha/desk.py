@@ -2,7 +2,7 @@
 
 from python_qt_binding.QtCore import QObject
 
-from aloha_stack.robot.description import Robot, load_robot
+from aloha_stack.robot.description import Robot, load_unopened_robot
 from aloha_stack.robot.joints import JOINTS, side_of
 from rqt_aloha.board import Board
 from rqt_aloha.link import Link
@@ -14,7 +14,7 @@ class Desk(QObject):
 
     def __init__(self, robot: str) -> None:
         super().__init__()
-        described = load_robot(robot)
+        described = load_unopened_robot(robot)
         self.board = Board(JOINTS, side_bounds(described), tuple(described.cameras))
         self.link = Link(described)
         self.link.news.connect(self._show)

@@ -8,7 +8,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from python_qt_binding.QtCore import QTimer
@@ -35,7 +35,7 @@ WAKE_MS = 200
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The process; 2 for a wrong argument."""
+    """The process; 2 for a wrong argument, and where there is no screen."""
     words = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog="aloha panel",
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--pictures",
         type=Path,
         metavar="DIR",
-        help="saves a picture of each panel, once data are there, and ends",
+        help="saves a picture of each panel, once data are there, and ends; needs no screen",
     )
     parser.add_argument(
         "--figures",
@@ -63,6 +63,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--seconds", type=float, metavar="S", help="ends by itself after so long")
     options = parser.parse_args(words)
+    if not has_screen(os.environ):
+        if options.pictures is None:
+            print(
+                "aloha panel: there is no screen (neither DISPLAY nor WAYLAND_DISPLAY is set); "
+                "--pictures DIR saves pictures of it without one",
+                file=sys.stderr,
+            )
+            return 2
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
     os.nice(NICE)
     application = QApplication(["aloha panel"])
     application.setStyle("Fusion")
@@ -96,6 +105,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         desk.close()
     return photographer.status if photographer is not None else 0
+
+
+def has_screen(environment: Mapping[str, str]) -> bool:
+    """Whether Qt has something to draw on, or was told what; where it has not it would abort."""
+    told = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    return sys.platform != "linux" or any(environment.get(name) for name in told)
 
 
 if __name__ == "__main__":
