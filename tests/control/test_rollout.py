@@ -197,6 +197,20 @@ def test_what_ends_a_rollout_and_says_why(bench: Bench, break_it, reason: str) -
     assert not bench.targets
 
 
+def test_why_it_ended_is_shown_until_that_is_mended(bench: Bench) -> None:
+    bench.play()
+    bench.e_stop, bench.mode["follower_left"] = "button", Mode.E_STOPPED
+    bench.run(0.5)
+    assert bench.player.reason == "e-stop: button"
+    bench.e_stop = ""
+    bench.run(0.5)
+    assert bench.player.reason == "e-stop: button"
+    bench.mode["follower_left"] = Mode.HOLDING
+    bench.run(0.1)
+    assert bench.player.reason == ""
+    assert bench.player.ended == "e-stop: button"
+
+
 def test_stale_joint_states_and_a_bridge_that_holds_are_holds(bench: Bench) -> None:
     bench.play()
     bench.age["follower_right"] = 0.3

@@ -166,6 +166,8 @@ class RolloutPlayer:
         """
         self._now_ns = now_ns
         if self.stage == Stage.IDLE:
+            if self.reason and not (e_stop or self._watch.trouble(views)):
+                self.reason = ""  # why the last one ended is no news once that is mended
             return {}
         if e_stop:
             self.stop(f"e-stop: {e_stop}")
