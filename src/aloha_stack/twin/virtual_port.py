@@ -1,6 +1,7 @@
 """A virtual arm behind a serial port: a pseudo-terminal, opened like any /dev/ttyUSB0."""
 
 import contextlib
+import errno
 import math
 import os
 import select
@@ -217,7 +218,13 @@ class VirtualPort:
 def wait_for_bytes(ports: Sequence[VirtualPort], timeout_s: float) -> None:
     """Sleeps until one of the ports that are in use has bytes, or the time is up (to the µs)."""
     # A port that nobody has open hangs up all the time, and would never let anybody sleep.
-    select.select([port for port in ports if port.in_use], (), (), max(0.0, timeout_s))
+    used = [port for port in ports if port.in_use]
+    try:
+        select.select(used, (), (), max(0.0, timeout_s))
+    except (OSError, ValueError) as error:  # ValueError: a negative descriptor
+        if getattr(error, "errno", errno.EBADF) != errno.EBADF:
+            raise
+        # Somebody took a port away between the two lines: the next look leaves it out.
 
 
 def serve(
