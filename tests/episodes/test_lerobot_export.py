@@ -58,12 +58,6 @@ def brightness(path: Path) -> list[tuple[float, float]]:
         ]
 
 
-def pictures(path: Path) -> list[np.ndarray]:
-    """All pictures of a video, uint8 RGB."""
-    with av.open(str(path)) as file:
-        return [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
-
-
 def export(source: Path, target: Path, *options: str) -> int:
     words = ["export", str(source), "--format", "lerobot", "--out", str(target), *options]
     return cli.main(words)
@@ -264,7 +258,5 @@ def test_both_ways_to_a_dataset_give_the_same_rows_and_pictures(recorded, tmp_pa
     assert a.rows == b.rows
     assert a.episodes == b.episodes
     assert a.info == b.info
-    for key in KEYS:  # the encoder's bytes are not always the same on a machine that is busy
-        one, other = (np.stack(pictures(d.video(key, d.episodes[0]))) for d in (a, b))
-        assert one.shape == other.shape
-        assert np.abs(one.astype(float) - other).mean() < 0.5
+    for key in KEYS:
+        assert a.video(key, a.episodes[0]).read_bytes() == b.video(key, b.episodes[0]).read_bytes()

@@ -175,3 +175,29 @@ def test_maps_are_shrunk_as_by_pooling(height: int, width: int, kind: torch.dtyp
     maps = torch.randn(2, 4, height, width, generator=noise).relu_().to(kind)
     maps = maps.contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(shrunk(maps), F.max_pool2d(maps, 3, 2, 1), rtol=0, atol=0)
+
+
+@settings(deadline=None, max_examples=60)
+@given(shift=st.floats(-400, 400), scale=st.floats(0, 60), heads=st.sampled_from((1, 2, 4)))
+def test_attention_is_the_softmax_however_large_or_small_scores_are(
+    shift: float, scale: float, heads: int
+) -> None:
+    noise = torch.Generator().manual_seed(heads)
+    query, key, value = (torch.randn(n, 8 * heads, generator=noise) for n in (5, 9, 9))
+    width = 8
+    query *= scale / width
+    query[:, ::width], key[:, ::width] = shift, 1.0  # a number that all of a head's scores share
+    query, key, value = (x.to(torch.bfloat16) for x in (query, key, value))
+    found = fast_layers.attend(query, key, value, heads)
+    q, k, v = (x.double().unflatten(1, (heads, width)).transpose(0, 1) for x in (query, key, value))
+    scores = (q @ k.transpose(1, 2)).to(torch.bfloat16).double()  # rounded, as both ways round them
+    expected = (scores.softmax(dim=2) @ v).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(found.double(), expected, rtol=0.03, atol=0.03)
+
+
+def test_attention_to_what_is_no_number_is_none() -> None:
+    query, key, value = (torch.ones(n, 8, dtype=torch.bfloat16) for n in (2, 3, 3))
+    query[0, 0] = torch.nan
+    found = fast_layers.attend(query, key, value, 1)
+    assert found[0].isnan().all()
+    assert not found[1].isnan().any()
