@@ -66,11 +66,11 @@ class RolloutStory:
         self._node.forget_end()
         try:
             self._prepare()
-            if self._node.task.used:
-                message = USED
             completed = self._play()
         except RolloutFailed as failure:
-            message = "; ".join(filter(None, (message, str(failure))))
+            message = str(failure)
+        if self._started_ns is not None and not self._node.task.fresh:
+            message = "; ".join(filter(None, (USED, message)))
         duration_s, outcome = self._played_s(), self._node.task.end()
         figures = self._node.finish_rollout()
         self._ask_quietly(self._clients.run, SetBool.Request(data=False))

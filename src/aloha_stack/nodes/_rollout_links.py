@@ -60,8 +60,9 @@ class PolicyLink:
     @property
     def problem(self) -> str:
         """Why its chunks must not be followed; empty while they may."""
-        if self._last is None or self.missing:
-            return self.missing
+        missing = self.missing
+        if self._last is None or missing:
+            return missing
         if self._last.state != PolicyState.INFERRING:
             return self._last.reason or "the policy does not infer"
         return ""
@@ -75,18 +76,15 @@ class TaskLink:
 
     def __init__(self, node: Node) -> None:
         self._last: TaskState | None = None
-        self._counts = self._fresh = self.succeeded = False
+        self._counts = self.succeeded = False
+        self.fresh = False
+        """Whether nothing was achieved yet in the world, if there is one, when it last began."""
         node.create_subscription(TaskState, "/task/state", self._on_state, JOINTS)
 
     def _on_state(self, message: TaskState) -> None:
         self._last = message
-        if self._counts and self._fresh and message.max_reward > 0:
+        if self._counts and self.fresh and message.max_reward > 0:
             self.succeeded |= message.reward >= message.max_reward
-
-    @property
-    def used(self) -> bool:
-        """Whether the objects are known to be elsewhere than a reset puts them."""
-        return self._last is not None and self._last.reward > 0
 
     def seed(self, asked: int) -> int:
         """Of the world as it is; the one that was asked for where no world tells."""
@@ -94,11 +92,12 @@ class TaskLink:
 
     def begin(self) -> None:
         """Rewards count from now on."""
-        self._counts, self._fresh, self.succeeded = True, not self.used, False
+        self.fresh = self._last is None or self._last.reward <= 0
+        self._counts, self.succeeded = True, False
 
     def end(self) -> str:
         """success or failure since `begin`; empty if nobody can tell."""
         counted, self._counts = self._counts, False
-        if not counted or self._last is None or not self._fresh:
+        if not counted or self._last is None or not self.fresh:
             return ""
         return "success" if self.succeeded else "failure"
