@@ -14,12 +14,14 @@ from aloha_stack.transport import without_shared_memory
 
 OURS = share_folder() / "config/fastdds.xml"
 NODE = """
-import json, os, rclpy
+import contextlib, json, os, rclpy
 rclpy.init()
 node = rclpy.create_node("looked_at")
 mapped = {line.split()[-1] for line in open("/proc/self/maps") if "/dev/shm/fastrtps_" in line}
-links = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
-opened = {os.readlink(link) for link in links if os.path.islink(link)}
+opened = set()
+for descriptor in os.listdir("/proc/self/fd"):
+    with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+        opened.add(os.readlink(f"/proc/self/fd/{descriptor}"))
 rows = [line.split() for line in list(open("/proc/net/udp"))[1:]]
 ports = [int(row[1].split(":")[1], 16) for row in rows if f"socket:[{row[9]}]" in opened]
 print(json.dumps({"segments": [os.stat(file).st_size for file in mapped], "ports": ports}))

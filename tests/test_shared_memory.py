@@ -6,24 +6,23 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 from aloha_stack import shared_memory
 from aloha_stack.graph import Domain
 from aloha_stack.shared_memory import FOLDER, heal_ports, leftovers, sweep
+from open_files import open_files
 
 NODE = "import rclpy; rclpy.init(); node = rclpy.create_node('here'); print(1, flush=True); input()"
 
 
 def segments_of(process):
     """The files of its own segments, by its map and the locks that it holds open."""
-    files = [os.readlink(f"/proc/{process.pid}/fd/{name}") for name in _fds(process)]
-    locks = [file for file in files if file.startswith("/dev/shm/") and file.endswith("_el")]
+    locks = [
+        file
+        for file in open_files(process.pid)
+        if file.startswith("/dev/shm/") and file.endswith("_el")
+    ]
     return {lock.removesuffix("_el") for lock in locks if "port" not in lock}
-
-
-def _fds(process):
-    return os.listdir(f"/proc/{process.pid}/fd")
 
 
 def test_what_a_killed_node_leaves_is_found_and_what_a_living_one_has_is_not(monkeypatch):
@@ -92,9 +91,7 @@ def test_a_node_that_waits_for_a_half_made_port_goes_on_once_it_is_given_up():
 
 def _has_opened(process, port):
     """The port, or, if somebody else has given it up by now, the lock of the new one."""
-    folder = Path(f"/proc/{process.pid}/fd")
-    links = [folder / name for name in os.listdir(folder)]
-    return any(os.readlink(link).startswith(str(port)) for link in links if link.is_symlink())
+    return any(file.startswith(str(port)) for file in open_files(process.pid))
 
 
 def test_ports_that_are_half_made_are_given_up_and_all_others_left(tmp_path):

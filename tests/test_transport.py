@@ -15,6 +15,7 @@ import pytest
 from aloha_stack.graph import Domain
 from aloha_stack.robot.share import share_folder
 from aloha_stack.transport import PEERS, PROFILE, RANGE, udp_alone
+from open_files import open_files
 
 CONFIG = share_folder() / "config"
 OURS = str(CONFIG / "fastdds.xml")
@@ -86,8 +87,7 @@ def started():
 def opened(process):
     """The files of Fast DDS in shared memory that a process has mapped or open."""
     maps = Path(f"/proc/{process.pid}/maps").read_text()
-    links = Path(f"/proc/{process.pid}/fd").iterdir()
-    files = "\n".join([maps, *(os.readlink(link) for link in links if link.is_symlink())])
+    files = "\n".join([maps, *open_files(process.pid)])
     return set(re.findall(r"/dev/shm/fastrtps_\w+", files))
 
 

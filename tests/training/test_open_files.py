@@ -1,6 +1,5 @@
 """Files that are read here and there: few are open at once, whatever is asked for."""
 
-import os
 import pickle
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.training.frames import OpenFiles
+from open_files import open_files
 
 
 @pytest.fixture
@@ -20,8 +20,7 @@ def paths(tmp_path: Path) -> list[Path]:
 
 def still_open(folder: Path) -> set[str]:
     """Names of the files in a folder that this process has open."""
-    links = [Path("/proc/self/fd") / name for name in os.listdir("/proc/self/fd")]
-    targets = [Path(os.readlink(link)) for link in links if link.is_symlink()]
+    targets = [Path(target) for target in open_files()]
     return {target.name for target in targets if target.parent == folder}
 
 
