@@ -81,7 +81,7 @@ class There:
 
 
 def run(name: str, folder: Path, *words: str) -> int:
-    budget = ["--minutes-per-model", "0.001", "--trials", "3", "--demonstrations", "3"]
+    budget = ["--steps-per-model", "2", "--trials", "3", "--demonstrations", "3"]
     places = ["--work", str(folder / "work"), "--out", str(folder / "out")]
     return experiments.main([name, *budget, *places, *words])
 
@@ -157,7 +157,7 @@ def test_a_folder_of_another_budget_and_unknown_words_are_refused(
     bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "work").mkdir()
-    (tmp_path / "work/plan.json").write_text('{"minutes": 7.0, "demonstrations": 3}')
+    (tmp_path / "work/plan.json").write_text('{"steps": 7, "demonstrations": 3}')
     assert run("each-layer", tmp_path) == 1
     assert "another --work" in capsys.readouterr().err
     for words in (("each-layer", "--rates", "20"), ("untaught", "--models", "act")):

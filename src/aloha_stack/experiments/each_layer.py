@@ -18,11 +18,11 @@ from aloha_stack.experiments.pick_place_run import Budget, budget_of, carried_ou
 NAME = "each-layer"
 EXAMPLES = """examples:
   ./aloha experiment each-layer
-  ./aloha experiment each-layer --rates 50 --minutes-per-model 10 --trials 20
+  ./aloha experiment each-layer --rates 50 --steps-per-model 1000 --trials 20
   ./aloha experiment each-layer --seeds 3
 """
 RATES_HZ = (50, 10)
-BUDGET = Budget(minutes=20, seeds=1, trials=55, demonstrations=100)
+BUDGET = Budget(steps=3000, seeds=1, trials=55, demonstrations=100)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -91,7 +91,7 @@ def _markdown(found: Sequence[Found], budget: Budget) -> list[str]:
         "# Does the image feature in every layer make a policy see?",
         "",
         f"Pick and place in the twin (simulated), the cube anywhere on its line; "
-        f"{budget.demonstrations} demonstrations, {budget.minutes:g} min of learning a policy, "
+        f"{budget.demonstrations} demonstrations, {budget.steps} steps of learning a policy, "
         f"{budget.seeds} training seed{'s' * (budget.seeds > 1)}, {budget.trials} trials each in "
         "worlds that no demonstration is of. `./aloha experiment each-layer` makes this report; "
         "[each-layer.json](each-layer.json) has the raw counts.",

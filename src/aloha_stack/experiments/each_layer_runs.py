@@ -45,7 +45,7 @@ def run(planned: Sequence[Cell], budget: Budget, work: Path, out: Path) -> None:
     progress = Progress()
     for cell in planned:
         model, folder = cell.model, cell.model.folder(work)
-        model.train(work, data, budget.minutes)
+        model.train(work, data, budget.steps)
         _attribute(model.checkpoint(work), measured, folder / "attribution.json", progress)
         trials = folder / f"{VARIATION}.jsonl"
         run_trials(model.checkpoint(work), VARIATION, budget.trials, trials, budget.jobs, progress)

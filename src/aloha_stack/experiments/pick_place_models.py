@@ -47,7 +47,7 @@ class Model:
         file = self.folder(work) / TRAINED
         return json.loads(file.read_text()) if file.exists() else None
 
-    def train(self, work: Path, data: Path, minutes: float) -> None:
+    def train(self, work: Path, data: Path, steps: int) -> None:
         """Trains it, or goes on where its training was interrupted; nothing if it is over.
 
         Raises ExperimentError, Interrupted.
@@ -62,7 +62,7 @@ class Model:
             shutil.rmtree(out, ignore_errors=True)  # it had not begun to learn
             out.parent.mkdir(parents=True, exist_ok=True)
             words += ["--data", str(data), "--recipe", self.recipe, "--seed", str(self.seed)]
-            words += ["--minutes", f"{minutes:g}"]
+            words += ["--set", f"training.steps={steps}"]
             words += [word for change in self.changes for word in ("--set", change)]
         status = cli.main(words)
         if status > 128:

@@ -18,10 +18,13 @@ MOST_SEEDS = 3
 
 @dataclass(frozen=True)
 class Budget:
-    """What is spent. Policies of another time of learning or other demonstrations need another
-    folder of work; seeds, trials and conditions may be added to the same one."""
+    """What is spent. Policies that learn for other steps or from other demonstrations need another
+    folder of work; seeds, trials and conditions may be added to the same one.
 
-    minutes: float  # of wall time, for each model
+    Steps and not wall time: all policies see as much, whatever else the machine does.
+    """
+
+    steps: int  # of learning, for each model
     seeds: int  # of training
     trials: int  # of each model and condition
     demonstrations: int
@@ -31,7 +34,7 @@ class Budget:
         """Raises ExperimentError for a folder of another budget."""
         work.mkdir(parents=True, exist_ok=True)
         file, asked = work / "plan.json", asdict(self)
-        told = {name: asked[name] for name in ("minutes", "demonstrations")}
+        told = {name: asked[name] for name in ("steps", "demonstrations")}
         if not file.exists():
             write_json(file, told)
         found = json.loads(file.read_text())
@@ -67,11 +70,11 @@ def parser(name: str, description: str, examples: str, budget: Budget) -> argpar
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument(
-        "--minutes-per-model",
-        type=_minutes,
-        default=budget.minutes,
-        metavar="M",
-        help="of wall time that each policy learns for (default: %(default)g)",
+        "--steps-per-model",
+        type=count,
+        default=budget.steps,
+        metavar="N",
+        help="that each policy learns for (default: %(default)s)",
     )
     made.add_argument(
         "--seeds",
@@ -115,19 +118,9 @@ def parser(name: str, description: str, examples: str, budget: Budget) -> argpar
 def budget_of(options: argparse.Namespace) -> Budget:
     """From a command's words."""
     return Budget(
-        options.minutes_per_model,
+        options.steps_per_model,
         options.seeds,
         options.trials,
         options.demonstrations,
         options.jobs,
     )
-
-
-def _minutes(text: str) -> float:
-    try:
-        minutes = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number") from None
-    if not 0 < minutes <= 1e4:
-        raise argparse.ArgumentTypeError(f"{text} is no time; expected minutes above 0")
-    return minutes

@@ -18,12 +18,12 @@ from aloha_stack.experiments.pick_place_run import Budget, budget_of, carried_ou
 NAME = "untaught"
 EXAMPLES = """examples:
   ./aloha experiment untaught
-  ./aloha experiment untaught --minutes-per-model 10 --trials 12
+  ./aloha experiment untaught --steps-per-model 1000 --trials 12
   ./aloha experiment untaught --models cnnrnn,sarnn
   ./aloha experiment untaught --seeds 3
 """
 POLICIES = ("cnnrnn", "cnnrnn_from_cae", "cnnrnnln", "sarnn", "cae_rnn")
-BUDGET = Budget(minutes=20, seeds=1, trials=30, demonstrations=60)
+BUDGET = Budget(steps=3000, seeds=1, trials=30, demonstrations=60)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -114,7 +114,7 @@ def _markdown(
         "# Which policies know what to do between the taught positions?",
         "",
         f"Pick and place in the twin (simulated), taught with {budget.demonstrations} "
-        f"demonstrations at A, C and E of the line; {budget.minutes:g} min of learning a policy "
+        f"demonstrations at A, C and E of the line; {budget.steps} steps of learning a policy "
         "(and as long for the auto-encoder that some begin with), 10 Hz, "
         f"{budget.seeds} training seed{'s' * (budget.seeds > 1)}, {budget.trials} trials in each "
         "condition. Validation episodes, which choose the checkpoint, are of A, C and E alone. "

@@ -52,8 +52,8 @@ def run(planned: Sequence[Cell], budget: Budget, work: Path, out: Path) -> None:
     progress = Progress()
     for cell in planned:
         if starts_from_autoencoder(cell.model):
-            autoencoder(cell.seed).train(work, data, budget.minutes)
-        cell.model.train(work, data, budget.minutes)
+            autoencoder(cell.seed).train(work, data, budget.steps)
+        cell.model.train(work, data, budget.steps)
         checkpoint, folder = cell.model.checkpoint(work), cell.model.folder(work)
         for condition, episodes in measured.items():
             _measure(checkpoint, episodes, folder / f"error_{file_name(condition)}.json", progress)
