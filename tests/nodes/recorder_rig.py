@@ -45,6 +45,8 @@ class Robot(Node):
             for n in images
             if n not in silent
         }
+        previews = [f"/{camera}/preview/compressed" for camera in CAMERAS]
+        self.previews = [self.create_publisher(CompressedImage, n, BEST_EFFORT) for n in previews]
         self.grippers = dict.fromkeys(ARMS, 0.0)
         """rad, in the joint states of each arm."""
         self.poses: dict[str, list[float]] = {}
@@ -70,6 +72,8 @@ class Robot(Node):
                 for name, publisher in self.images.items():
                     publisher.publish(image)
                     self.sent[name].append(now)
+                for preview in self.previews if step % 10 == 0 else ():
+                    preview.publish(image)
             step += 1
 
     def close(self) -> None:

@@ -136,6 +136,28 @@ def test_images_are_published_as_they_came_with_the_stamp_of_their_exposure(rig:
     assert float(values["age (s)"]) < 5
 
 
+@pytest.mark.parametrize(("every_s", "shown"), [(1e6, 1), (0.0, 21)])
+def test_who_looks_gets_an_image_now_and_then(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, every_s: float, shown: int
+) -> None:
+    monkeypatch.setattr(_camera_feed, "PREVIEW_S", every_s)
+    with rig.running():
+        previews: list[CompressedImage] = []
+        looking = Node("looking")
+        looking.create_subscription(
+            CompressedImage, "/cam_high/preview/compressed", previews.append, IMAGES
+        )
+        with spinning(looking):
+            wait_for(lambda: previews)
+            rig.hears_more("cam_high", 40)
+            wait_for(lambda: len(previews) >= shown)
+        looking.destroy_node()
+        assert every_s == 0.0 or len(previews) == 1
+        assert bytes(previews[0].data) in rig.fakes["/dev/high"].images
+        stamps = [stamp_ns(image.header.stamp) for image in rig.images["cam_high"]]
+        assert stamp_ns(previews[0].header.stamp) in stamps
+
+
 def test_a_camera_that_is_pulled_out_is_told_comes_back_and_the_others_go_on(rig: Rig) -> None:
     with rig.running():
         rig.hears_more("cam_high")

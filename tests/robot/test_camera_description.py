@@ -18,17 +18,25 @@ def load(source: str, extra: str = "") -> Camera:
 
 
 @pytest.mark.parametrize(
-    ("source", "topic", "encoded", "info"),
+    ("source", "topic", "preview", "encoded", "info"),
     [
         (
             "v4l2:/dev/CAM_HIGH",
             "/cam_high/image_raw/compressed",
+            "/cam_high/preview/compressed",
             True,
             "/cam_high/camera_info",
         ),
-        ("topic:/usb_cam/image_raw", "/usb_cam/image_raw", False, "/usb_cam/camera_info"),
+        (
+            "topic:/usb_cam/image_raw",
+            "/usb_cam/image_raw",
+            "/usb_cam/image_raw",
+            False,
+            "/usb_cam/camera_info",
+        ),
         (
             "topic:/d405/color/image_rect_raw/compressed",
+            "/d405/color/image_rect_raw/compressed",
             "/d405/color/image_rect_raw/compressed",
             True,
             "/d405/color/camera_info",
@@ -36,10 +44,11 @@ def load(source: str, extra: str = "") -> Camera:
     ],
 )
 def test_the_name_of_a_topic_says_what_it_carries(
-    source: str, topic: str, encoded: bool, info: str
+    source: str, topic: str, preview: str, encoded: bool, info: str
 ) -> None:
     camera = load(source)
     assert (camera.topic, camera.encoded, camera.info_topic) == (topic, encoded, info)
+    assert camera.preview_topic == preview
     assert camera.image_type == f"sensor_msgs/msg/{'CompressedImage' if encoded else 'Image'}"
     assert camera.foreign == source.startswith("topic:")
 

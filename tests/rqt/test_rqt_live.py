@@ -218,7 +218,7 @@ def test_hidden_panels_hear_no_pictures_and_a_hanging_gui_piles_up_nothing(
     application: Any, domain: None, desks: Callable[[], Desk], until: Until
 ) -> None:
     node = Node("camera")
-    picture = node.create_publisher(CompressedImage, "/cam_high/image_raw/compressed", 5)
+    picture = node.create_publisher(CompressedImage, "/cam_high/preview/compressed", 5)
     desk = desks()
     link = desk.link
     until(picture.get_subscription_count, "somebody listens")

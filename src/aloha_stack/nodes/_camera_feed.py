@@ -1,4 +1,4 @@
-"""One camera's way from its source to its two topics, in a thread of its own."""
+"""One camera's way from its source to its topics, in a thread of its own."""
 
 import threading
 import time
@@ -22,6 +22,9 @@ TURN_S = 0.1
 """Steady time between two looks at whether a feed that waits for its turn was stopped."""
 OLD_FRAMES = 16
 """More than any source keeps."""
+
+PREVIEW_S = 0.08
+"""Steady time from one preview to the next: who looks ten times a second finds a new one."""
 
 JPEG_FORMAT = "rgb8; jpeg compressed bgr8"
 
@@ -48,6 +51,8 @@ class Feed:
         self._node = node
         self._info = camera_info(camera, load_calibration(camera))
         self._images = node.create_publisher(CompressedImage, camera.topic, IMAGES)
+        self._previews = node.create_publisher(CompressedImage, camera.preview_topic, IMAGES)
+        self._next_preview_s = 0.0
         self._infos = node.create_publisher(CameraInfo, camera.info_topic, IMAGES)
         self._stopped = threading.Event()
         self._turn = threading.Lock()
@@ -177,6 +182,16 @@ class Feed:
         self._info.header = image.header
         self._images.publish(image)
         self._infos.publish(self._info)
+        if self._preview_is_due():
+            self._previews.publish(image)
+
+    def _preview_is_due(self) -> bool:
+        now_s = time.monotonic()
+        late_s = now_s - self._next_preview_s
+        if late_s < 0 or not self._previews.get_subscription_count():
+            return False
+        self._next_preview_s = now_s + PREVIEW_S - (late_s if late_s < PREVIEW_S else 0.0)
+        return True
 
     def _log(self) -> Any:
         return self._node.get_logger()

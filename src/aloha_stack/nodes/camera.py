@@ -21,6 +21,8 @@ STOP_S = 3.0
 class CameraNode(ManagedNode):
     """Publishes /{camera}/image_raw/compressed and /{camera}/camera_info for a robot's cameras.
 
+    Some of the images go to /{camera}/preview/compressed, too, for people: a panel that took all of
+    them would spend its time on reading.
     A slow, dead or missing one never blocks another: each has its own thread, and one that does not
     open or breaks is told and opened as soon as that works. The start waits only while none opens.
     Cameras of other drivers (source topic:) are left to them.

@@ -51,8 +51,13 @@ class Camera:
         return f"/{self.name}/image_raw{COMPRESSED}"
 
     @property
+    def preview_topic(self) -> str:
+        """Where people look: a few of its images a second; of another driver's, all of them."""
+        return self.topic if self.foreign else f"/{self.name}/preview{COMPRESSED}"
+
+    @property
     def encoded(self) -> bool:
-        """Whether `topic` carries JPEG (or PNG) pictures, not raw ones."""
+        """Whether `topic` and `preview_topic` carry JPEG (or PNG) pictures, not raw ones."""
         return self.topic.endswith(COMPRESSED)
 
     @property

@@ -1,4 +1,4 @@
-"""The cameras' streams, heard only while somebody looks, and decoded ten times a second at most."""
+"""The cameras' previews, heard only while somebody looks, decoded ten times a second at most."""
 
 from functools import partial
 from typing import Any
@@ -50,7 +50,7 @@ class Previews:
     def _subscribe(self, camera: Camera) -> Any:
         kind = CompressedImage if camera.encoded else Image
         hear = partial(self._on_image, camera.name)
-        return self._node.create_subscription(kind, camera.topic, hear, LIGHT)
+        return self._node.create_subscription(kind, camera.preview_topic, hear, LIGHT)
 
     def _on_image(self, name: str, message: Any) -> None:
         stamp = stamp_ns(message.header.stamp)
