@@ -53,28 +53,39 @@ def test_what_the_machine_costs_is_not() -> None:
     )
 
 
-def test_a_bridge_is_counted_over_the_time_in_which_the_panel_slept() -> None:
-    def figures(second: int, cycles: int, late: int) -> dict[str, object]:
-        counters = {"cycles": {ARM: cycles}, "overruns": {ARM: late}}
-        return {"time_ns": BEGUN_NS + second * 10**9, "pictures": 40 * second, **counters}
+def lived(figures: list[dict[str, object]]) -> dict[str, Phase]:
+    """Shown from second 2 to 12, hung until 22; the bridge cycles a hundred times a second."""
+    spans = dict.fromkeys(PHASES, (0, 1)) | {SHOWN: (2, 12), HUNG: (12, 22)}
+    phases = [
+        {"name": name, "begin_ns": ns(begin), "end_ns": ns(end), "cpu_s": 0.2}
+        for name, (begin, end) in spans.items()
+    ]
+    ticked = BEGUN_NS + PERIOD_NS * np.arange(1200)
+    return _phases({"phases": phases, "figures": figures}, ticked, ticked)
 
-    heard = [figures(1, 100, 0), figures(2, 200, 0), figures(7, 700, 4)]
-    silent = {"time_ns": BEGUN_NS + 3 * 10**9, "pictures": 120, "cycles": {}, "overruns": {}}
-    spans = {name: (second, second + 1) for second, name in enumerate(PHASES)} | {HUNG: (3, 6)}
-    life = {
-        "phases": [
-            {
-                "name": name,
-                "begin_ns": BEGUN_NS + begin * 10**9,
-                "end_ns": BEGUN_NS + end * 10**9,
-                "cpu_s": 0.2,
-            }
-            for name, (begin, end) in spans.items()
-        ],
-        "figures": [*heard[:2], silent, heard[2]],
-    }
-    ticked = BEGUN_NS + PERIOD_NS * np.arange(500)
-    hung = _phases(life, ticked, ticked)[HUNG]
+
+def ns(second: float) -> int:
+    return BEGUN_NS + round(second * 1e9)
+
+
+def figures(second: float, pictures: int, cycles: int, late: int = 0) -> dict[str, object]:
+    counters = {"cycles": {ARM: cycles}, "overruns": {ARM: late}}
+    return {"time_ns": ns(second), "pictures": pictures, **counters}
+
+
+AWAKE = [figures(0.5 + k, 40 * k, 100 * k) for k in range(12)]
+
+
+def test_pictures_are_counted_while_the_panel_is_looked_at_and_not_while_it_hangs() -> None:
+    found = lived([*AWAKE, figures(23.5, 480, 2300)])
+    assert found[SHOWN].previews_hz == pytest.approx(40)
+    assert found[SHOWN].bridge_hz == pytest.approx(100)
+
+
+def test_a_bridge_is_counted_over_the_time_in_which_the_panel_slept() -> None:
+    before = {"time_ns": ns(11.9), "pictures": 480, "cycles": {}, "overruns": {}}
+    old_view = figures(22.1, 480, 1100)
+    hung = lived([*AWAKE, before, old_view, figures(23.5, 500, 2300, late=4)])[HUNG]
     assert (hung.bridge_late, hung.bridge_hz) == (4, 100.0)
     assert hung.player.skipped == 0
-    assert hung.cpu_percent == pytest.approx(20.0 / 3)
+    assert hung.cpu_percent == pytest.approx(2.0)

@@ -28,6 +28,8 @@ ARM = "leader_left"
 BRIDGE, LIFE = "bridge", "panel's life"
 SPARE_S = 60.0
 """Steady time for opening, closing and going on, besides the phases that are measured."""
+AWAKE_NS = 10**9
+"""After this time the view of a panel that slept is a new one."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,11 @@ def _phases(life: dict[str, Any], ticked: np.ndarray, empty: np.ndarray) -> dict
             return ticks(moments[(b <= moments) & (moments <= e)])
 
         figures = life["figures"]
-        first, last = _around(figures, begin_ns, end_ns)
+        first, last = _ends(figures, begin_ns, end_ns)
         passed_s = (last["time_ns"] - first["time_ns"]) * 1e-9 or np.nan
         late = cycles_hz = np.nan
         if bridged := [one for one in figures if ARM in one["cycles"]]:
-            before, after = _around(bridged, begin_ns, end_ns)
+            before, after = _ends(bridged, begin_ns, end_ns)
             late = after["overruns"][ARM] - before["overruns"][ARM]
             bridged_s = (after["time_ns"] - before["time_ns"]) * 1e-9 or np.nan
             cycles_hz = (after["cycles"][ARM] - before["cycles"][ARM]) / bridged_s
@@ -116,13 +118,17 @@ def _phases(life: dict[str, Any], ticked: np.ndarray, empty: np.ndarray) -> dict
     return found
 
 
-def _around(
+def _ends(
     figures: list[dict[str, Any]], begin_ns: int, end_ns: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The panel's last figures before, and its first ones after; the bridge counts by itself, so
-    that a panel that slept meanwhile misses nothing of it."""
+    """The panel's first and last figures of a phase. Where it slept: its last ones before, and the
+    first ones after that are of a view made since; the bridge counts by itself and misses nothing.
+    """
+    within = [one for one in figures if begin_ns <= one["time_ns"] <= end_ns]
+    if len(within) > 1:
+        return within[0], within[-1]
     before = [one for one in figures if one["time_ns"] <= begin_ns] or figures[:1]
-    after = [one for one in figures if one["time_ns"] >= end_ns] or figures[-1:]
+    after = [one for one in figures if one["time_ns"] >= end_ns + AWAKE_NS] or figures[-1:]
     return before[-1], after[0]
 
 
