@@ -14,7 +14,8 @@ from rclpy.node import Node
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from aloha_stack.nodes._executor import LeanExecutor
+from aloha_stack.nodes import _executor
+from aloha_stack.nodes._executor import LeanExecutor, LookingExecutor
 from nodes.arm_rig import ros
 
 
@@ -129,3 +130,46 @@ def test_an_event_of_a_subscription_that_is_destroyed_before_it_is_taken_is_drop
     executor = LeanExecutor()
     assert executor._take_waitable(event) is None
     executor.shutdown(timeout_sec=0)
+
+
+class Clock:
+    """Instead of the module time: it passes only where somebody works or sleeps."""
+
+    def __init__(self) -> None:
+        self.now_s = 5.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def sleep(self, length_s: float) -> None:
+        self.now_s += length_s
+
+
+@pytest.mark.parametrize(
+    ("works_s", "looks"),
+    [
+        ([0.0, 0.01, 0.03], [0.0, 0.05, 0.1, 0.15]),  # what a look takes moves no other
+        ([0.12, 0.0], [0.0, 0.15, 0.2]),  # those that were missed are left out
+    ],
+)
+def test_looks_keep_their_rate_whatever_they_do(
+    monkeypatch: pytest.MonkeyPatch, works_s: list[float], looks: list[float]
+) -> None:
+    clock, looked = Clock(), []
+
+    class Looking(Node):
+        def looked(self) -> None:
+            looked.append(clock.now_s - 5.0)
+            clock.now_s += works_s[len(looked) - 1] if len(looked) <= len(works_s) else 0.0
+
+    with ros():
+        monkeypatch.setattr(_executor, "time", clock)
+        executor, node = LookingExecutor(20.0), Looking("looking")
+        executor.add_node(node)
+        for _ in looks:
+            executor.spin_once()
+        monkeypatch.undo()
+        executor.shutdown(timeout_sec=0)
+        executor.release()
+        node.destroy_node()
+    assert looked == pytest.approx(looks)

@@ -221,12 +221,15 @@ class LookingExecutor(LeanExecutor):
     def __init__(self, rate_hz: float) -> None:
         super().__init__(workers=1)
         self._period_s = 1.0 / rate_hz
+        self._due_s = time.monotonic()
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
         super().spin_once(0)
         for node in self.get_nodes():
             node.looked()  # type: ignore[attr-defined]
-        time.sleep(self._period_s)
+        late_s = time.monotonic() - self._due_s
+        self._due_s += self._period_s * (1 + late_s // self._period_s)  # a look missed is left out
+        time.sleep(max(self._due_s - time.monotonic(), 0.0))
 
 
 def take_rest(sub: Subscription) -> None:
