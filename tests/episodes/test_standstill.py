@@ -11,10 +11,11 @@ from rclpy.serialization import serialize_message
 from aloha_stack.control.arm_modes import Mode
 from aloha_stack.episodes.errors import EpisodeError
 from aloha_stack.episodes.metadata import pause_notes
+from aloha_stack.episodes.quality import _standstill
 from aloha_stack.episodes.reader import Episode
-from aloha_stack.episodes.standstill import MODES, standstills
+from aloha_stack.episodes.standstill import E_STOPPED, MODES, Standstill, standstills
 from aloha_stack.episodes.summary import EpisodeSummary, summarise
-from aloha_stack.episodes.thresholds import load_thresholds
+from aloha_stack.episodes.thresholds import Thresholds, load_thresholds
 from aloha_stack.robot.joints import FOLLOWERS
 from episodes.altered_episodes import altered, with_note
 from episodes.sample_episodes import START_NS, stamped, write_episode
@@ -71,15 +72,15 @@ def judged(whole: Path, tmp_path: Path, extra: Told, **options: object) -> Episo
     [
         (
             safety(0.5, 1.0),
-            ["the robot was e-stopped for 0.50 s, from 0.5 s on (at most 0 s)"],
+            ["the robot was e-stopped for 0.50 s, from 0.5 s on"],
         ),
         (
             {**safety(0.0, 9.0), **arm("follower_left", ArmStatus.E_STOPPED, 0.0, 9.0)},
-            ["the robot was e-stopped for 1.99 s, from 0.0 s on (at most 0 s)"],
+            ["the robot was e-stopped for 1.99 s, from 0.0 s on"],
         ),
         (
             arm("follower_left", ArmStatus.E_STOPPED, 1.5, 9.0),
-            ["follower_left was e-stopped for 0.49 s, from 1.5 s on (at most 0 s)"],
+            ["follower_left was e-stopped for 0.49 s, from 1.5 s on"],
         ),
         (
             {
@@ -102,9 +103,15 @@ def test_time_without_motion_is_told_in_seconds(
 ) -> None:
     summary = judged(whole, tmp_path, extra)
     if reasons is None:  # many words are no damage
-        reasons = ["the robot was e-stopped for 1.99 s, from 0.0 s on (at most 0 s)"]
+        reasons = ["the robot was e-stopped for 1.99 s, from 0.0 s on"]
     assert list(summary.reasons) == reasons
     assert summary.verdict == ("flawed" if reasons else "good")
+
+
+def test_a_stop_that_is_over_at_once_is_told_too() -> None:
+    still = Standstill("the robot", E_STOPPED, 0.0004, 0.5)
+    told = "the robot was e-stopped for a moment, from 0.5 s on"
+    assert list(_standstill(still, load_thresholds())) == [told]
 
 
 def test_the_part_of_a_stop_that_lies_in_a_pause_does_not_count(

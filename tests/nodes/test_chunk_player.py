@@ -146,6 +146,20 @@ def test_what_a_used_world_shows_is_no_success_of_this_rollout(
     assert rig.seeds == [1005]  # the world's, not the goal's
 
 
+@pytest.mark.parametrize(("reward", "outcome"), [(2, ""), (4, "success")])
+def test_a_rollout_that_is_cut_short_did_not_fail(rig: Rig, reward: int, outcome: str) -> None:
+    rig.world = TaskState(reward=0, max_reward=4)
+    handle = rig.ask(record=True)
+    wait_for(lambda: rig.state == PlayerState.PLAYING)
+    rig.world = TaskState(reward=reward, max_reward=4)
+    time.sleep(0.5)  # until the player has heard it
+    rig.mode["follower_left"] = Mode.E_STOPPED
+    result = rig.result(handle)
+    assert not result.completed
+    assert result.outcome == outcome
+    assert rig.outcomes == [outcome]
+
+
 def test_a_policy_that_stops_or_dies_is_a_hold_and_a_human_may_take_over(rig: Rig) -> None:
     handle = rig.ask()
     wait_for(lambda: rig.state == PlayerState.PLAYING)

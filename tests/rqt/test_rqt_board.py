@@ -11,7 +11,7 @@ from python_qt_binding.QtTest import QTest
 from aloha_stack.robot.joints import JOINTS
 from rqt.conftest import BOUNDS
 from rqt.sample_views import PLAYER, POLICY, RECORDER, recording, well
-from rqt_aloha.banner import BAD, BUSY, WARN, banner
+from rqt_aloha.banner import BAD, BUSY, OK, WARN, banner
 from rqt_aloha.board import ANSWERS, Board
 from rqt_aloha.views import (
     ArmView,
@@ -21,6 +21,7 @@ from rqt_aloha.views import (
     PictureView,
     SafetyView,
     SideView,
+    TeleopView,
     View,
 )
 from rqt_aloha.widgets_joints import JointTable
@@ -206,6 +207,10 @@ def test_a_status_that_fell_silent_or_is_gone_loses_its_words(board: Board) -> N
 # ---- who commands
 
 
+def holding(reason: str) -> dict[str, Heard[ArmView]]:
+    return {"follower_left": Heard(ArmView("HOLDING", reason, True, 100.0, 0.0))}
+
+
 @pytest.mark.parametrize(
     ("view", "level", "title", "words"),
     [
@@ -226,6 +231,15 @@ def test_a_status_that_fell_silent_or_is_gone_loses_its_words(board: Board) -> N
             well(arms={"follower_left": Heard(ArmView("FAULT", "hot", True, 100.0, 0.0))}),
             *(WARN, "TELEOPERATION: ENGAGED", "follower_left: FAULT hot"),
         ),
+        (
+            well(teleop=Heard(TeleopView("WAITING", "")), arms=holding("late")),
+            *(OK, "TELEOPERATION: WAITING", ""),
+        ),
+        (
+            well(teleop=Heard(TeleopView("WAITING", "")), arms=holding("the bus is silent")),
+            *(WARN, "TELEOPERATION: WAITING", "follower_left: HOLDING the bus is silent"),
+        ),
+        (well(arms=holding("late")), WARN, "TELEOPERATION: ENGAGED", "HOLDING late"),
         (well(arms={"leader_left": Heard()}), WARN, "TELEOPERATION", "leader_left: missing"),
     ],
 )

@@ -11,6 +11,9 @@ from aloha_stack.episodes.thresholds import Thresholds
 GOOD, FLAWED, INCOMPLETE, DAMAGED = "good", "flawed", "incomplete", "damaged"
 VERDICTS = (GOOD, FLAWED, INCOMPLETE, DAMAGED)
 
+MOMENT_S = 0.005
+"""What is shorter is 0.00 s in words."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -96,9 +99,10 @@ def _flaws(figures: Figures, limits: Thresholds) -> Iterator[str]:
 def _standstill(still: Standstill, limits: Thresholds) -> Iterator[str]:
     most = limits.e_stopped_s if still.how == E_STOPPED else limits.held_s
     if still.seconds > most:
+        length = f"{still.seconds:.2f} s" if still.seconds >= MOMENT_S else "a moment"
         yield (
-            f"{still.who} was {still.how} for {still.seconds:.2f} s, from {still.at_s:.1f} s on "
-            f"(at most {most:g} s)"
+            f"{still.who} was {still.how} for {length}, from {still.at_s:.1f} s on"
+            + (f" (at most {most:g} s)" if most else "")
         )
 
 

@@ -72,6 +72,8 @@ class RolloutStory:
         if self._started_ns is not None and not self._node.task.fresh:
             message = "; ".join(filter(None, (USED, message)))
         duration_s, outcome = self._played_s(), self._node.task.end()
+        if outcome == "failure" and not completed:
+            outcome = ""  # it was cut short: nobody can tell
         figures = self._node.finish_rollout()
         self._ask_quietly(self._clients.run, SetBool.Request(data=False))
         if self._recording is not None:

@@ -190,7 +190,11 @@ class PolicyNode(ManagedNode):
             if told != self._told and not self._refusal.was_told(message):
                 self._told = told
                 name = POLICY[message.state].upper()
-                self.get_logger().info(f"{name} {message.reason or message.checkpoint}".rstrip())
+                words = f"{name} {message.reason or message.checkpoint}".rstrip()
+                if self._refusal.why:
+                    self.get_logger().error(words)
+                else:
+                    self.get_logger().info(words)
             self._state.publish(message)
             if math.isfinite(distance := self._compared()):
                 self._distance.publish(Float64(data=distance))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from aloha_stack.control.commands import lacks_only_commands
 from rqt_aloha.views import ArmView, View
 
 OK, BUSY, WARN, BAD = "ok", "busy", "warn", "bad"
@@ -22,14 +23,14 @@ class Banner:
 def banner(view: View) -> Banner:
     """The worst first: no safety node, the e-stop, arms, then who commands."""
     safety = view.safety.value
-    troubles = arm_troubles(view)
+    level, title, details = commander(view)
+    troubles = arm_troubles(view, commanded=level == BUSY)
     if safety is None:
-        title = f"SAFETY NODE: {view.safety.absence}"
-        return Banner(BAD, title, ("arms hold still without its heartbeat", *troubles))
+        absent = f"SAFETY NODE: {view.safety.absence}"
+        return Banner(BAD, absent, ("arms hold still without its heartbeat", *troubles))
     if safety.e_stopped:
         pending = [f"not yet acknowledged: {', '.join(safety.pending)}"] if safety.pending else []
         return Banner(BAD, "E-STOPPED", (safety.cause or "no cause told", *pending))
-    level, title, details = commander(view)
     if troubles:
         return Banner(worse(level, WARN), title, (*troubles, *details))
     return Banner(level, title, details)
@@ -56,16 +57,24 @@ def commander(view: View) -> tuple[str, str, tuple[str, ...]]:
     return OK, "NOBODY COMMANDS", ()
 
 
-def arm_troubles(view: View) -> tuple[str, ...]:
+def arm_troubles(view: View, commanded: bool) -> tuple[str, ...]:
     """What arms complain about, and which are not heard; alike words are said once."""
     said: dict[str, list[str]] = {}
     for name, arm in view.arms.items():
         if arm.value is None:
             said.setdefault(arm.absence, []).append(name)
-        elif arm.value.mode in WRONG or arm.value.reason:
+        elif in_trouble(arm.value, commanded):
             words = f"{arm.value.mode} {arm.value.reason}".strip()
             said.setdefault(words, []).append(name)
     return tuple(f"{', '.join(names)}: {words}" for words, names in said.items())
+
+
+def in_trouble(arm: ArmView, commanded: bool = False) -> bool:
+    """Whether somebody has to look at it. One that holds for want of commands is as it should be
+    while nobody commands."""
+    if arm.mode == "HOLDING" and lacks_only_commands(arm.reason):
+        return commanded
+    return arm.mode in WRONG or bool(arm.reason)
 
 
 def worse(one: str, other: str) -> str:

@@ -6,6 +6,7 @@ from python_qt_binding.QtCore import QPointF, QRectF, QSize, Qt
 from python_qt_binding.QtGui import QColor, QFont, QPainter, QPen, QPolygonF
 from python_qt_binding.QtWidgets import QSizePolicy, QWidget
 
+from rqt_aloha.banner import in_trouble
 from rqt_aloha.parts import Panel, label, put
 from rqt_aloha.theme import Colours, colours
 from rqt_aloha.views import MISSING, ArmView, Bounds, Heard, Joints, SideView
@@ -165,7 +166,6 @@ def arm_words(name: str, heard: Heard[ArmView]) -> tuple[str, str]:
     arm = heard.value
     if arm is None:
         return f"{name}: {heard.absence}", "bad"
-    wrong = arm.mode in ("FAULT", "E_STOPPED", "HOLDING")
     rate = f"{arm.hz:.0f} Hz" if arm.hz == arm.hz else "rate unknown"
     torque = "torque on" if arm.torque else "no torque"
     words = [f"{name}: {arm.mode}", rate, torque]
@@ -173,7 +173,7 @@ def arm_words(name: str, heard: Heard[ArmView]) -> tuple[str, str]:
         words.append(f"last read {arm.read_age_s:.1f} s ago")
     if arm.reason:
         words.append(arm.reason)
-    level = "bad" if arm.mode == "FAULT" else "warn" if wrong or arm.reason else "ok"
+    level = "bad" if arm.mode == "FAULT" else "warn" if in_trouble(arm) else "ok"
     return "  ·  ".join(words), level
 
 
