@@ -15,7 +15,7 @@ from aloha_stack.episodes.quality import _standstill
 from aloha_stack.episodes.reader import Episode
 from aloha_stack.episodes.standstill import E_STOPPED, MODES, Standstill, standstills
 from aloha_stack.episodes.summary import EpisodeSummary, summarise
-from aloha_stack.episodes.thresholds import Thresholds, load_thresholds
+from aloha_stack.episodes.thresholds import load_thresholds
 from aloha_stack.robot.joints import FOLLOWERS
 from episodes.altered_episodes import altered, with_note
 from episodes.sample_episodes import START_NS, stamped, write_episode
