@@ -272,3 +272,22 @@ def test_a_heartbeat_that_fails_ends_the_node(monkeypatch: pytest.MonkeyPatch) -
         safety.close()
         safety.time.close()
         safety.destroy_node()
+
+
+def test_it_says_for_whom_it_waits_at_its_end(
+    safety: Safety, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("aloha_stack.nodes.safety.PARKED_S", 0.2)
+    arms = Arms()
+    with spinning(safety), spinning(arms):
+        wait_for(lambda: len(safety._moving()) == 2)
+        ending = threading.Thread(target=safety.close)
+        ending.start()
+        time.sleep(0.5)
+        arms.resting = True
+        ending.join()
+        safety.time.close()
+    arms.destroy_node()
+    told = [line for line in capfd.readouterr().err.splitlines() if "waiting for" in line]
+    assert len(told) == 1
+    assert "follower_left, follower_right to park" in told[0]

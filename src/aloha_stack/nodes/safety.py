@@ -4,6 +4,7 @@ Counts steady time only, so that it works while /clock stands still. It outlives
 followers, which stop where they are without a heartbeat.
 """
 
+import math
 import sys
 import threading
 import time
@@ -27,6 +28,9 @@ from aloha_stack.robot.description import load_robot
 
 OUTLIVE_S = 60.0
 """Steady time that followers get to park before this node leaves all the same."""
+
+PARKED_S = 15.0
+"""Steady time after which it says what it waits for: by then bridges that were ended have parked."""
 
 ALONE_S = 10.0
 """Steady time between two complaints that no bridge is there."""
@@ -63,11 +67,19 @@ class Safety(SimpleNode):
 
     def close(self) -> None:
         """Beats and serves until no follower moves any more."""
-        until = time.monotonic() + OUTLIVE_S
+        now = time.monotonic()
+        until, tell = now + OUTLIVE_S, now + PARKED_S
         while self._thread.is_alive() and (moving := self._moving()):
-            if time.monotonic() > until:
-                self.get_logger().error(f"leaving while {', '.join(sorted(moving))} may move")
+            names, now = ", ".join(sorted(moving)), time.monotonic()
+            if now > until:
+                self.get_logger().error(f"leaving while {names} may move")
                 break
+            if now > tell:
+                tell = math.inf
+                self.get_logger().warning(
+                    f"waiting for {names} to park, {until - now:.0f} s at most: end bridges that "
+                    "run outside of this launch"
+                )
             self._ending.wait(0.05)
         self._ending.set()
         self._thread.join()
