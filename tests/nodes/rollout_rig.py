@@ -69,7 +69,7 @@ class Rig(Node):
         )
         self.create_service(Trigger, "/recorder/check", self._check, callback_group=group)
         self.create_service(StopRecording, "/recorder/stop", self._stop, callback_group=group)
-        self.recorder_says, self.seeds = "", list[int]()
+        self.recorder_says = ""
         self._world = self.create_publisher(TaskState, "/task/state", 5)
         self.world: TaskState | None = None
         self.client = ActionClient(self, Rollout, "/chunk_player/rollout")
@@ -168,7 +168,6 @@ class Rig(Node):
         return response
 
     def _record(self, goal: Any) -> RecordEpisode.Result:
-        self.seeds.append(goal.request.seed)
         goal.publish_feedback(RecordEpisode.Feedback(messages=1))
         self._recorded.wait(20.0)
         goal.succeed()

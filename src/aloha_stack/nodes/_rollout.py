@@ -165,8 +165,7 @@ class RolloutStory:
             if message.feedback.messages > 0:
                 writing.set()
 
-        seed = self._node.task.seed(goal.seed)
-        wanted = RecordEpisode.Goal(task=goal.task, seed=seed, labels=goal.labels)
+        wanted = RecordEpisode.Goal(task=goal.task, seed=goal.seed, labels=goal.labels)
         sent = self._clients.record.send_goal_async(wanted, feedback_callback=on_feedback)
         self._wait("the recorder's answer", sent.done, ANSWER_S)
         if not sent.result().accepted:

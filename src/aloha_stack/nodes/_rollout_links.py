@@ -86,10 +86,6 @@ class TaskLink:
         if self._counts and self.fresh and message.max_reward > 0:
             self.succeeded |= message.reward >= message.max_reward
 
-    def seed(self, asked: int) -> int:
-        """Of the world as it is; the one that was asked for where no world tells."""
-        return asked if self._last is None else int(self._last.seed)
-
     def begin(self) -> None:
         """Rewards count from now on."""
         self.fresh = self._last is None or self._last.reward <= 0
