@@ -30,7 +30,7 @@ OUTLIVE_S = 60.0
 """Steady time that followers get to park before this node leaves all the same."""
 
 PARKED_S = 15.0
-"""Steady time after which it says what it waits for: by then bridges that were ended have parked."""
+"""Steady time after which it says what it waits for: who was ended has parked by then."""
 
 ALONE_S = 10.0
 """Steady time between two complaints that no bridge is there."""
