@@ -1,5 +1,6 @@
 """The desk (board and link) among live nodes: real clicks reach them, and their silence shows."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from aloha_interfaces.msg import PlayerState, PolicyState, RecorderState, TeleopState
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from python_qt_binding.QtCore import Qt
+from python_qt_binding.QtCore import Qt, QTimer
 from python_qt_binding.QtTest import QTest
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, JointState
@@ -231,6 +232,64 @@ def test_hidden_panels_hear_no_pictures_and_a_hanging_gui_piles_up_nothing(
     desk.board.hide()
     until(lambda: not picture.get_subscription_count(), "nobody listens")
     node.destroy_node()
+
+
+def test_a_view_taken_while_the_next_one_is_made_leaves_no_panel_without_news(
+    application: Any, domain: None, desks: Callable[[], Desk], until: Until
+) -> None:
+    """Regression pinned: the next view was stored and not told of, and no other ever after."""
+    link = desks().link
+    making, begun, taken = link._hearing.view, threading.Event(), threading.Event()
+
+    def made_while_the_old_one_is_taken(pictures: Any) -> Any:
+        if link._view is not None:
+            begun.set()
+            taken.wait(20.0)
+        return making(pictures)
+
+    until(lambda: link.made, "views are made")
+    link._hearing.view = made_while_the_old_one_is_taken  # type: ignore[method-assign]
+    assert begun.wait(20.0)  # the GUI hangs meanwhile
+    application.processEvents()
+    taken.set()
+    shown: list[str] = []
+    link.news.connect(lambda: shown.append("news"))
+    until(lambda: len(shown) > 3, "views go on")
+
+
+def test_closed_panels_leave_nothing_on_the_graph(
+    application: Any, domain: None, until: Until
+) -> None:
+    watcher = Node("watcher")
+
+    def panels() -> list[str]:
+        return [name for name in watcher.get_node_names() if name.startswith("rqt_aloha")]
+
+    desks = [Desk("twin"), Desk("twin")]  # which stay, as rqt keeps them
+    until(lambda: len(panels()) == 2, "both are there")
+    for desk in desks:
+        desk.close()
+    until(lambda: not panels(), "both are gone")
+    watcher.destroy_node()
+
+
+def test_what_fails_in_the_panel_is_told_and_leaves_its_e_stop(
+    application: Any,
+    domain: None,
+    desks: Callable[[], Desk],
+    until: Until,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("a widget's mistake")
+
+    desk, other = desks(), desks()
+    for _ in range(2):
+        QTimer.singleShot(0, fail)
+    until(lambda: "ZeroDivisionError: a widget's mistake" in answers(desk), "it is told")
+    assert "ZeroDivisionError" in answers(other)
+    assert capfd.readouterr().err.count("in fail") == 1
+    assert desk.board.top.stop_button.isEnabled()
 
 
 # ---- what comes from the graph

@@ -10,8 +10,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
 from python_qt_binding.QtCore import QObject
 
+from aloha_stack.robot.share import share_folder
 from import_rules import imports, is_ros
 from nodes.arm_rig import ros
 
@@ -87,10 +89,23 @@ def rqt(monkeypatch: pytest.MonkeyPatch, application: Any) -> Iterator[None]:
     sys.modules.pop("rqt_aloha.plugin", None)
 
 
-@pytest.mark.parametrize("words", [(), ("--robot", "aloha")])
+@pytest.mark.parametrize(
+    ("words", "variable", "cameras"),
+    [((), "", 4), (("--robot", "aloha"), "", 4), ((), "ONE", 1), (("--robot", "twin"), "ONE", 4)],
+)
 def test_the_shell_that_plugin_xml_names_puts_the_board_into_rqt(
-    rqt: None, words: tuple[str, ...]
+    rqt: None,
+    words: tuple[str, ...],
+    variable: str,
+    cameras: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """The robot is that of a launch file, where rqt passes no words."""
+    values = yaml.safe_load((share_folder() / "config/robots/aloha.yaml").read_text())
+    values["cameras"] = {"cam_high": values["cameras"]["cam_high"]}
+    (tmp_path / "one.yaml").write_text(yaml.safe_dump(values))
+    monkeypatch.setenv("ALOHA_ROBOT", str(tmp_path / "one.yaml") if variable else "")
     shell = ElementTree.parse(FOLDER / "plugin.xml").find("class")
     assert shell is not None
     assert shell.get("base_class_type") == "rqt_gui_py::Plugin"
@@ -100,5 +115,6 @@ def test_the_shell_that_plugin_xml_names_puts_the_board_into_rqt(
     [board] = context.widgets
     assert board.windowTitle() == "ALOHA (2)"
     assert board.top.stop_button.isEnabled()
-    board.close()
+    assert len(board.cameras.pictures) == cameras
     plugin.shutdown_plugin()
+    assert not board.isVisible()

@@ -60,6 +60,10 @@ class Requests:
         self._wanted: tuple[RecordEpisode.Goal, int, float] | None = None
         """A recording whose action is not found yet, its request's number, since when."""
 
+    def close(self) -> None:
+        """What would stay behind when its node is destroyed: rclpy leaves action clients alone."""
+        self._recorder.destroy()
+
     # -- recorder ---------------------------------------------------------------------------
 
     def start(self, goal: RecordEpisode.Goal) -> None:

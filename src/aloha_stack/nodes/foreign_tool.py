@@ -7,10 +7,13 @@ is no node: what it becomes may be one.
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from aloha_stack.launch.errors import LaunchError
 from aloha_stack.launch.packages import find_executable, find_prefix
+from aloha_stack.launch.perspective import installed_part
 
+PERSPECTIVE = "--perspective-file"
 EXAMPLE = "example: ros2 run aloha_stack foreign_tool --wants rqt_plot true rqt_gui rqt_gui"
 
 
@@ -40,7 +43,21 @@ def main(args: list[str] | None = None) -> int:
     passed = given.arguments
     if passed[-1:] == ["--ros-args"]:  # a launch file's, with nothing behind
         passed = passed[:-1]
-    os.execv(words[0], [*words, *passed])
+    os.execv(words[0], [*words, *_with_installed_part(passed, missing)])
+
+
+def _with_installed_part(arguments: list[str], missing: list[str]) -> list[str]:
+    """Another file after rqt's --perspective-file where plugins of the given one are missing."""
+    if not missing or PERSPECTIVE not in arguments[:-1]:
+        return arguments
+    at = arguments.index(PERSPECTIVE) + 1
+    folder = Path(os.environ.get("ROS_HOME") or Path.home() / ".ros") / "aloha_stack"
+    try:
+        file = installed_part(Path(arguments[at]), missing, folder)
+    except OSError as error:
+        print(f"rqt may not restore what its plugins show: {error}", flush=True)
+        return arguments
+    return [*arguments[:at], str(file), *arguments[at + 1 :]]
 
 
 def absent(packages: list[str]) -> list[str]:

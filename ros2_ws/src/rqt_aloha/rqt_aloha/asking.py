@@ -25,6 +25,11 @@ class Asking(Requests):
         self._player: Any = ActionClient(node, Rollout, ROLLOUT)
         self._cancel: Any = node.create_client(CancelGoal, CANCEL)
 
+    def close(self) -> None:
+        """What would stay behind when its node is destroyed."""
+        super().close()
+        self._player.destroy()
+
     def record(self, task: str, labels: Sequence[str]) -> None:
         """An episode, until it is stopped."""
         self.start(RecordEpisode.Goal(task=task, seed=-1, labels=list(labels)))

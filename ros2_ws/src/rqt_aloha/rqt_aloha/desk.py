@@ -5,6 +5,7 @@ from python_qt_binding.QtCore import QObject
 from aloha_stack.robot.description import Robot, load_unopened_robot
 from aloha_stack.robot.joints import JOINTS, side_of
 from rqt_aloha.board import Board
+from rqt_aloha.failures import stop_telling, tell_failures
 from rqt_aloha.link import Link
 from rqt_aloha.views import Bounds
 
@@ -21,9 +22,11 @@ class Desk(QObject):
         self.link.told.connect(self.board.show_told)
         self.board.watched.connect(self.link.watch)
         self._wire()
+        tell_failures(self.board.show_told)
 
     def close(self) -> None:
         """Ends what is not Qt's."""
+        stop_telling(self.board.show_told)
         self.link.close()
 
     def _show(self) -> None:

@@ -5,6 +5,7 @@ makes a View. Of views there is one at a time: while the GUI has not taken it, n
 that a GUI that hangs piles up nothing. Sending requests waits for nothing and is done at once.
 """
 
+import itertools
 import os
 import threading
 import time
@@ -23,6 +24,9 @@ from rqt_aloha.hearing import Hearing
 from rqt_aloha.previews import Previews
 from rqt_aloha.views import View
 
+NUMBERS = itertools.count(1)
+"""Of the panels of this process: rqt may open several, and again."""
+
 LOOK_HZ, LOOKS_A_VIEW = 20.0, 2
 OLD_S = 0.5
 """Steady time after which a view that nobody has taken is not shown any more."""
@@ -32,7 +36,7 @@ class _PanelNode(Node):
     """`looked` is called by the executor after each look."""
 
     def __init__(self, link: "Link") -> None:
-        super().__init__(f"rqt_aloha_{os.getpid()}", use_global_arguments=False)
+        super().__init__(f"rqt_aloha_{os.getpid()}_{next(NUMBERS)}", use_global_arguments=False)
         self._link = link
 
     def looked(self) -> None:
@@ -90,6 +94,7 @@ class Link(QObject):
         self._executor.shutdown(timeout_sec=0)
         self._thread.join()
         self._executor.release()
+        self.asking.close()
         self._node.destroy_node()
         self._ending.close()
 
@@ -110,10 +115,10 @@ class Link(QObject):
         with self._lock:
             if self._view is not None and time.monotonic() - self._view[1] <= OLD_S:
                 return
-            waiting = self._view is not None
         view = self._hearing.view(self.previews.views())
         self.made += 1
         with self._lock:
+            waiting = self._view is not None  # now: the GUI may have taken it meanwhile
             self._view = view, time.monotonic()
         if not waiting:
             self.news.emit()

@@ -1,15 +1,18 @@
 """The shell for rqt: everything else is in the desk.
 
-Arguments after `--args`: the robot, a name in config/robots or the path of a robot file.
+The robot, a name in config/robots or the path of a robot file, is that of the variable ALOHA_ROBOT
+(monitor.launch.xml sets it), or what stands after `--args --robot`.
 """
 
 import argparse
+import os
 
 from rqt_gui_py.plugin import Plugin
 
 from rqt_aloha.desk import Desk
 
-ROBOT = "twin"
+VARIABLE, ROBOT = "ALOHA_ROBOT", "twin"
+"""rqt passes arguments to a plugin that is opened alone; those of a perspective get none."""
 
 
 class AlohaPlugin(Plugin):
@@ -30,12 +33,16 @@ class AlohaPlugin(Plugin):
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """What `rqt --standalone rqt_aloha --args --help` tells."""
+        """Those that are known."""
         group = parser.add_argument_group("Options for rqt_aloha")
         group.add_argument(
-            "--robot", default=ROBOT, help="a name in config/robots, or the path of a robot file"
+            "--robot",
+            default=os.environ.get(VARIABLE) or ROBOT,
+            help="a name in config/robots, or the path of a robot file",
         )
 
     def shutdown_plugin(self) -> None:
-        """rqt closes it."""
+        """rqt closes it, but keeps this shell."""
+        self._desk.board.hide()  # nothing of it is to be drawn while rqt takes it out of its window
         self._desk.close()
+        del self._desk
