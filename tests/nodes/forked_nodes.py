@@ -1,7 +1,8 @@
 """Nodes as processes, started in a fraction of the time: Python's imports are done only once.
 
 Reads a line for each: its ROS domain, the module in aloha_stack.nodes, and arguments of main().
-Answers with the process ID. It never asks for their exit, so that no ID is given twice.
+Answers with the process ID; what a node prints goes where errors go. It never asks for their exit,
+so that no ID is given twice.
 """
 
 import os
@@ -16,6 +17,7 @@ if __name__ == "__main__":
         domain, module, *arguments = line.split()
         child = os.fork()
         if child == 0:
+            os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the middleware prints its errors
             os.environ["ROS_DOMAIN_ID"] = domain
             os._exit(MAINS[module](arguments))
         print(child, flush=True)

@@ -31,6 +31,7 @@ from aloha_stack.episodes.reader import Episode
 from aloha_stack.episodes.repair import DONE, WHOLE, repair
 from aloha_stack.graph import Domain
 from aloha_stack.robot.share import share_folder
+from aloha_stack.transport import udp_alone
 from episodes.broken_files import mcap_of, read
 from standstills import Standstills
 
@@ -76,6 +77,7 @@ class Processes:
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
+            start_new_session=True,
         )
 
     def start(self, domain: int, module: str, *arguments: object) -> int:
@@ -98,6 +100,7 @@ class Processes:
     def close(self) -> None:
         for process in tuple(self._running):
             self.kill(process)
+        os.killpg(self._starter.pid, signal.SIGKILL)  # whoever is left would hold the pipe open
         self._starter.communicate()
         self._log.close()
 
@@ -184,6 +187,9 @@ def lanes(tmp_path: Path) -> Iterator[list[Lane]]:
         for domain in domains:
             stack.callback(domain.release)
         stack.callback(processes.close)
+        # The clients keep off shared memory, as our own do: a recorder that begins while one of
+        # them takes over a port that a killed recorder left may write to the old one for ever.
+        stack.enter_context(udp_alone(os.environ))
         lanes = [
             Lane(tmp_path / f"lane{number}", processes, domain.number)
             for number, domain in enumerate(domains)

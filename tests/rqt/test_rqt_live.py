@@ -197,6 +197,7 @@ def test_episodes_are_recorded_labelled_and_set_aside_by_clicks(
     until(lambda: not any(p.value for p in view().pictures.values()), "no old picture stays")
     until(lambda: view().sides["left"].follower.value is None, "no old joint stays")
     until(lambda: "silent" in view().pictures["cam_low"].absence, "it is told since when")
+    until(lambda: len(view().recorder.value.silent) > 0, "the recorder misses them, too")
     click(panel.start_button)
     until(lambda: "not recorded" in answers(desk), "a refusal is shown")
 
