@@ -64,8 +64,8 @@ class Hearing:
         self.health = Health(robot)
         self._stamps: dict[str, int] = {}
 
-        def hear(kind: Any, topic: str, does: Any, qos: QoSProfile = LIGHT) -> None:
-            node.create_subscription(kind, topic, does, qos)
+        def hear(kind: Any, topic: str, does: Any, qos: QoSProfile = LIGHT) -> Any:
+            return node.create_subscription(kind, topic, does, qos)
 
         for arm in robot.arms:
             hear(ArmStatus, f"/{arm}/status", partial(self._on_arm, arm))
@@ -79,7 +79,8 @@ class Hearing:
         hear(JointTrajectory, "/policy/chunk", self._on_chunk)
         hear(RecorderState, "/recorder/state", self.recorder.hear)
         hear(RobotSummary, "/monitor/summary", self.summary.hear)
-        hear(DiagnosticArray, "/diagnostics", self.health.hear, MANY)
+        self.diagnostics = hear(DiagnosticArray, "/diagnostics", self.health.hear, MANY)
+        """Of which a look has to take all that came (take_rest)."""
 
     # -- messages ---------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """The panels' node: hears the graph in a thread of its own, and tells the GUI by Qt signals.
 
-Twenty times a second it looks at what has come, instead of waking for each message; ten times it
-makes a View. Of views there is one at a time: while the GUI has not taken it, no other is made, so
-that a GUI that hangs piles up nothing. Sending requests waits for nothing and is done at once.
+Ten times a second it looks at what has come, instead of waking for each message, and makes a View.
+Of views there is one at a time: while the GUI has not taken it, no other is made, so that a GUI
+that hangs piles up nothing. Sending requests waits for nothing and is done at once.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from python_qt_binding.QtCore import QObject, Signal
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 
-from aloha_stack.nodes._executor import LookingExecutor
+from aloha_stack.nodes._executor import LookingExecutor, take_rest
 from aloha_stack.robot.description import Robot
 from aloha_stack.transport import udp_alone
 from rqt_aloha.asking import Asking
@@ -27,7 +27,7 @@ from rqt_aloha.views import View
 NUMBERS = itertools.count(1)
 """Of the panels of this process: rqt may open several, and again."""
 
-LOOK_HZ, LOOKS_A_VIEW = 20.0, 2
+LOOK_HZ = 10.0
 OLD_S = 0.5
 """Steady time after which a view that nobody has taken is not shown any more."""
 
@@ -67,7 +67,6 @@ class Link(QObject):
         self.asking = Asking(self._node, tuple(robot.arms), self.told.emit)
         self._lock = threading.Lock()
         self._view: tuple[View, float] | None = None
-        self._looks = 0
         self.made = 0
         """Views so far."""
         self._executor = LookingExecutor(LOOK_HZ)
@@ -106,11 +105,11 @@ class Link(QObject):
 
     def looked(self) -> None:
         """After each look."""
-        self._looks += 1
+        take_rest(self._hearing.diagnostics)
         safety = self._hearing.safety.now
         self.asking.look(e_stopped=safety is not None and safety.e_stopped)
         self.previews.follow()
-        if self._looks % LOOKS_A_VIEW or not self.previews.width:
+        if not self.previews.width:
             return
         with self._lock:
             if self._view is not None and time.monotonic() - self._view[1] <= OLD_S:
