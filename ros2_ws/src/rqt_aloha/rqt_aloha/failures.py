@@ -31,10 +31,10 @@ def stop_telling(tell: Tell) -> None:
 
 
 def _failed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    words = f"{kind.__name__}: {error}"
-    if words in _told:
+    whole = "".join(traceback.format_exception(kind, error, trace))
+    if whole in _told:
         return
-    _told.add(words)
-    traceback.print_exception(kind, error, trace)
+    _told.add(whole)
+    print(whole, end="", file=sys.stderr, flush=True)
     for tell in _tellers:
-        tell(f"the panel failed, its terminal says where: {words}")
+        tell(f"the panel failed, its terminal says where: {kind.__name__}: {error}")
