@@ -19,8 +19,12 @@ DISTROS = ("", "jazzy")
 
 @contextlib.contextmanager
 def udp_alone(environment: MutableMapping[str, str]) -> Iterator[None]:
-    """While rclpy begins and makes its first node: `environment` is as `without_shared_memory`
-    says, and afterwards as it was."""
+    """While rclpy begins and makes a process's first node: `environment` is as
+    `without_shared_memory` says, and afterwards as it was.
+
+    The first of the process, not of a context: Fast DDS reads its profile once, and a later node
+    would use shared memory all the same, with another range of discovery.
+    """
     before = {name: environment[name] for name in CHANGED if name in environment}
     environment.update(without_shared_memory(environment) or {})
     try:

@@ -1,6 +1,6 @@
 """Nodes as processes, started in a fraction of the time: Python's imports are done only once.
 
-Reads a line for each: its ROS domain, the module in aloha_stack.nodes, and arguments of main().
+Reads a line for each: its ROS domain, the module, and arguments of its main().
 Answers with the process ID; what a node prints goes where errors go. It never asks for their exit,
 so that no ID is given twice.
 """
@@ -8,9 +8,15 @@ so that no ID is given twice.
 import os
 import sys
 
+import recording_client
+
 from aloha_stack.nodes import bench_record, recorder
 
-MAINS = {"bench_record": bench_record.main, "recorder": recorder.main}
+MAINS = {
+    "bench_record": bench_record.main,
+    "recorder": recorder.main,
+    "recording_client": recording_client.main,
+}
 
 if __name__ == "__main__":
     for line in iter(sys.stdin.readline, ""):

@@ -12,17 +12,12 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import rclpy
 import yaml
-from aloha_interfaces.action import RecordEpisode
-from rclpy.action import ActionClient
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
 
 from aloha_stack.bench.footage import footage
 from aloha_stack.episodes.folder import next_episode
@@ -31,7 +26,6 @@ from aloha_stack.episodes.reader import Episode
 from aloha_stack.episodes.repair import DONE, WHOLE, repair
 from aloha_stack.graph import Domain
 from aloha_stack.robot.share import share_folder
-from aloha_stack.transport import udp_alone
 from episodes.broken_files import mcap_of, read
 from standstills import Standstills
 
@@ -125,7 +119,7 @@ class Lane:
             process = self._processes.start(
                 self._domain, "recorder", "--ros-args", arguments, "-p min_free_gib:=0.1"
             )
-            began_ns = self._begin()
+            began_ns = self._begin(number)
             time.sleep(wait_s)
             killed_ns = time.time_ns()
             self._processes.kill(process)
@@ -143,40 +137,16 @@ class Lane:
                 found[topic][int(sequence)] = int(sent_ns)
         return found
 
-    def _begin(self) -> int:
+    def _begin(self, number: int) -> int:
         """Returns once the recorder tells that it is recording: the time of that, ns."""
-        heard: list[object] = []
-        end_s, next_s = time.monotonic() + 60, 0.0
-        with _client(self._domain) as (client, executor):
-            while time.monotonic() < end_s:
-                executor.spin_once(timeout_sec=0.05)
-                if heard:
-                    return time.time_ns()
-                # Again and again: it may not hear everything yet, and a request or an answer may
-                # be lost while client and server find each other.
-                if time.monotonic() > next_s and client.server_is_ready():
-                    next_s = time.monotonic() + 0.5
-                    goal = RecordEpisode.Goal(task="transfer_cube", seed=3)
-                    client.send_goal_async(goal, heard.append)
-        raise AssertionError(self._processes.words.read_text()[-2000:])
-
-
-@contextmanager
-def _client(domain: int) -> Iterator[tuple[ActionClient, SingleThreadedExecutor]]:
-    """Of the recorder's action; each recorder is asked by a node that never knew another."""
-    context = Context()
-    rclpy.init(context=context, domain_id=domain)
-    node = rclpy.create_node("client", context=context)
-    client = ActionClient(node, RecordEpisode, "/recorder/record_episode")
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    try:
-        yield client, executor
-    finally:
-        executor.shutdown()
-        client.destroy()
-        node.destroy_node()
-        rclpy.shutdown(context=context)
+        began = self.directory.with_name(f"began_{number}")
+        client = self._processes.start(self._domain, "recording_client", began)
+        end_s = time.monotonic() + 60
+        while time.monotonic() < end_s and not began.exists():
+            time.sleep(0.01)
+        self._processes.kill(client)
+        assert began.exists(), self._processes.words.read_text()[-2000:]
+        return int(began.read_text())
 
 
 @pytest.fixture
@@ -187,9 +157,6 @@ def lanes(tmp_path: Path) -> Iterator[list[Lane]]:
         for domain in domains:
             stack.callback(domain.release)
         stack.callback(processes.close)
-        # The clients keep off shared memory, as our own do: a recorder that begins while one of
-        # them takes over a port that a killed recorder left may write to the old one for ever.
-        stack.enter_context(udp_alone(os.environ))
         lanes = [
             Lane(tmp_path / f"lane{number}", processes, domain.number)
             for number, domain in enumerate(domains)
