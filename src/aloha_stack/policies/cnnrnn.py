@@ -1,7 +1,8 @@
 """CNNRNN and CNNRNNLN: an image encoder, an LSTM and two decoders, trained from end to end.
 
 Source: ogata-lab/eipl 1.1.1. `layer_norm` makes it CNNRNNLN: LayerNorm after all layers of encoder
-and image decoder, and ReLU everywhere, the outputs included, instead of tanh.
+and image decoder, and ReLU everywhere, the outputs included, instead of tanh; biases of the outputs
+start in the middle of their range (published: anywhere).
 """
 
 from collections.abc import Mapping
@@ -58,6 +59,12 @@ class CnnRnn(RecurrentNetwork):
             nn.Linear(config.hidden, config.joints), style.activation()
         )
         self.image_decoder = conv_stacks.decoder(BASIC, size, (config.hidden,), style)
+        if style.relu:
+            # A joint that ReLU cuts off for every input at the start is never learnt: of a gripper
+            # so, a whole training said 0.
+            middle = sum(config.value_range) / 2
+            for last in (self.joint_decoder[0], self.image_decoder[-2]):
+                nn.init.constant_(last.bias, middle)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
