@@ -101,8 +101,8 @@ def parser() -> argparse.ArgumentParser:
         "--backend",
         choices=BACKENDS,
         default=AUTO,
-        help="how the network is computed: as it was trained, in its fast form, what is best for "
-        "rollouts (auto)",
+        help="how the network is computed: as it was trained, in its fast form, so with heavy "
+        "products of eight bits, what is best for rollouts (auto)",
     )
     policy.add_argument(
         "--option",

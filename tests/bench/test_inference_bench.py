@@ -23,8 +23,9 @@ from aloha_stack.bench.synthetic_episode import synthetic_episode
 from aloha_stack.cameras.jpeg import encode
 from aloha_stack.policies.act_config import ActConfig
 from aloha_stack.policies.act_policy import ActPolicy
+from aloha_stack.policies.fast_bytes import multiplies_bytes
 from aloha_stack.policies.key_maps import LEROBOT, renamed
-from aloha_stack.policies.options import FAST
+from aloha_stack.policies.options import EAGER, FAST, INT8
 from aloha_stack.policies.policy import PolicyError
 from aloha_stack.progress import Progress
 from policies import small_act
@@ -43,8 +44,9 @@ for line in sys.stdin:
 
 def small_subject(config: ActConfig = RESNET) -> Subject:
     plain = small_act.policy(config)
-    fast = ActPolicy(plain.spec, plain.network, plain.state, plain.action, backend=FAST)
-    return Subject("small", plain, fast, [seen(plain, number) for number in range(3)])
+    parts = (plain.spec, plain.network, plain.state, plain.action)
+    faster = {name: ActPolicy(*parts, backend=name) for name in (FAST, INT8)}
+    return Subject("small", {EAGER: plain, **faster}, [seen(plain, number) for number in range(3)])
 
 
 def test_weights_under_lerobots_names_are_ours_again_by_the_key_map() -> None:
@@ -104,8 +106,8 @@ def test_without_lerobot_the_plain_network_is_the_peer(
         torch.set_num_threads(threads)
     assert f"{PEERS} is not set" in capsys.readouterr().out
     rows = json.loads(file.read_text())["rows"]
-    assert [row["peer"] for row in rows if row["unit"] == "ms"] == [inference.PLAIN] * 2
-    assert [row["holds"] for row in rows if row["unit"] == "rad"] == [True, True]
+    assert [row["peer"] for row in rows if row["unit"] == "ms"] == [inference.PLAIN] * 4
+    assert [row["holds"] for row in rows if row["unit"] == "rad"] == [True] * 4
     assert all(0 < row["value"] < 0.01 for row in rows if row["unit"] == "rad")
 
 
@@ -116,7 +118,8 @@ def test_a_checkpoint_and_its_observations_come_from_files(tmp_path: Path) -> No
     episode = synthetic_episode(tmp_path / "episodes", pictures, 1.2)
     subject = of_model(model, [episode])
     assert subject.policy.spec == small_act.SPEC
-    assert subject.fast_actions().shape == (inference_subjects.OBSERVATIONS, 5, 14)
+    assert subject.actions(FAST).shape == (inference_subjects.OBSERVATIONS, 5, 14)
+    assert subject.faster == ((FAST, INT8) if multiplies_bytes(torch.device("cpu")) else (FAST,))
     states = [tuple(one.state) for one in subject.observations]
     assert len(set(states)) == len(states)
 

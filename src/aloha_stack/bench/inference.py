@@ -1,4 +1,4 @@
-"""One chunk of ACT on this machine: the backend "fast" beside lerobot's ACT and the plain network.
+"""One chunk of ACT on this machine: "fast" and "int8" beside lerobot's ACT and the plain network.
 
 The network is that of --model, or has the paper's sizes, four cameras of 640x480 and weights that
 are not trained; observations are those of --data, or drawn. All have the same weights, the same
@@ -17,6 +17,7 @@ import os
 import statistics
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ from aloha_stack.bench.options import bench_parser
 from aloha_stack.bench.report import NO_TORCH, Bar, Report, Row, at_fault
 from aloha_stack.bench.telling import begin, finish, give_up
 from aloha_stack.episodes.errors import EpisodeError
+from aloha_stack.policies.options import EAGER
 from aloha_stack.policies.policy import PolicyError
 from aloha_stack.progress import Progress
 
@@ -39,7 +41,7 @@ EXAMPLE = """examples:
   ./aloha bench inference --policy sarnn
   ALOHA_PEERS=~/lerobot/bin/python ./aloha bench inference --json inference.json
 """
-FAST, PLAIN = "fast", "plain network, float32"
+PLAIN = "plain network, float32"
 RECURRENT = ("each_layer_lstm", "cnnrnn", "cae_rnn", "sarnn")
 WARM_UP = 2
 """Rounds that do not count: memory is allocated and weights are packed in them."""
@@ -113,22 +115,29 @@ def _beside_lerobot(subject: "Subject", rounds: int, threads: int, progress: Pro
             Path(peers), Path(folder), subject.policy, subject.observations, threads
         ) as lerobot:
             name = f"{lerobot.name}, float32"
-            others = {PLAIN: subject.seconds, name: lerobot.seconds}
-            took = measured({FAST: subject.fast_seconds, **others}, subject, rounds, progress)
-            apart = subject.fast_actions() - lerobot.actions
-            return [
-                _time(subject, took, name, FASTER),
-                _time(subject, took, PLAIN, None),
-                _difference(subject, apart, name, ALIKE),
+            plain = partial(subject.seconds, EAGER)
+            others: dict[str, Callable[[int], float]] = {name: lerobot.seconds, PLAIN: plain}
+            took = measured({**_ours(subject), **others}, subject, rounds, progress)
+            fastest = subject.faster[-1]
+            rows = [
+                _time(subject, backend, took, peer, bar if backend == fastest else None)
+                for peer, bar in ((name, FASTER), (PLAIN, None))
+                for backend in subject.faster
             ]
+            return rows + _differences(subject, lerobot.actions, name)
 
 
 def _beside_plain(
     subject: "Subject", rounds: int, progress: Progress, bar: Bar | None
 ) -> list[Row]:
-    took = measured({FAST: subject.fast_seconds, PLAIN: subject.seconds}, subject, rounds, progress)
-    apart = subject.fast_actions() - subject.actions()
-    return [_time(subject, took, PLAIN, bar), _difference(subject, apart, PLAIN, ALIKE)]
+    others = {PLAIN: partial(subject.seconds, EAGER)}
+    took = measured({**_ours(subject), **others}, subject, rounds, progress)
+    rows = [_time(subject, backend, took, PLAIN, bar) for backend in subject.faster]
+    return rows + _differences(subject, subject.actions(), PLAIN)
+
+
+def _ours(subject: "Subject") -> dict[str, Callable[[int], float]]:
+    return {backend: partial(subject.seconds, backend) for backend in subject.faster}
 
 
 def measured(
@@ -148,13 +157,20 @@ def measured(
     return {name: statistics.median(values) for name, values in took.items()}
 
 
-def _time(subject: "Subject", took: Mapping[str, float], peer: str, bar: Bar | None) -> Row:
-    return Row(f"{subject.name}: a chunk", took[FAST], "ms", peer, took[peer], bar)
+def _time(
+    subject: "Subject", backend: str, took: Mapping[str, float], peer: str, bar: Bar | None
+) -> Row:
+    name = f"{subject.name}: a chunk, {backend}"
+    return Row(name, took[backend], "ms", peer, took[peer], bar)
 
 
-def _difference(subject: "Subject", apart: np.ndarray, peer: str, bar: Bar) -> Row:
-    largest = float(np.abs(apart).max())
-    return Row(f"{subject.name}: largest difference from {peer}", largest, "rad", bar=bar)
+def _differences(subject: "Subject", expected: np.ndarray, peer: str) -> list[Row]:
+    rows = []
+    for backend in subject.faster:
+        largest = float(np.abs(subject.actions(backend) - expected).max())
+        name = f"{subject.name}: largest difference of {backend} from {peer}"
+        rows.append(Row(name, largest, "rad", bar=ALIKE))
+    return rows
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,9 @@ from aloha_stack.policies.act import Act
 from aloha_stack.policies.act_config import ActConfig
 from aloha_stack.policies.act_policy import ActPolicy
 from aloha_stack.policies.checkpoint import load
+from aloha_stack.policies.fast_bytes import multiplies_bytes
 from aloha_stack.policies.normalisation import Normaliser
-from aloha_stack.policies.options import EAGER, FAST
+from aloha_stack.policies.options import EAGER, FAST, INT8
 from aloha_stack.policies.policy import NAMES, Observation, PolicyError, PolicySpec
 from aloha_stack.robot.joints import CAMERAS
 from aloha_stack.training.dataset import EpisodeDataset
@@ -34,26 +35,29 @@ SMALL = "act_cpu"
 
 @dataclass(frozen=True)
 class Subject:
-    """A network, plain and fast, and observations for it."""
+    """A network as each backend computes it, and observations for it."""
 
     name: str
-    policy: ActPolicy  # the plain one
-    fast: ActPolicy
+    policies: Mapping[str, ActPolicy]  # by backend
     observations: Sequence[Observation]
 
-    def seconds(self, number: int) -> float:
-        """That the plain network's chunk for an observation takes."""
-        return _seconds(self.policy, self.observations[number])
+    @property
+    def policy(self) -> ActPolicy:
+        """The plain one."""
+        return self.policies[EAGER]
 
-    def fast_seconds(self, number: int) -> float:
-        return _seconds(self.fast, self.observations[number])
+    @property
+    def faster(self) -> tuple[str, ...]:
+        """Backends but the plain one."""
+        return tuple(backend for backend in self.policies if backend != EAGER)
 
-    def actions(self) -> np.ndarray:
-        """(n, T, 14), in units, of the plain network for all observations."""
-        return np.stack([self.policy.act(seen) for seen in self.observations])
+    def seconds(self, backend: str, number: int) -> float:
+        """That a chunk for an observation takes."""
+        return _seconds(self.policies[backend], self.observations[number])
 
-    def fast_actions(self) -> np.ndarray:
-        return np.stack([self.fast.act(seen) for seen in self.observations])
+    def actions(self, backend: str = EAGER) -> np.ndarray:
+        """(n, T, 14), in units, for all observations."""
+        return np.stack([self.policies[backend].act(seen) for seen in self.observations])
 
 
 def full_size(data: Sequence[Path] | None) -> Subject:
@@ -63,20 +67,20 @@ def full_size(data: Sequence[Path] | None) -> Subject:
 
 
 def small_recipe() -> Subject:
-    """The network of the recipe for CPUs, with start weights."""
+    """The network of the recipe for CPUs, with start weights: no layer of it is heavy."""
     recipe = load_recipe(SMALL)
     cameras, size = recipe.data.cameras, recipe.data.image_size
     assert cameras is not None  # its own file says them
     assert size is not None
     config = ActConfig.from_dict({**recipe.network, "cameras": len(cameras)})
-    return _subject(f"{SMALL}, not trained", untrained(config, cameras, size), None)
+    return _subject(f"{SMALL}, not trained", untrained(config, cameras, size), None, (FAST,))
 
 
 def of_model(folder: Path, data: Sequence[Path] | None) -> Subject:
     """A checkpoint's. Raises PolicyError if it cannot be loaded, or is no ACT."""
     policy = load(folder)
     if not isinstance(policy, ActPolicy):
-        raise PolicyError(f"{folder}: policy '{policy.spec.policy}'; only ACT has two backends")
+        raise PolicyError(f"{folder}: policy '{policy.spec.policy}'; only ACT has several backends")
     return _subject(folder.name, policy, data)
 
 
@@ -87,19 +91,31 @@ def on_cuda(subject: Subject) -> Subject | None:
     name = f"{subject.name}, {torch.cuda.get_device_name()}"
     network = Act(subject.policy.network.config)
     network.load_state_dict(subject.policy.network.state_dict())
-    plain, fast = (_policy(subject.policy, network, backend, "cuda") for backend in (EAGER, FAST))
-    return Subject(name, plain, fast, subject.observations)
+    policies = {
+        backend: _policy(subject.policy, network, backend, "cuda") for backend in (EAGER, FAST)
+    }
+    return Subject(name, policies, subject.observations)
 
 
-def _subject(name: str, policy: ActPolicy, data: Sequence[Path] | None) -> Subject:
+def _subject(
+    name: str,
+    policy: ActPolicy,
+    data: Sequence[Path] | None,
+    backends: Sequence[str] = (FAST, INT8),
+) -> Subject:
+    """INT8 only where the processor has it: elsewhere it is FAST once more."""
     spec, count = policy.spec, sum(one.numel() for one in policy.network.parameters())
     height, width = spec.image_size or NATIVE
     cameras = f"{len(spec.cameras)} camera{'s' if len(spec.cameras) > 1 else ''}"
     observations = _drawn(spec) if data is None else _recorded(spec, data)
     return Subject(
         f"{name} ({count / 1e6:.1f} M, {cameras} {height}×{width})",
-        policy,
-        _policy(policy, policy.network, FAST, "cpu"),
+        {EAGER: policy}
+        | {
+            backend: _policy(policy, policy.network, backend, "cpu")
+            for backend in backends
+            if backend != INT8 or multiplies_bytes(policy.device)
+        },
         observations,
     )
 

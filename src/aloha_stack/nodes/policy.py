@@ -91,7 +91,7 @@ class PolicyNode(ManagedNode):
                 self,
                 "backend",
                 "auto",
-                "how it is computed: eager, fast, or auto, what is best here",
+                "how it is computed: eager, fast, int8, or auto, what is best here",
             ),
             unchosen=tuple(name for name in whole.cameras if name not in self._robot.cameras),
             max_image_age_s=declare(

@@ -10,8 +10,9 @@ from torch import Tensor
 from aloha_stack.policies.act import Act
 from aloha_stack.policies.act_config import ActConfig
 from aloha_stack.policies.fast_act import FastAct
+from aloha_stack.policies.fast_bytes import multiplies_bytes
 from aloha_stack.policies.normalisation import NormalisationError, Normaliser
-from aloha_stack.policies.options import EAGER
+from aloha_stack.policies.options import EAGER, INT8
 from aloha_stack.policies.policy import (
     Observation,
     ObservationError,
@@ -45,6 +46,8 @@ class ActPolicy:
         self._pictures = torch.empty(0, dtype=torch.uint8)
         self._fast: FastAct | None = None
         self._is_fast = backend != EAGER
+        whole = backend == INT8 and multiplies_bytes(self.device)
+        self._products = torch.int8 if whole else None
 
     @property
     def spec(self) -> PolicySpec:
@@ -91,7 +94,7 @@ class ActPolicy:
     def _computed_fast(self, pictures: Sequence[np.ndarray], state: Tensor) -> Tensor:
         height, width = pictures[0].shape[:2]
         if self._fast is None or self._fast.size != (height, width):
-            self._fast = FastAct(self.network, height, width)
+            self._fast = FastAct(self.network, height, width, self._products)
         return self._fast([_tensor(picture) for picture in pictures], state)
 
     @staticmethod

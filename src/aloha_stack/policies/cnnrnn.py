@@ -64,7 +64,7 @@ class CnnRnn(RecurrentNetwork):
             # so, a whole training said 0.
             middle = sum(config.value_range) / 2
             for last in (self.joint_decoder[0], self.image_decoder[-2]):
-                nn.init.constant_(last.bias, middle)
+                nn.init.constant_(last.get_parameter("bias"), middle)
 
     @property
     def feature_names(self) -> tuple[str, ...]:

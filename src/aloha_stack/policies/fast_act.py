@@ -1,4 +1,5 @@
-"""ACT's inference, all that is constant computed once: backend "fast" of policies/act_policy.py.
+"""ACT's inference, all that is constant computed once: backends "fast" and "int8" of
+policies/act_policy.py.
 
 What differs from `Act.forward` with z = 0 is how it is computed, not what: weights are packed for
 the processor, and rounded to bfloat16 where it multiplies that in hardware (sums within a product,
@@ -23,7 +24,8 @@ from aloha_stack.policies.fast_act_transformer import (
     FastEncoderLayer,
     LayerNorm,
 )
-from aloha_stack.policies.fast_layers import Linear, computing_type
+from aloha_stack.policies.fast_bytes import linear, numbers
+from aloha_stack.policies.fast_layers import computing_type
 
 
 class FastAct:
@@ -33,10 +35,11 @@ class FastAct:
     def __init__(
         self, network: Act, height: int, width: int, kind: torch.dtype | None = None
     ) -> None:
-        """`kind`: the type of products; None: what the network's device is best at."""
+        """`kind`: the type of products; None: what the network's device is best at, of floats."""
         config = network.config
         self._device = network.action_head.weight.device
-        self._kind = kind = kind or computing_type(self._device)
+        kind = kind or computing_type(self._device)
+        self._kind = numbers(kind)
         self.size = height, width  # of the pictures that it takes
         size = (config.cameras, height, width)
         self._backbone = FastBackbone(network.backbone, network.image_normaliser, size, kind)
@@ -46,7 +49,7 @@ class FastAct:
         self._patches = slice(2, 2 + patches)
         self._points = slice(2 + patches, count)
         projection = network.image_projection
-        self._image_projection = Linear(projection.weight, projection.bias, patches, kind)
+        self._image_projection = linear(projection.weight, projection.bias, patches, kind)
         self._keypoints = copy.deepcopy(network.keypoints)
         self._state_projection = _constant(network.state_projection)
         self._state = torch.zeros(config.state_dim, device=self._device)

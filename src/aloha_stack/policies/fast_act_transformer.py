@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aloha_stack.policies.fast_layers import Linear, attend
+from aloha_stack.policies.fast_bytes import linear, numbers
+from aloha_stack.policies.fast_layers import attend
 from aloha_stack.policies.transformer import (
     ACTIVATIONS,
     Attention,
@@ -87,7 +88,7 @@ class _Added:
 
     def __init__(self, part: Part, norm: nn.LayerNorm, pre_norm: bool, kind: torch.dtype) -> None:
         self._part, self._norm = part, LayerNorm(norm)
-        self._pre_norm, self._kind = pre_norm, kind
+        self._pre_norm, self._kind = pre_norm, numbers(kind)
 
     def __call__(self, x: Tensor, *memory: Tensor) -> Tensor:
         if self._pre_norm:
@@ -100,9 +101,9 @@ class _SelfAttention:
         width, count = attention.width, len(positions)
         weight, bias = _scaled(attention)
         of_position = F.linear(positions, weight[: 2 * width])
-        self._bias = (F.pad(of_position, (0, width)) + bias).to(kind)
-        self._project = Linear(weight, None, count, kind)
-        self._out = Linear(attention.out_proj.weight, attention.out_proj.bias, count, kind)
+        self._bias = (F.pad(of_position, (0, width)) + bias).to(numbers(kind))
+        self._project = linear(weight, None, count, kind)
+        self._out = linear(attention.out_proj.weight, attention.out_proj.bias, count, kind)
         self._heads, self._width = attention.heads, width
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -116,12 +117,12 @@ class _CrossAttention:
     ) -> None:
         width, count = attention.width, len(queries)
         weight, bias = _scaled(attention)
-        self._query_bias = (F.linear(queries, weight[:width]) + bias[:width]).to(kind)
-        self._query = Linear(weight[:width], None, count, kind)
+        self._query_bias = (F.linear(queries, weight[:width]) + bias[:width]).to(numbers(kind))
+        self._query = linear(weight[:width], None, count, kind)
         of_position = F.linear(positions, weight[width : 2 * width])
-        self._memory_bias = (F.pad(of_position, (0, width)) + bias[width:]).to(kind)
-        self._memory = Linear(weight[width:], None, len(positions), kind)
-        self._out = Linear(attention.out_proj.weight, attention.out_proj.bias, count, kind)
+        self._memory_bias = (F.pad(of_position, (0, width)) + bias[width:]).to(numbers(kind))
+        self._memory = linear(weight[width:], None, len(positions), kind)
+        self._out = linear(attention.out_proj.weight, attention.out_proj.bias, count, kind)
         self._heads, self._width = attention.heads, width
 
     def __call__(self, x: Tensor, memory: Tensor) -> Tensor:
@@ -133,8 +134,8 @@ class _CrossAttention:
 class _FeedForward:
     def __init__(self, layer: FeedForward, rows: int, kind: torch.dtype) -> None:
         name = next(name for name, found in ACTIVATIONS.items() if found is layer._activation)
-        self._first = Linear(layer.linear1.weight, layer.linear1.bias, rows, kind, name)
-        self._second = Linear(layer.linear2.weight, layer.linear2.bias, rows, kind)
+        self._first = linear(layer.linear1.weight, layer.linear1.bias, rows, kind, name)
+        self._second = linear(layer.linear2.weight, layer.linear2.bias, rows, kind)
 
     def __call__(self, x: Tensor) -> Tensor:
         return self._second(self._first(x))

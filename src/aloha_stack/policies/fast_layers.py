@@ -165,9 +165,11 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
         joined = F.scaled_dot_product_attention(q, k, v, scale=1.0)
         return joined[0].transpose(0, 1).flatten(1)
     result = torch.empty_like(query, memory_format=torch.contiguous_format)
+    weights = torch.empty(len(query), len(key), dtype=query.dtype)
     for start in range(0, query.shape[1], width):
         head = slice(start, start + width)
-        weights = (query[:, head] @ key[:, head].t()).softmax(dim=1)
+        torch.mm(query[:, head], key[:, head].t(), out=weights)
+        torch.softmax(weights, 1, out=weights)
         torch.mm(weights, value[:, head], out=result[:, head])
     return result
 

@@ -6,11 +6,12 @@ from typing import Protocol, runtime_checkable
 
 from aloha_stack.policies.policy import Policy, PolicyError
 
-EAGER, FAST, AUTO = "eager", "fast", "auto"
-BACKENDS = (EAGER, FAST, AUTO)
-"""How a network is computed: as it was trained; as its device does it fastest, rounded to bfloat16
-where that is faster (policies/fast_act.py); what is best for rollouts, which is FAST. Policies
-without a fast form are eager whatever is asked."""
+EAGER, FAST, INT8, AUTO = "eager", "fast", "int8", "auto"
+BACKENDS = (EAGER, FAST, INT8, AUTO)
+"""How a network is computed: as it was trained; with all that is constant computed once, rounded to
+bfloat16 where that is faster (policies/fast_act.py); so, and the heaviest products of whole numbers
+of eight bits where the processor multiplies those (policies/fast_bytes.py); what is best for
+rollouts, which is FAST. Policies without such a form are computed by the one before it."""
 
 
 def check_backend(backend: str) -> None:
