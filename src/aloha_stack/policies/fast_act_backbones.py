@@ -13,7 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aloha_stack.policies.backbones import FrozenBatchNorm, LightResNet, ResNet18, ResNetBlock
-from aloha_stack.policies.fast_bytes import ByteConvolution, convolution, numbers
+from aloha_stack.policies.fast_bytes import (
+    ByteConvolution,
+    convolution,
+    heavy,
+    numbers,
+    of_bytes,
+)
 from aloha_stack.policies.fast_layers import NONE, RELU, Convolution, Size
 from aloha_stack.policies.normalisation import ImageNormaliser
 
@@ -35,17 +41,20 @@ class Stem:
 
     def __init__(
         self,
-        convolution: nn.Conv2d,
+        layer: nn.Conv2d,
         normaliser: ImageNormaliser,
         norm: FrozenBatchNorm | None,
         size: Size,
         kind: torch.dtype,
     ) -> None:
-        """For all cameras' pictures of this size; with the `norm` after it there is a ReLU, too."""
+        """For all cameras' pictures of this size; with the `norm` after it there is a ReLU, too.
+
+        Where it multiplies bytes, pictures lie as they came; the border is the mean's next level.
+        """
         cameras, height, width = size
-        weight, bias = folded(convolution, norm)
-        outputs, taps, (stride, _) = len(weight), weight.shape[-1], _pair(convolution.stride)
-        pad = _pair(convolution.padding)[0]
+        weight, bias = folded(layer, norm)
+        outputs, taps, (stride, _) = len(weight), weight.shape[-1], _pair(layer.stride)
+        pad = _pair(layer.padding)[0]
         wide = math.ceil(pad / stride)  # pixels of `stride` in front of a row
         first = wide * stride - pad  # taps of the wide kernel that are none of the narrow
         wide_taps = math.ceil((first + taps) / stride)
@@ -54,37 +63,37 @@ class Stem:
 
         scale = normaliser.scale[..., 0, 0].expand(cameras, 3) / WHITE
         mean = -normaliser.shift[..., 0, 0].expand(cameras, 3) / scale
-        self._buffer = weight.new_empty(cameras, height + 2 * pad, places * stride, 3, dtype=kind)
-        self._buffer.copy_(mean[:, None, None])
+        maps = (height + 2 * pad - taps) // stride + 1, places - wide_taps + 1
+        between = numbers(kind)
+        together = max(1, GROUP_BYTES // (outputs * maps[0] * maps[1] * between.itemsize))
+        multiplied = outputs * 3 * stride * taps * wide_taps * maps[0] * maps[1]
+        bytes_alone = kind == torch.int8 and norm is not None and heavy(multiplied)
+        lying = torch.uint8 if bytes_alone else between
+        self._buffer = weight.new_empty(cameras, height + 2 * pad, places * stride, 3, dtype=lying)
+        self._buffer.copy_(mean.round()[:, None, None] if bytes_alone else mean[:, None, None])
         inner = self._buffer[:, pad : pad + height, wide * stride :]
         self._places, self._filled = inner[:, :, :filled], filled
         self.pictures = self._buffer.unflatten(2, (places, stride)).flatten(3).permute(0, 3, 1, 2)
 
         alike = len(normaliser.scale) == 1
-        maps = (size[1] + 2 * pad - taps) // stride + 1, places - wide_taps + 1
-        together = max(1, GROUP_BYTES // (outputs * maps[0] * maps[1] * self._buffer.itemsize))
         group = min(cameras, together) if alike else 1
         self.groups = [slice(n, min(n + group, cameras)) for n in range(0, cameras, group)]
         activation = RELU if norm is not None else NONE
         spread = weight.new_zeros(outputs, 3, taps, wide_taps * stride)
         spread[..., first : first + taps] = weight
-        self._convolutions = []
+        self._convolutions: list[Product] = []
         for number in range(1 if alike else cameras):
-            narrow = (spread * scale[number, :, None, None]).to(kind).to(weight.dtype)
+            narrow = spread * scale[number, :, None, None]
+            narrow = of_bytes(narrow) if bytes_alone else narrow.to(between).to(weight.dtype)
             # What the mean, the picture's zero, gives: by the weights as they were rounded.
             shift = bias - (narrow * mean[number, :, None, None]).sum((1, 2, 3))
             blocks = narrow.unflatten(3, (wide_taps, stride))  # o, channel, tap, place, pixel
             joined = blocks.permute(0, 4, 1, 2, 3).flatten(1, 2)
+            place = ((stride, 1), 0, (group, *self.pictures.shape[2:]))
             self._convolutions.append(
-                Convolution(
-                    joined,
-                    shift,
-                    (stride, 1),
-                    0,
-                    (group, *self.pictures.shape[2:]),
-                    kind,
-                    activation,
-                )
+                ByteConvolution(joined, shift, *place, activation)
+                if bytes_alone
+                else Convolution(joined, shift, *place, between, activation)
             )
         self.size = self._convolutions[0].size
 
@@ -117,7 +126,7 @@ class FastBackbone:
         self.early: Tensor
         """The early maps (cameras, channels, h, w) of the last call."""
         if isinstance(backbone, ResNet18):
-            self.stem = Stem(backbone.conv1, normaliser, backbone.bn1, size, kind)
+            self.stem = Stem(backbone.conv1, normaliser, backbone.bn1, size, products)
             self._shrink: Callable[..., Tensor] = shrunk
             _, height, width = self.stem.size
             size = (size[0], (height + 1) // 2, (width + 1) // 2)
