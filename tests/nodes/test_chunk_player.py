@@ -85,6 +85,10 @@ def test_a_rollout_from_its_goal_to_its_result(rig: Rig) -> None:
     count = len(rig.commands)
     time.sleep(0.2)
     assert len(rig.commands) == count
+    rig.refuses = "it is none"
+    refused = rig.result(rig.ask(checkpoint="none"))
+    assert "it is none" in refused.message
+    assert (refused.ticks, refused.holds, refused.overruns, refused.duration) == (0, 0, 0, 0.0)
 
 
 def test_a_rollout_is_refused_in_words(rig: Rig) -> None:

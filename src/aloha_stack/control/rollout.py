@@ -116,6 +116,11 @@ class RolloutPlayer:
         self.stage, self.reason = Stage.IDLE, why
         self.schedule.clear()
 
+    def forget(self) -> None:
+        """What the rollout before did, and why it ended, is nothing of the next one's."""
+        self.stop()
+        self._reset()
+
     def take_over(self) -> str:
         """A human asks for the followers, without a gesture. Why that is not possible; or empty."""
         if self.stage not in (Stage.PLAYING, Stage.HOLDING):

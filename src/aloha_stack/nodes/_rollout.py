@@ -63,7 +63,7 @@ class RolloutStory:
         """All of it. The goal succeeds if the rollout came to its limit or the task was done."""
         message, episode = "", ""
         completed = False
-        self._node.forget_end()
+        self._node.forget_last()
         try:
             self._prepare()
             completed = self._play()

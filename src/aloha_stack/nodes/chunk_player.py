@@ -246,10 +246,11 @@ class ChunkPlayer(SimpleNode):
         }
         return " and ".join(sorted(names - {own}))
 
-    def forget_end(self) -> None:
-        """Why the last rollout ended is of no meaning to the next."""
+    def forget_last(self) -> None:
+        """What the last rollout did and why it ended is of no meaning to the next."""
         with self._lock:
-            self.rollout.stop()
+            self._overruns_before = self._overruns
+            self.rollout.forget()
 
     def start_rollout(self) -> None:
         """To the start."""
