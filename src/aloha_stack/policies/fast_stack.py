@@ -4,7 +4,8 @@ What differs is how they are computed, not what: batch norm is in the weights be
 are done while a convolution's result is still in registers, weights lie as the processor's kernels
 read them (policies/fast_layers.py), and a LayerNorm over whole maps does not turn their layout
 about. Five convolutions with tanh on 128 x 128 pixels (CNNRNN): 1.3 ms instead of 5.8 (one core of
-a Zen 4, torch 2.13).
+a Zen 4, torch 2.13). Of very wide linear layers alone the weights are rounded, to bfloat16: a tick
+reads each of them once, and its time is the memory's.
 """
 
 import copy
@@ -24,10 +25,15 @@ from aloha_stack.policies.fast_layers import (
     TANH,
     Convolution,
     Deconvolution,
+    Linear,
+    computing_type,
     packs,
 )
 
 Step = Callable[[Tensor], Tensor]
+
+WIDE = 1_000_000
+"""Weights of a linear layer that no cache keeps from one tick to the next."""
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -104,6 +110,8 @@ def _step(layer: nn.Module, after: nn.Module, x: Tensor) -> tuple[Step, bool]:
     after it would make of them."""
     if isinstance(layer, nn.LayerNorm) and x.dim() == 4:
         return _MapNorm(layer), False
+    if isinstance(layer, nn.Linear) and layer.weight.numel() >= WIDE:
+        return _WideLinear(layer), False
     if not isinstance(layer, _CONVOLVES):
         return layer, False
     activation, slope = _activation(after)
@@ -124,6 +132,21 @@ def _activation(layer: nn.Module) -> tuple[str, float]:
     if isinstance(layer, nn.LeakyReLU):
         return LEAKY, layer.negative_slope
     return {nn.ReLU: RELU, nn.Tanh: TANH}.get(type(layer), NONE), 0.0
+
+
+class _WideLinear:
+    """A linear layer of few rows whose time goes into reading its weights: they are half as long
+    where the processor multiplies bfloat16. Bias and results are float32."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        weight = layer.weight.detach()
+        self._kind = computing_type(weight.device)
+        self._product = Linear(weight, None, 1, self._kind)
+        self._bias = None if layer.bias is None else layer.bias.detach()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        y = self._product(x.to(self._kind)).float()
+        return y if self._bias is None else y + self._bias
 
 
 class _MapNorm:
