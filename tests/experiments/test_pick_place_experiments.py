@@ -151,6 +151,7 @@ def test_untaught_measures_each_condition_and_draws_memories(bench: Bench, tmp_p
     text = (tmp_path / "out/untaught.md").read_text()
     assert all((tmp_path / "out" / name).exists() for name in ("untaught_cae_rnn.png",))
     assert "| CNNRNN | 2/3, 66.7 %" in text
+    assert "| CNNRNN | 1/1; 1/1 | 2/2; 2/2 | 1/1; 1/1 | 0/1; 0/1 | 0/1; 0/1 |" in text
 
 
 def test_a_folder_of_another_budget_and_unknown_words_are_refused(

@@ -18,6 +18,7 @@ from aloha_stack.experiments.pick_place_run import Budget
 from aloha_stack.experiments.pick_place_trials import kept, successes
 from aloha_stack.experiments.pick_place_words import compared, counted, losses, mean, table
 
+POINTS = "ABCDE"
 COLOURS = ("#1f618d", "#b9770e", "#7fb3d5", "#f0c27b")
 
 
@@ -142,6 +143,12 @@ def _markdown(
             for title in titles
         ),
         "",
+        "## Success by position",
+        "",
+        "Trials won on the table as it was taught; on other tables.",
+        "",
+        *table(["policy", *POINTS], [_points(found, title) for title in titles]),
+        "",
         "## Error of the joints told",
         "",
         "Root mean square from the next command over demonstrations that were not learnt from "
@@ -164,6 +171,27 @@ def _markdown(
         "",
     ]
     return lines + _missing(found, budget)
+
+
+def _points(found: Sequence[Found], title: str) -> list[str]:
+    """Won trials at each point, of all seeds: those with the table as taught; those without."""
+    counts: dict[tuple[str, bool], list[int]] = {}
+    for one in found:
+        if one.cell.title == title:
+            for condition, trials in one.trials.items():
+                for point, (won, of) in _by_point(trials).items():
+                    count = counts.setdefault((point, "background" in condition), [0, 0])
+                    count[0] += won
+                    count[1] += of
+    cells = [
+        "; ".join(
+            "{}/{}".format(*counts[point, other])
+            for other in (False, True)
+            if (point, other) in counts
+        )
+        for point in POINTS
+    ]
+    return [title, *(cell or "not run" for cell in cells)]
 
 
 def _errors(found: Sequence[Found], title: str, conditions: Sequence[str]) -> list[str]:
