@@ -242,5 +242,5 @@ def test_a_policy_of_another_robot_or_camera_set_is_refused(folder: Path) -> Non
 
 
 def test_a_backend_that_there_is_not_is_refused_whatever_the_policy(tmp_path: Path) -> None:
-    with pytest.raises(PolicyError, match="no backend 'faster'; there is eager, fast, auto"):
+    with pytest.raises(PolicyError, match="no backend 'faster'; there is eager, fast, int8, auto"):
         load(tmp_path, backend="faster")
