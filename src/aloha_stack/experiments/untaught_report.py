@@ -185,13 +185,12 @@ def _points(found: Sequence[Found], title: str) -> list[str]:
                     count[1] += of
     cells = [
         "; ".join(
-            "{}/{}".format(*counts[point, other])
+            "{}/{}".format(*counts[point, other]) if (point, other) in counts else "-"
             for other in (False, True)
-            if (point, other) in counts
         )
         for point in POINTS
     ]
-    return [title, *(cell or "not run" for cell in cells)]
+    return [title, *(cell if cell != "-; -" else "not run" for cell in cells)]
 
 
 def _errors(found: Sequence[Found], title: str, conditions: Sequence[str]) -> list[str]:

@@ -90,7 +90,8 @@ class ChunkPlayer(SimpleNode):
         self._lock = threading.Lock()
         self._e_stop = ""
         self._over = False
-        self._overruns = self._overruns_before = 0
+        self._overruns = 0
+        self._overruns_before: int | None = None
         self._shown: tuple[Any, ...] = ()
         self._shown_ns = 0
         self._state = self.create_publisher(PlayerState, "~/state", JOINTS_QOS)
@@ -169,7 +170,7 @@ class ChunkPlayer(SimpleNode):
             chunks=player.target.chunks if player.target is not None and player.playing else 0,
             chunk_age=float(age_s) if np.isfinite(age_s) else -1.0,
             inference_time=self.policy.inference_s,
-            overruns=self._overruns - self._overruns_before,
+            overruns=self._own_overruns,
             holds=player.holds,
             refused=player.refused,
             takeovers=player.takeovers,
@@ -249,7 +250,7 @@ class ChunkPlayer(SimpleNode):
     def forget_last(self) -> None:
         """What the last rollout did and why it ended is of no meaning to the next."""
         with self._lock:
-            self._overruns_before = self._overruns
+            self._overruns_before = None
             self.rollout.forget()
 
     def start_rollout(self) -> None:
@@ -272,7 +273,7 @@ class ChunkPlayer(SimpleNode):
             player = self.rollout
             figures = {
                 "ticks": player.ticks,
-                "overruns": self._overruns - self._overruns_before,
+                "overruns": self._own_overruns,
                 "holds": player.holds,
                 "refused": player.refused,
                 "takeovers": player.takeovers,
@@ -286,6 +287,12 @@ class ChunkPlayer(SimpleNode):
             if player.stage != Stage.IDLE:
                 player.stop()
         return figures
+
+    @property
+    def _own_overruns(self) -> int:
+        """Since the rollout began to move."""
+        before = self._overruns_before
+        return 0 if before is None else self._overruns - before
 
     @property
     def task_done(self) -> bool:

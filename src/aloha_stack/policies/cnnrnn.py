@@ -37,6 +37,8 @@ class CnnRnnConfig(RecurrentConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         BASIC.map_size(self.image_size)
+        fits = not self.layer_norm or self.value_range[0] >= 0
+        self.need(fits, "value_range", "from 0 on with layer_norm, whose outputs are a ReLU's")
 
     @property
     def style(self) -> Style:

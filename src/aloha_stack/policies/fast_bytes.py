@@ -1,6 +1,7 @@
 """Linear layers and convolutions whose products are of whole numbers of eight bits.
 
-Of those a processor with AVX-512 VNNI multiplies twice as many as of bfloat16. A weight is rounded
+Of those a processor with AVX-512 VNNI (and BF16, for all else) multiplies twice as many as of
+bfloat16. A weight is rounded
 by the largest of its output's weights, to 1/127 of it; what comes in by the largest of its own
 numbers, each time anew: nothing is calibrated, nothing can saturate, and the same input gives the
 same output whatever came before. Sums, biases and what comes out are those of bfloat16's layers.
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from aloha_stack.policies.fast_layers import NONE, Convolution, Linear, Size
+from aloha_stack.policies.policy import ChunkError
 
 HEAVY, OFTEN = 500_000_000, 200
 """Multiplications of a layer, and of each number that comes in, from which on rounding is worth its
@@ -192,7 +194,10 @@ class _Bytes:
 
 
 def _steps(low: float, high: float) -> tuple[float, int]:
-    """How much one step is for numbers from `low` to `high`, and the byte of 0."""
+    """How much one step is for numbers from `low` to `high`, and the byte of 0. Raises ChunkError
+    for what is no number: a ReLU within the product would make 0 of it."""
+    if not math.isfinite(low + high):
+        raise ChunkError(f"a layer of the network was given numbers from {low} to {high}")
     if low >= 0:
         return high / 255 or 1.0, 0
     return max(-low, high) / LARGEST, ZERO

@@ -136,7 +136,8 @@ def _activation(layer: nn.Module) -> tuple[str, float]:
 
 class _WideLinear:
     """A linear layer of few rows whose time goes into reading its weights: they are half as long
-    where the processor multiplies bfloat16. Bias and results are float32."""
+    where the processor multiplies bfloat16. What comes in and the product are rounded, too; the
+    bias is added in float32."""
 
     def __init__(self, layer: nn.Linear) -> None:
         weight = layer.weight.detach()

@@ -10,8 +10,8 @@ EAGER, FAST, INT8, AUTO = "eager", "fast", "int8", "auto"
 BACKENDS = (EAGER, FAST, INT8, AUTO)
 """How a network is computed: as it was trained; with all that is constant computed once, rounded to
 bfloat16 where that is faster (policies/fast_act.py); so, and the heaviest products of whole numbers
-of eight bits where the processor multiplies those (policies/fast_bytes.py); what is best for
-rollouts, which is FAST. Policies without such a form are computed by the one before it."""
+of eight bits where the processor has AVX-512 VNNI and BF16 (policies/fast_bytes.py); what is best
+for rollouts, which is FAST. Policies without such a form are computed by the one before it."""
 
 
 def check_backend(backend: str) -> None:
