@@ -120,9 +120,8 @@ class FastBackbone:
     ) -> None:
         products, kind = kind, numbers(kind)
         self._steps: list[Step]
-        self._maps: Tensor | None = (
-            None  # of all cameras, where they are put in their place at once
-        )
+        self._maps: Tensor | None = None
+        """Of all cameras, where each one's are put in their place at once."""
         self.early: Tensor
         """The early maps (cameras, channels, h, w) of the last call."""
         if isinstance(backbone, ResNet18):

@@ -1,10 +1,9 @@
 """Linear layers and convolutions whose products are of whole numbers of eight bits.
 
 Of those a processor with AVX-512 VNNI (and BF16, for all else) multiplies twice as many as of
-bfloat16. A weight is rounded
-by the largest of its output's weights, to 1/127 of it; what comes in by the largest of its own
-numbers, each time anew: nothing is calibrated, nothing can saturate, and the same input gives the
-same output whatever came before. Sums, biases and what comes out are those of bfloat16's layers.
+bfloat16. A weight is rounded by the largest of its output's weights, to 1/127 of it; what comes in
+by the largest of its own numbers, each time anew: nothing is calibrated, nothing can saturate, and
+the same input gives the same output whatever came before. What comes out is bfloat16.
 
 The operators are those that torch.compile emits for quantised networks (torch.ops.onednn). Rounding
 costs some passes over what comes in, so that it is worth it for large layers alone: see `heavy`.
@@ -16,7 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from aloha_stack.policies.fast_layers import NONE, Convolution, Linear, Size
+from aloha_stack.policies.fast_layers import NONE, Convolution, Linear, Size, size_after
 from aloha_stack.policies.policy import ChunkError
 
 HEAVY, OFTEN = 500_000_000, 200
@@ -77,9 +76,8 @@ def convolution(
 ) -> "Convolution | ByteConvolution":
     """The layer with products of this type, for maps without a negative number; of int8, where it
     is heavy."""
-    count, height, width = size
     inputs = math.prod(size) * weight.shape[1]
-    outputs = count * (height // stride[0]) * (width // stride[1])
+    outputs = math.prod(size_after(size, weight.shape[2:], stride, padding))
     if kind == torch.int8 and heavy(weight.numel() * outputs, inputs):
         return ByteConvolution(weight, bias, stride, padding, size, activation)
     return Convolution(weight, bias, stride, padding, size, numbers(kind), activation)
@@ -129,17 +127,12 @@ class ByteConvolution:
         activation: str = NONE,
     ) -> None:
         """weight (outputs, inputs, height, width), bias (outputs,); for maps of `size`."""
-        count, *lengths = size
-        height, width = (
-            (length + 2 * padding - taps) // step + 1
-            for length, taps, step in zip(lengths, weight.shape[2:], stride, strict=True)
-        )
-        self.size: Size = (count, height, width)  # of what comes out
+        self.size = size_after(size, weight.shape[2:], stride, padding)  # of what comes out
         steps, *scales = _rounded(weight)
         self._place = (list(stride), [padding, padding], [1, 1], 1)
         came = (1.0, 0)  # the scale of what comes in is no part of how weights lie
         packed = torch.ops.onednn.qconv_prepack(
-            steps, scales[0], *came, *self._place, [count, weight.shape[1], *lengths]
+            steps, scales[0], *came, *self._place, [size[0], weight.shape[1], *size[1:]]
         )
         self._weights = (packed, *scales)
         self._bias = None if bias is None else bias.detach().float()

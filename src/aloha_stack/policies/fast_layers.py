@@ -28,6 +28,16 @@ def computing_type(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
 
 
+def size_after(size: Size, kernel: Sequence[int], stride: Sequence[int], padding: int) -> Size:
+    """Of what a convolution makes of maps of `size`."""
+    count, *lengths = size
+    height, width = (
+        (length + 2 * padding - taps) // step + 1
+        for length, taps, step in zip(lengths, kernel, stride, strict=True)
+    )
+    return count, height, width
+
+
 class Linear:
     """x W^T + b, then an activation; or + `added`."""
 
@@ -84,16 +94,10 @@ class Convolution:
         self._scalars = [slope] if activation == LEAKY else []
         self._weight = weight.to(kind).contiguous(memory_format=torch.channels_last)
         self._bias = None if bias is None else bias.to(kind)
-        count, *lengths = size
-        kernel = weight.shape[2:]
-        height, width = (
-            (length + 2 * padding - taps) // step + 1
-            for length, taps, step in zip(lengths, kernel, stride, strict=True)
-        )
-        self.size: Size = (count, height, width)  # of what comes out
+        self.size = size_after(size, weight.shape[2:], stride, padding)  # of what comes out
         self._packed = packs(weight.device)
         if self._packed:
-            shape = [count, weight.shape[1], *lengths]
+            shape = [size[0], weight.shape[1], *size[1:]]
             self._weight = torch.ops.mkldnn._reorder_convolution_weight(
                 self._weight, self._padding, self._stride, [1, 1], 1, shape
             )
